@@ -1,0 +1,227 @@
+/**
+ * The devices of a stack.
+ *
+ * A device's Layer attaches itself here and gets back what it calls with each
+ * frame that arrives; a link layer registers for the framing it understands.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type Counter, Statistics } from "../Statistics.ts"
+import { Turn } from "../time/Turn.ts"
+import { makeDrop, Trace } from "../Trace.ts"
+import type { Device, Framing } from "./Device.ts"
+import { ChecksumState, type Packet } from "./Packet.ts"
+
+/** A device that belongs to a stack. */
+export interface AttachedDevice extends Device {
+  /** 1 for the first one attached; never used twice. */
+  readonly index: number
+  /** Administrative state: a device that is down neither sends nor receives. */
+  readonly up: boolean
+  /** The driver's MTU until somebody changes it. */
+  readonly mtu: number
+  /** Octets count whole frames. */
+  readonly counters: {
+    readonly receivedPackets: Counter
+    readonly receivedOctets: Counter
+    readonly transmittedPackets: Counter
+    readonly transmittedOctets: Counter
+  }
+}
+
+/** What a driver calls. */
+export interface Attachment {
+  readonly device: AttachedDevice
+  /** Runs `work`, which calls `input` for each frame of a batch, as one turn of the stack. */
+  readonly batch: (work: () => void) => void
+  /** Passes one frame up; its bytes are the driver's again when the call returns. */
+  readonly input: (packet: Packet) => void
+}
+
+export type LinkInput = (device: AttachedDevice, packet: Packet) => void
+
+export class NoSuchDevice extends Schema.TaggedError<NoSuchDevice>()("NoSuchDevice", { name: Schema.String }) {
+  override get message() {
+    return `there is no device ${this.name} in this stack`
+  }
+}
+
+export class DuplicateDevice extends Schema.TaggedError<DuplicateDevice>()("DuplicateDevice", { name: Schema.String }) {
+  override get message() {
+    return `the stack already has a device ${this.name}; choose another name`
+  }
+}
+
+export class DevicesError extends Schema.TaggedError<DevicesError>()("DevicesError", {
+  reason: Schema.Union([NoSuchDevice, DuplicateDevice])
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}
+
+export type DeviceChange = {
+  readonly _tag: "Attached" | "Detached" | "Opened" | "Closed" | "MtuChanged"
+  readonly device: AttachedDevice
+}
+
+export class Devices extends Context.Service<Devices, {
+  /** Sends a frame; false when it was dropped (device down, too big, wire full), which is counted. */
+  readonly transmit: (device: AttachedDevice, packet: Packet) => boolean
+  readonly byName: (name: string) => AttachedDevice | undefined
+  /** In the order of attachment. */
+  readonly all: () => ReadonlyArray<AttachedDevice>
+  /** Frames of that framing go to `input` until the scope closes. */
+  readonly handle: (framing: Framing, input: LinkInput) => Effect.Effect<void, never, Scope.Scope>
+  /** Adds a device, up, until the scope closes. */
+  readonly attach: (device: Device) => Effect.Effect<Attachment, DevicesError, Scope.Scope>
+  readonly get: (name: string) => Effect.Effect<AttachedDevice, DevicesError>
+  readonly list: Effect.Effect<ReadonlyArray<AttachedDevice>>
+  readonly open: (name: string) => Effect.Effect<void, DevicesError>
+  readonly close: (name: string) => Effect.Effect<void, DevicesError>
+  /** `mtu` in octets, without the link header. */
+  readonly setMtu: (name: string, mtu: number) => Effect.Effect<void, DevicesError>
+  /** Calls `listener` with each change, at once, until the scope closes. */
+  readonly watch: (listener: (change: DeviceChange) => void) => Effect.Effect<void, never, Scope.Scope>
+}>()("@strata/core/Devices") {
+  static readonly layer: Layer.Layer<Devices, never, Turn | Trace | Statistics> = Layer.effect(
+    Devices,
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const trace = yield* Trace
+      const statistics = yield* Statistics
+      const drop = yield* makeDrop("device")
+      const devices: Array<Mutable> = []
+      const inputs = new Map<Framing, LinkInput>()
+      const listeners = new Set<(change: DeviceChange) => void>()
+      let attached = 0
+
+      const change = (tag: DeviceChange["_tag"], device: AttachedDevice) => {
+        if (trace.enabled && tag !== "MtuChanged") {
+          trace.emit({ _tag: `Device${tag}`, device: device.name, type: device.type })
+        }
+        for (const listener of listeners) listener({ _tag: tag, device })
+      }
+      const setUp = (device: Mutable, up: boolean) => {
+        if (device.up === up) return
+        device.up = up
+        device.setUp?.(up)
+        change(up ? "Opened" : "Closed", device)
+      }
+      const find = (name: string) => devices.find((device) => device.name === name)
+      const get = (name: string) => {
+        const device = find(name)
+        return device === undefined
+          ? Effect.fail(new DevicesError({ reason: new NoSuchDevice({ name }) }))
+          : Effect.succeed(device)
+      }
+      const input = (device: Mutable, packet: Packet) => {
+        device.counters.receivedPackets.value++
+        device.counters.receivedOctets.value += packet.length
+        if (!device.up) return drop("deviceDown", packet)
+        const handler = inputs.get(device.framing)
+        if (handler === undefined) return drop("noLinkLayer", packet)
+        handler(device, packet)
+      }
+
+      return Devices.of({
+        transmit: (device, packet) => {
+          const target = device as Mutable
+          if (!target.up) {
+            drop("deviceDown", packet)
+            return false
+          }
+          if (packet.length - target.headerLength > target.mtu && packet.segmentSize === 0) {
+            drop("tooBig", packet)
+            return false
+          }
+          if (packet.checksum === ChecksumState.partial && !target.offload.checksum) packet.completeChecksum()
+          const length = packet.length
+          if (!target.dirty) {
+            target.dirty = true
+            turn.defer("flush", target.flushOnce)
+          }
+          if (!target.transmit(packet)) {
+            drop("wireFull", packet)
+            return false
+          }
+          target.counters.transmittedPackets.value++
+          target.counters.transmittedOctets.value += length
+          return true
+        },
+        byName: find,
+        all: () => devices,
+        handle: (framing, handler) =>
+          Effect.acquireRelease(
+            Effect.sync(() => inputs.set(framing, handler)),
+            () => Effect.sync(() => inputs.get(framing) === handler && inputs.delete(framing))
+          ),
+        attach: (driver) =>
+          Effect.gen(function*() {
+            if (find(driver.name) !== undefined) {
+              return yield* new DevicesError({ reason: new DuplicateDevice({ name: driver.name }) })
+            }
+            const counter = (name: string) => statistics.counter(`device.${driver.name}.${name}`)
+            const device: Mutable = {
+              ...driver,
+              index: ++attached,
+              up: false,
+              mtu: driver.mtu,
+              headerLength: driver.framing === "ethernet" ? 14 : 0,
+              dirty: false,
+              flushOnce: () => {
+                device.dirty = false
+                driver.flush()
+              },
+              counters: {
+                receivedPackets: counter("receivedPackets"),
+                receivedOctets: counter("receivedOctets"),
+                transmittedPackets: counter("transmittedPackets"),
+                transmittedOctets: counter("transmittedOctets")
+              }
+            }
+            yield* Effect.acquireRelease(
+              Effect.sync(() => {
+                devices.push(device)
+                change("Attached", device)
+                setUp(device, true)
+              }),
+              () =>
+                Effect.sync(() => {
+                  setUp(device, false)
+                  devices.splice(devices.indexOf(device), 1)
+                  change("Detached", device)
+                })
+            )
+            return { device, batch: turn.run, input: (packet: Packet) => input(device, packet) }
+          }),
+        get,
+        list: Effect.sync(() => [...devices]),
+        open: (name) => Effect.map(get(name), (device) => setUp(device, true)),
+        close: (name) => Effect.map(get(name), (device) => setUp(device, false)),
+        setMtu: (name, mtu) =>
+          Effect.map(get(name), (device) => {
+            device.mtu = mtu
+            change("MtuChanged", device)
+          }),
+        watch: (listener) =>
+          Effect.acquireRelease(
+            Effect.sync(() => listeners.add(listener)),
+            () => Effect.sync(() => listeners.delete(listener))
+          )
+      })
+    })
+  )
+}
+
+interface Mutable extends AttachedDevice {
+  up: boolean
+  mtu: number
+  dirty: boolean
+  /** Octets of link header that do not count towards the MTU. */
+  readonly headerLength: number
+  readonly flushOnce: () => void
+}

@@ -1,0 +1,182 @@
+/**
+ * The buffer that travels through the stack.
+ *
+ * Going up, a packet is a window `[start, end)` over the driver's slab; each
+ * layer moves `start` past its own header. It is valid only until the call it
+ * was passed to returns: whoever keeps bytes copies them.
+ *
+ * Going down, a packet has headroom; each layer writes its header in front with
+ * `push`. The payload may stay where it is (`payload`): a device reads it
+ * before its `flush` returns. The linear bytes are consumed before `transmit` returns, so every protocol
+ * owns one packet and uses it again.
+ */
+import * as Checksum from "../wire/Checksum.ts"
+
+/** Room for every header in front of a transport payload, in bytes: Ethernet 14, IPv4 60, TCP 60. */
+export const HEADROOM = 160
+
+/** What is known about the transport checksum. */
+export const ChecksumState = {
+  /** In the packet; nobody has looked at it. */
+  unverified: 0,
+  /** Vouched for by the device or by the sender in the same host. */
+  valid: 1,
+  /**
+   * The field at `checksumStart + checksumOffset` holds only the sum of the pseudo-header; whoever puts the
+   * packet on a wire adds the bytes from `checksumStart` on.
+   */
+  partial: 2
+} as const
+
+/** To whom a frame was addressed on the link. */
+export const LinkDestination = { own: 0, broadcast: 1, multicast: 2 } as const
+
+export class Packet {
+  bytes: Uint8Array
+  view: DataView
+  /** First byte of the current layer's header. */
+  start: number
+  /** One past the last linear byte. */
+  end: number
+
+  /** A piece of payload that follows the linear bytes; only on the way down. */
+  payload: Uint8Array | undefined = undefined
+  payloadStart = 0
+  payloadEnd = 0
+
+  /** One of `ChecksumState`. */
+  checksum = 0
+  checksumStart = 0
+  checksumOffset = 0
+  /** Payload octets per segment when the device is to cut the packet, 0 when it is not to be cut. */
+  segmentSize = 0
+
+  /** The EtherType, on links without a header of their own and between Ethernet and the layer above. */
+  etherType = 0
+  /** One of `LinkDestination`. */
+  linkDestination = 0
+  /** Where the network header starts, for those that quote it. */
+  networkStart = 0
+  /** IPv4, both ways; addresses are unsigned 32-bit integers. */
+  source = 0
+  destination = 0
+  protocol = 0
+  timeToLive = 0
+  /** DSCP and ECN: the whole second octet of the IPv4 header. */
+  typeOfService = 0
+  dontFragment = false
+  /** Encoded IPv4 options to be sent, a multiple of four octets. */
+  networkOptions: Uint8Array | undefined = undefined
+
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.start = start
+    this.end = end
+  }
+
+  /** Octets from `start`, the separate payload included. */
+  get length(): number {
+    return this.end - this.start + this.payloadEnd - this.payloadStart
+  }
+
+  /** Empties the packet for its next way down, with `HEADROOM` in front. */
+  reset(): void {
+    this.point(HEADROOM, HEADROOM)
+  }
+
+  /** Points the packet at `[start, end)` of its slab and forgets all that was known about it. */
+  point(start: number, end: number): void {
+    this.start = start
+    this.end = end
+    this.payload = undefined
+    this.payloadStart = 0
+    this.payloadEnd = 0
+    this.checksum = 0
+    this.checksumStart = 0
+    this.checksumOffset = 0
+    this.segmentSize = 0
+    this.linkDestination = 0
+    this.timeToLive = 0
+    this.typeOfService = 0
+    this.dontFragment = false
+    this.networkOptions = undefined
+  }
+
+  /** Makes room for a header of `size` bytes in front and returns where it starts. */
+  push(size: number): number {
+    this.start -= size
+    return this.start
+  }
+
+  /** Copies bytes behind the linear part. */
+  append(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.end)
+    this.end += bytes.length
+  }
+
+  /** Leaves the payload where it is until the device has sent it. */
+  attach(payload: Uint8Array, start: number, end: number): void {
+    this.payload = payload
+    this.payloadStart = start
+    this.payloadEnd = end
+  }
+
+  /** A running sum from `from` to the end of the packet, the separate payload included. */
+  sum(initial: number, from: number): number {
+    const head = Checksum.add(initial, this.bytes, from, this.end)
+    if (this.payload === undefined) return head
+    const rest = Checksum.add(0, this.payload, this.payloadStart, this.payloadEnd)
+    return Checksum.addWord(head, ((this.end - from) & 1) === 0 ? rest : Checksum.swap(rest))
+  }
+
+  /** Completes a partial checksum in place; a packet that has none is left alone. */
+  completeChecksum(): void {
+    if (this.checksum !== ChecksumState.partial) return
+    const value = Checksum.finish(this.sum(0, this.checksumStart))
+    // RFC 768: a computed zero is sent as all ones, since zero means "none"; to TCP both are the same number.
+    this.view.setUint16(this.checksumStart + this.checksumOffset, value === 0 ? 0xffff : value)
+    this.checksum = ChecksumState.valid
+  }
+
+  /** Copies the linear bytes and the separate payload to `target` and returns how many there were. */
+  copyTo(target: Uint8Array, at: number): number {
+    target.set(this.bytes.subarray(this.start, this.end), at)
+    if (this.payload !== undefined) {
+      target.set(this.payload.subarray(this.payloadStart, this.payloadEnd), at + this.end - this.start)
+    }
+    return this.length
+  }
+
+  /** A fresh copy of the octets from `start`. */
+  toBytes(): Uint8Array {
+    const copy = new Uint8Array(this.length)
+    this.copyTo(copy, 0)
+    return copy
+  }
+
+  /** An independent packet with the same octets, headroom in front and the same knowledge: what a queue keeps. */
+  clone(): Packet {
+    const copy = make(this.length)
+    copy.end += this.copyTo(copy.bytes, copy.start)
+    const moved = copy.start - this.start
+    copy.checksum = this.checksum
+    copy.checksumStart = this.checksumStart + moved
+    copy.checksumOffset = this.checksumOffset
+    copy.segmentSize = this.segmentSize
+    copy.etherType = this.etherType
+    copy.linkDestination = this.linkDestination
+    copy.networkStart = this.networkStart + moved
+    copy.source = this.source
+    copy.destination = this.destination
+    copy.protocol = this.protocol
+    copy.timeToLive = this.timeToLive
+    copy.typeOfService = this.typeOfService
+    copy.dontFragment = this.dontFragment
+    copy.networkOptions = this.networkOptions
+    return copy
+  }
+}
+
+/** An empty packet with `HEADROOM` and space for `capacity` linear bytes behind it. */
+export const make = (capacity: number): Packet => new Packet(new Uint8Array(HEADROOM + capacity), HEADROOM, HEADROOM)

@@ -1,0 +1,21 @@
+/**
+ * The protocols of strata: every layer of the network as an Effect Layer.
+ */
+export { type Device, type DeviceFlags, type Framing, NO_OFFLOAD, type Offload } from "./device/Device.ts"
+export { type AttachedDevice, type Attachment, Devices, DevicesError } from "./device/Devices.ts"
+export * as Packet from "./device/Packet.ts"
+export { Entropy } from "./Entropy.ts"
+export { Icmp, PingError } from "./ip/Icmp.ts"
+export { Ipv4 } from "./ip/Ipv4.ts"
+export { Routing, RoutingError } from "./ip/Routing.ts"
+export { ArpCache, ArpError } from "./link/ArpCache.ts"
+export { Ethernet } from "./link/Ethernet.ts"
+export { Statistics } from "./Statistics.ts"
+export { CongestionControl } from "./tcp/Congestion.ts"
+export { Tcp } from "./tcp/Tcp.ts"
+export { TcpError } from "./tcp/TcpError.ts"
+export { TcpMachine } from "./tcp/TcpMachine.ts"
+export { Timers } from "./time/Timers.ts"
+export { Turn } from "./time/Turn.ts"
+export { Trace } from "./Trace.ts"
+export { Udp, UdpError } from "./udp/Udp.ts"

@@ -1,0 +1,40 @@
+/**
+ * Congestion control as a value: a few pure functions over a sub-record of the
+ * control block, so that users can write their own.
+ */
+import * as Context from "effect/Context"
+
+/** All in octets. An algorithm may keep more in a record that extends this one. */
+export interface CongestionState {
+  readonly window: number
+  readonly slowStartThreshold: number
+}
+
+/** What an algorithm is told about the connection; octets and milliseconds. */
+export interface CongestionView {
+  readonly mss: number
+  /** SND.MAX − SND.UNA before the event. */
+  readonly inFlight: number
+  readonly smoothedRtt: number | undefined
+  readonly now: number
+}
+
+export interface CongestionAlgorithm {
+  readonly name: string
+  readonly initial: (mss: number) => CongestionState
+  /** `acknowledged` octets were acknowledged for the first time, outside of recovery. */
+  readonly onAck: (state: CongestionState, acknowledged: number, view: CongestionView) => CongestionState
+  /** Loss found by duplicate acknowledgements: recovery begins. */
+  readonly onLoss: (state: CongestionState, view: CongestionView) => CongestionState
+  /** One more duplicate acknowledgement during recovery (RFC 5681 §3.2, step 4). */
+  readonly onDuplicate: (state: CongestionState, view: CongestionView) => CongestionState
+  /** Recovery is over. */
+  readonly onRecovered: (state: CongestionState, view: CongestionView) => CongestionState
+  /** The retransmission timer expired; `first` is false when the same segment timed out before. */
+  readonly onTimeout: (state: CongestionState, first: boolean, view: CongestionView) => CongestionState
+}
+
+/** The algorithm that new connections of a stack use. */
+export class CongestionControl extends Context.Service<CongestionControl, CongestionAlgorithm>()(
+  "@strata/core/CongestionControl"
+) {}

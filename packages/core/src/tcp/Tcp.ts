@@ -1,0 +1,110 @@
+/**
+ * The Transmission Control Protocol (RFC 9293): demultiplexing, listening, connecting.
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type { AttachedDevice } from "../device/Devices.ts"
+import type { Packet } from "../device/Packet.ts"
+import type { DeliveryError } from "../ip/Ipv4.ts"
+import type { Destination } from "../ip/Routing.ts"
+import type { CongestionAlgorithm } from "./Congestion.ts"
+import type { ControlBlock, State } from "./ControlBlock.ts"
+import type { TcpError } from "./TcpError.ts"
+import type { TcpSettings } from "./TcpMachine.ts"
+
+export interface ConnectionOptions {
+  /** Octets of unacknowledged and unsent data; `write` waits beyond. 262,144 by default. */
+  readonly sendBuffer?: number | undefined
+  /** Octets of unread data, and so the largest window offered. 262,144 by default, offered up to 65,535 without window scaling. */
+  readonly receiveBuffer?: number | undefined
+  readonly settings?: Partial<TcpSettings> | undefined
+  readonly congestion?: CongestionAlgorithm | undefined
+}
+
+export interface ConnectOptions extends ConnectionOptions {
+  readonly remote: InetAddressV4
+  /** Chosen by the route by default. */
+  readonly localAddress?: Ipv4Address | undefined
+  /** A random free ephemeral port (RFC 6056) by default. */
+  readonly localPort?: number | undefined
+}
+
+export interface ListenOptions extends ConnectionOptions {
+  /** All addresses of the host by default. */
+  readonly address?: Ipv4Address | undefined
+  /** A random free ephemeral port by default (0). */
+  readonly port?: number | undefined
+  /** Connections that are established but not accepted, and as many half-open ones; 128 by default. A SYN beyond is ignored. */
+  readonly backlog?: number | undefined
+}
+
+/** The OPEN call of RFC 9293 §3.9.1.1. */
+export interface OpenOptions extends ConnectionOptions {
+  readonly mode: "active" | "passive"
+  readonly local?: { readonly address?: Ipv4Address | undefined; readonly port?: number | undefined } | undefined
+  /** Required when active; when passive, the only peer that is let in. */
+  readonly foreign?: InetAddressV4 | undefined
+}
+
+/** The STATUS call of RFC 9293 §3.9.1.6. */
+export interface ConnectionStatus {
+  readonly local: InetAddressV4
+  /** Port 0 of 0.0.0.0 while listening. */
+  readonly remote: InetAddressV4
+  readonly state: State
+  /** Octets: the peer's window, ours, unacknowledged and unsent data, unread data. */
+  readonly sendWindow: number
+  readonly receiveWindow: number
+  readonly sendQueue: number
+  readonly receiveQueue: number
+}
+
+/** One connection. */
+export interface Connection {
+  readonly local: InetAddressV4
+  readonly remote: InetAddressV4
+  readonly state: () => State
+  readonly status: () => ConnectionStatus
+  /** The whole control block, for those who look inside. */
+  readonly controlBlock: () => ControlBlock
+  /**
+   * What arrived since the last read, in order; waits for the first octet. Ends with `Cause.done()` after the peer's FIN.
+   * The chunks are the reader's to keep.
+   */
+  readonly read: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], TcpError | Cause.Done>
+  /** Queues all of `bytes` (copied), waiting while the send buffer is full. Concurrent writes are queued one after another. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, TcpError>
+  /** Half-close: a FIN after all that was written. Reading goes on. */
+  readonly closeWrite: Effect.Effect<void, TcpError>
+  /** Resets the connection at once. */
+  readonly abort: Effect.Effect<void>
+  /** Waits until the connection is established (passive RFC 793 OPEN); fails when it ends before. */
+  readonly established: Effect.Effect<void, TcpError>
+  /** Waits until everything written was acknowledged and both directions are closed (TIME-WAIT counts as closed), or the connection failed. */
+  readonly closed: Effect.Effect<void, TcpError>
+}
+
+export interface Listener {
+  readonly local: InetAddressV4
+  /** The next established connection. It is closed with the scope: in order, all that was written arriving. */
+  readonly accept: Effect.Effect<Connection, TcpError, Scope.Scope>
+}
+
+export class Tcp extends Context.Service<Tcp, {
+  readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
+  /** An ICMP error about a segment of ours. */
+  readonly error: (error: DeliveryError, quoted: Packet) => void
+  /**
+   * Active open, complete when established. When the scope closes, the connection is closed in order: a FIN follows all that was written,
+   * and the stack sees it through in the background.
+   */
+  readonly connect: (options: ConnectOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>
+  readonly listen: (options?: ListenOptions) => Effect.Effect<Listener, TcpError, Scope.Scope>
+  /** RFC 9293 §3.9.1.1: returns at once, in SYN-SENT or LISTEN. */
+  readonly open: (options: OpenOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>
+  /** All connections and listeners. */
+  readonly status: Effect.Effect<ReadonlyArray<ConnectionStatus>>
+}>()("@strata/core/Tcp") {}

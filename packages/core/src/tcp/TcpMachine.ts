@@ -1,0 +1,113 @@
+/**
+ * The transitions of a control block, as a service: pure functions over
+ * immutable values (RFC 9293 §3.10). Being a service, the machine can be
+ * replaced: by a wrong one in a test of the tests, or by a user's own.
+ *
+ * Nothing here knows of buffers, packets or time: `now` is an argument in
+ * milliseconds, text is a range of sequence numbers, and what is to be done is
+ * told in an `Outcome`.
+ */
+import * as Context from "effect/Context"
+import type { CongestionAlgorithm } from "./Congestion.ts"
+import type { ControlBlock, Endpoints } from "./ControlBlock.ts"
+import type { Segment } from "./Segment.ts"
+
+/** What a connection starts from. */
+export interface OpenParameters {
+  readonly endpoints: Endpoints
+  /** The initial send sequence number (RFC 6528); unsigned 32-bit. */
+  readonly iss: number
+  /** The MSS to announce: the device's MTU minus 40 octets. */
+  readonly receiveMaximumSegmentSize: number
+  /** Octets the receive buffer holds. */
+  readonly receiveCapacity: number
+  readonly congestion: CongestionAlgorithm
+  readonly settings: TcpSettings
+}
+
+/** Durations in milliseconds. */
+export interface TcpSettings {
+  /** MSL of RFC 9293 §3.4.2; TIME-WAIT lasts twice as long. 30,000 by default. */
+  readonly maximumSegmentLifetime: number
+  /** RFC 6298 §2.4; 200 by default, as in Linux. */
+  readonly minimumRetransmissionTimeout: number
+  /** RFC 6298 §2.5; 60,000 by default. */
+  readonly maximumRetransmissionTimeout: number
+  /** R2 of RFC 9293 §3.8.3 for data: retransmissions of one segment before the connection is given up; 15 by default. */
+  readonly retransmissions: number
+  /** R2 for SYN and SYN,ACK; 6 by default. */
+  readonly synRetransmissions: number
+  /** At most 500 (RFC 9293 §3.8.6.3); 40 by default. */
+  readonly delayedAcknowledgement: number
+  /** Nagle's algorithm (RFC 9293 §3.7.4); true by default. */
+  readonly nagle: boolean
+}
+
+export const defaultSettings: TcpSettings = {
+  maximumSegmentLifetime: 30_000,
+  minimumRetransmissionTimeout: 200,
+  maximumRetransmissionTimeout: 60_000,
+  retransmissions: 15,
+  synRetransmissions: 6,
+  delayedAcknowledgement: 40,
+  nagle: true
+}
+
+/** A segment to be put on the wire; its text, if any, starts `textOffset` octets after SND.UNA's octet in the send buffer. */
+export interface Emission extends Segment {
+  readonly textOffset: number
+}
+
+/** What came of an event; the shell compares `tcb` with the one before to see changes of state. */
+export interface Outcome {
+  readonly tcb: ControlBlock
+  /** Octets of the send buffer that the peer acknowledged: they can be freed. */
+  readonly acknowledged: number
+  /**
+   * Text to be kept: `textLength` octets from `textSkip` octets into the segment's text, to be written `textOffset`
+   * octets after the first octet that was not yet received in order. Everything up to the new RCV.NXT is then readable.
+   */
+  readonly textSkip: number
+  readonly textLength: number
+  readonly textOffset: number
+  /** A segment to be sent at once, such as a reset or a challenge acknowledgement. */
+  readonly reply: Emission | undefined
+}
+
+export class TcpMachine extends Context.Service<TcpMachine, {
+  /** Active OPEN: SYN-SENT; `output` emits the SYN. */
+  readonly connect: (parameters: OpenParameters, now: number) => ControlBlock
+  /** Passive OPEN: LISTEN. `arrives` moves it to SYN-RECEIVED; the remote endpoint is then the sender's, filled in by the caller. */
+  readonly listen: (parameters: OpenParameters) => ControlBlock
+  /** RFC 9293 §3.10.7.2 to .4 */
+  readonly arrives: (tcb: ControlBlock, segment: Segment, now: number) => Outcome
+  /** RFC 9293 §3.10.7.1: the reset that answers a segment nobody has a connection for, or undefined. */
+  readonly reject: (segment: Segment) => Emission | undefined
+  /**
+   * The next segment to send, or undefined. `queued` is the number of octets in the send buffer from SND.UNA's octet on,
+   * sent or not. `limit` is the largest text of one segment in octets, for devices that cut; the effective MSS where it is smaller.
+   */
+  readonly output: (
+    tcb: ControlBlock,
+    queued: number,
+    now: number,
+    limit?: number
+  ) => { readonly tcb: ControlBlock; readonly segment: Emission } | undefined
+  /** The next time at which `elapse` has something to do, or `Infinity`. */
+  readonly deadline: (tcb: ControlBlock) => number
+  /** Does what is due at `now`: retransmission, persist, delayed acknowledgement, TIME-WAIT; then call `output`. `queued` as for `output`. */
+  readonly elapse: (tcb: ControlBlock, queued: number, now: number) => ControlBlock
+  /** CLOSE of RFC 9293 §3.10.4: a FIN follows the last octet queued. */
+  readonly close: (tcb: ControlBlock, now: number) => ControlBlock
+  /** ABORT of RFC 9293 §3.10.5: CLOSED, with a reset for a peer that knows of the connection. */
+  readonly abort: (tcb: ControlBlock) => Outcome
+  /** The program took `octets` out of the receive buffer; may make a window update due (RFC 9293 §3.8.6.2.2). */
+  readonly consumed: (tcb: ControlBlock, octets: number, now: number) => ControlBlock
+  /**
+   * An ICMP error about one of our segments (RFC 9293 §3.9.2.2, RFC 5927): `hard` ones close a connection that is not
+   * synchronized; soft ones are remembered as the reason of a later timeout. `seq` is the quoted sequence number.
+   */
+  readonly unreachable: (tcb: ControlBlock, seq: number, hard: boolean, now: number) => ControlBlock
+  /** The path's MTU shrank to `mtu` octets (RFC 1191): a smaller send MSS, and what was lost is sent again. */
+  readonly pathMtu: (tcb: ControlBlock, seq: number, mtu: number, now: number) => ControlBlock
+}>()("@strata/core/TcpMachine") {}

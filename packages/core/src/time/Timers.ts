@@ -1,0 +1,153 @@
+/**
+ * Deadlines for code that is not an Effect.
+ *
+ * The stack is plain functions that want to be called back at a given
+ * millisecond. One fiber sleeps until the earliest deadline, so a thousand
+ * connections cost one sleeping fiber, and `TestClock` moves all of them.
+ *
+ * Timers stand in a binary heap by deadline, then by the order in which they
+ * were set. Setting a timer later than it stands does not move it: it is looked
+ * at when its old place comes up. A connection that pushes its retransmission
+ * timeout back with every acknowledgement therefore pays for one comparison.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import { Turn } from "./Turn.ts"
+
+/** One deadline that can be set again and again without allocating. */
+export interface Timer {
+  /** Calls back once, in a turn, at or after `deadline` (milliseconds of `Turn.now`), and no more at any earlier setting. */
+  readonly set: (deadline: number) => void
+  readonly clear: () => void
+  /** The deadline, or `Infinity` when it is not set. */
+  readonly deadline: () => number
+}
+
+export class Timers extends Context.Service<Timers, {
+  readonly make: (run: () => void) => Timer
+}>()("@strata/core/Timers") {
+  static readonly layer: Layer.Layer<Timers, never, Turn> = Layer.effect(
+    Timers,
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const heap = new Heap()
+      const earlier = Latch.makeUnsafe(false)
+
+      const fire = () => {
+        const now = turn.now()
+        for (let entry = heap.peek(); entry !== undefined && entry.place <= now; entry = heap.peek()) {
+          heap.pop()
+          if (entry.deadline <= now) {
+            entry.deadline = Infinity
+            entry.run()
+          } else if (entry.deadline !== Infinity) {
+            heap.push(entry)
+          }
+        }
+      }
+      const sleep = Effect.suspend(() => {
+        earlier.closeUnsafe()
+        const next = heap.peek()
+        if (next === undefined) return earlier.await
+        return Effect.raceFirst(Effect.sleep(Math.max(0, next.place - turn.now())), earlier.await)
+      })
+      yield* sleep.pipe(
+        Effect.andThen(Effect.sync(() => turn.run(fire))),
+        Effect.forever,
+        Effect.forkScoped
+      )
+
+      return Timers.of({
+        make: (run) => {
+          const entry: Entry = { deadline: Infinity, place: 0, order: 0, index: -1, run }
+          return {
+            set: (deadline) => {
+              entry.deadline = deadline
+              if (entry.index >= 0) {
+                if (deadline >= entry.place) return
+                heap.remove(entry)
+              }
+              heap.push(entry)
+              if (entry.index === 0) earlier.openUnsafe()
+            },
+            clear: () => {
+              entry.deadline = Infinity
+            },
+            deadline: () => entry.deadline
+          }
+        }
+      })
+    })
+  )
+}
+
+interface Entry {
+  deadline: number
+  /** The deadline by which the entry stands in the heap; never later than `deadline`. */
+  place: number
+  order: number
+  /** Its index in the heap, or -1. */
+  index: number
+  readonly run: () => void
+}
+
+class Heap {
+  private readonly entries: Array<Entry> = []
+  private pushed = 0
+
+  peek(): Entry | undefined {
+    return this.entries[0]
+  }
+
+  push(entry: Entry): void {
+    entry.place = entry.deadline
+    entry.order = this.pushed++
+    this.put(entry, this.entries.length)
+    this.up(entry)
+  }
+
+  pop(): void {
+    this.remove(this.entries[0]!)
+  }
+
+  remove(entry: Entry): void {
+    const last = this.entries.pop()!
+    if (last !== entry) {
+      this.put(last, entry.index)
+      this.up(last)
+      this.down(last)
+    }
+    entry.index = -1
+  }
+
+  private put(entry: Entry, index: number): void {
+    entry.index = index
+    this.entries[index] = entry
+  }
+
+  private up(entry: Entry): void {
+    while (entry.index > 0) {
+      const index = entry.index
+      const parent = this.entries[(index - 1) >> 1]!
+      if (!before(entry, parent)) return
+      this.put(entry, parent.index)
+      this.put(parent, index)
+    }
+  }
+
+  private down(entry: Entry): void {
+    for (;;) {
+      const index = entry.index
+      const left = this.entries[2 * index + 1]
+      const right = this.entries[2 * index + 2]
+      const child = right !== undefined && before(right, left!) ? right : left
+      if (child === undefined || !before(child, entry)) return
+      this.put(entry, child.index)
+      this.put(child, index)
+    }
+  }
+}
+
+const before = (a: Entry, b: Entry): boolean => a.place < b.place || (a.place === b.place && a.order < b.order)

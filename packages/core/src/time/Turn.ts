@@ -1,0 +1,75 @@
+/**
+ * One turn of the stack: from the moment somebody enters it (a batch of frames,
+ * a due timer, a call of a program) until it is left.
+ *
+ * Within a turn the clock stands still, and what can be done once is done once,
+ * at its end: readers are woken, then acknowledgements and data go out, then
+ * each device hands its batch to the wire.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** What happens at the end of a turn, in this order, again and again until nobody asks any more. */
+export type Phase = "wake" | "output" | "flush"
+
+const phases: ReadonlyArray<Phase> = ["wake", "output", "flush"]
+
+export class Turn extends Context.Service<Turn, {
+  /**
+   * Monotonic milliseconds with a fraction, origin arbitrary: within a turn the time at which it began, outside
+   * the time now.
+   */
+  readonly now: () => number
+  /** Runs `work` as a turn, or as part of the one that is running. */
+  readonly run: (work: () => void) => void
+  /** Asks for `task` to be run once in `phase` at the end of this turn; outside of one, in a turn of its own. */
+  readonly defer: (phase: Phase, task: () => void) => void
+}>()("@strata/core/Turn") {
+  static readonly layer: Layer.Layer<Turn> = Layer.effect(
+    Turn,
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const read = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const pending: Record<Phase, Array<() => void>> = { wake: [], output: [], flush: [] }
+      let running = false
+      let started = 0
+
+      const takeNext = (): Array<() => void> | undefined => {
+        for (const phase of phases) {
+          const tasks = pending[phase]
+          if (tasks.length > 0) {
+            pending[phase] = []
+            return tasks
+          }
+        }
+        return undefined
+      }
+      const run = (work: () => void): void => {
+        if (running) return work()
+        running = true
+        started = read()
+        try {
+          work()
+        } finally {
+          try {
+            for (let tasks = takeNext(); tasks !== undefined; tasks = takeNext()) {
+              for (const task of tasks) task()
+            }
+          } finally {
+            running = false
+          }
+        }
+      }
+      return Turn.of({
+        now: () => running ? started : read(),
+        run,
+        defer: (phase, task) => {
+          pending[phase].push(task)
+          if (!running) run(() => {})
+        }
+      })
+    })
+  )
+}

@@ -11,6 +11,7 @@
  * timeout back with every acknowledgement therefore pays for one comparison.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
@@ -51,7 +52,7 @@ export class Timers extends Context.Service<Timers, {
         earlier.closeUnsafe()
         const next = heap.peek()
         if (next === undefined) return earlier.await
-        return Effect.raceFirst(Effect.sleep(Math.max(0, next.place - turn.now())), earlier.await)
+        return Effect.raceFirst(Effect.sleep(untilNanosecondAfter(next.place - turn.now())), earlier.await)
       })
       yield* sleep.pipe(
         Effect.andThen(Effect.sync(() => turn.run(fire))),
@@ -82,6 +83,10 @@ export class Timers extends Context.Service<Timers, {
     })
   )
 }
+
+// A deadline between two nanoseconds must not be slept for with zero: where time is moved by hand, zero never passes.
+const untilNanosecondAfter = (milliseconds: number): Duration.Duration =>
+  Duration.nanos(BigInt(Math.max(1, Math.ceil(milliseconds * 1e6))))
 
 interface Entry {
   deadline: number

@@ -15,6 +15,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { DeadlineHeap, type Placed, unplaced } from "./DeadlineHeap.ts"
 import { Turn } from "./Turn.ts"
 
 /** One deadline that can be set again and again without allocating. */
@@ -33,7 +34,7 @@ export class Timers extends Context.Service<Timers, {
     Timers,
     Effect.gen(function*() {
       const turn = yield* Turn
-      const heap = new Heap()
+      const heap = new DeadlineHeap<Entry>()
       const earlier = Latch.makeUnsafe(false)
 
       const fire = () => {
@@ -44,7 +45,7 @@ export class Timers extends Context.Service<Timers, {
             entry.deadline = Infinity
             entry.run()
           } else if (entry.deadline !== Infinity) {
-            heap.push(entry)
+            heap.push(entry, entry.deadline)
           }
         }
       }
@@ -62,7 +63,7 @@ export class Timers extends Context.Service<Timers, {
 
       return Timers.of({
         make: (run) => {
-          const entry: Entry = { deadline: Infinity, place: 0, order: 0, index: -1, run }
+          const entry: Entry = { ...unplaced, deadline: Infinity, run }
           return {
             set: (deadline) => {
               entry.deadline = deadline
@@ -70,7 +71,7 @@ export class Timers extends Context.Service<Timers, {
                 if (deadline >= entry.place) return
                 heap.remove(entry)
               }
-              heap.push(entry)
+              heap.push(entry, deadline)
               if (entry.index === 0) earlier.openUnsafe()
             },
             clear: () => {
@@ -88,71 +89,8 @@ export class Timers extends Context.Service<Timers, {
 const untilNanosecondAfter = (milliseconds: number): Duration.Duration =>
   Duration.nanos(BigInt(Math.max(1, Math.ceil(milliseconds * 1e6))))
 
-interface Entry {
+interface Entry extends Placed {
+  /** Never earlier than its place in the heap; `Infinity` when the timer is not set. */
   deadline: number
-  /** The deadline by which the entry stands in the heap; never later than `deadline`. */
-  place: number
-  order: number
-  /** Its index in the heap, or -1. */
-  index: number
   readonly run: () => void
 }
-
-class Heap {
-  private readonly entries: Array<Entry> = []
-  private pushed = 0
-
-  peek(): Entry | undefined {
-    return this.entries[0]
-  }
-
-  push(entry: Entry): void {
-    entry.place = entry.deadline
-    entry.order = this.pushed++
-    this.put(entry, this.entries.length)
-    this.up(entry)
-  }
-
-  pop(): void {
-    this.remove(this.entries[0]!)
-  }
-
-  remove(entry: Entry): void {
-    const last = this.entries.pop()!
-    if (last !== entry) {
-      this.put(last, entry.index)
-      this.up(last)
-      this.down(last)
-    }
-    entry.index = -1
-  }
-
-  private put(entry: Entry, index: number): void {
-    entry.index = index
-    this.entries[index] = entry
-  }
-
-  private up(entry: Entry): void {
-    while (entry.index > 0) {
-      const index = entry.index
-      const parent = this.entries[(index - 1) >> 1]!
-      if (!before(entry, parent)) return
-      this.put(entry, parent.index)
-      this.put(parent, index)
-    }
-  }
-
-  private down(entry: Entry): void {
-    for (;;) {
-      const index = entry.index
-      const left = this.entries[2 * index + 1]
-      const right = this.entries[2 * index + 2]
-      const child = right !== undefined && before(right, left!) ? right : left
-      if (child === undefined || !before(child, entry)) return
-      this.put(entry, child.index)
-      this.put(child, index)
-    }
-  }
-}
-
-const before = (a: Entry, b: Entry): boolean => a.place < b.place || (a.place === b.place && a.order < b.order)

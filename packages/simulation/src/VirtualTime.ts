@@ -1,0 +1,140 @@
+/**
+ * Time that advances by itself.
+ *
+ * A `Clock` and a `Scheduler` that belong together: tasks run one after another
+ * in the order in which they were scheduled, and when none is left the clock
+ * jumps to the earliest deadline. A program under them is written as if it ran
+ * in real time, ends in milliseconds, and takes the same steps every time.
+ *
+ * Promises that settle by themselves (not by a timer, a file or a socket of the
+ * real world) are waited for before the clock moves.
+ */
+import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
+
+export interface VirtualTime {
+  /** `Clock` and `Scheduler`, to be merged into a program's context. */
+  readonly context: Context.Context<never>
+  /** Milliseconds since the start, with a fraction. */
+  readonly now: () => number
+  /** How many sleepers there are. */
+  readonly sleeping: () => number
+  /**
+   * Runs whatever can run and moves the clock, until `finished` says so. Resolves to false when it does not, and there is
+   * neither a task nor a deadline left: everybody waits for somebody.
+   */
+  readonly drive: (finished: () => boolean) => Promise<boolean>
+}
+
+/** Unix time at which virtual time starts: 2000-01-01T00:00:00Z, in milliseconds. */
+export const EPOCH = 946_684_800_000
+
+interface Sleeper extends Placed {
+  readonly wake: () => void
+}
+
+export const make = (): VirtualTime => {
+  const tasks = new TaskQueue()
+  const sleepers = new DeadlineHeap<Sleeper>()
+  let now = 0
+
+  const sleepUntil = (deadline: number): Effect.Effect<void> =>
+    Effect.callback((resume) => {
+      const sleeper: Sleeper = { ...unplaced, wake: () => resume(Effect.void) }
+      sleepers.push(sleeper, deadline)
+      return Effect.sync(() => {
+        if (sleeper.index >= 0) sleepers.remove(sleeper)
+      })
+    })
+
+  const clock: Clock.Clock = {
+    currentTimeMillisUnsafe: () => EPOCH + Math.floor(now),
+    currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe()),
+    currentTimeNanosUnsafe: () => BigInt(EPOCH) * 1_000_000n + clock.monotonicTimeNanosUnsafe(),
+    currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe()),
+    monotonicTimeNanosUnsafe: () => BigInt(Math.round(now * 1e6)),
+    monotonicTimeNanos: Effect.sync(() => clock.monotonicTimeNanosUnsafe()),
+    sleep: (duration) => {
+      const milliseconds = Duration.toMillis(duration)
+      if (milliseconds <= 0) return Effect.yieldNow
+      return Number.isFinite(milliseconds) ? Effect.suspend(() => sleepUntil(now + milliseconds)) : Effect.never
+    }
+  }
+
+  const scheduler: Scheduler.Scheduler = {
+    executionMode: "async",
+    shouldYield: (fiber) => fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield,
+    makeDispatcher: () => tasks
+  }
+
+  /** Moves to the earliest deadline and wakes everybody whose it is, in the order in which they went to sleep. */
+  const advance = (): boolean => {
+    const first = sleepers.peek()
+    if (first === undefined) return false
+    now = Math.max(now, first.place)
+    while (sleepers.peek() !== undefined && sleepers.peek()!.place <= now) sleepers.pop()!.wake()
+    return true
+  }
+
+  const drive = async (finished: () => boolean): Promise<boolean> => {
+    for (;;) {
+      tasks.flush()
+      await settled()
+      if (!tasks.isEmpty()) continue
+      if (finished()) return true
+      if (!advance()) return false
+    }
+  }
+
+  return {
+    context: Context.make(Clock.Clock, clock).pipe(Context.add(Scheduler.Scheduler, scheduler)) as Context.Context<
+      never
+    >,
+    now: () => now,
+    sleeping: () => sleepers.size,
+    drive
+  }
+}
+
+/** Tasks of all fibers in one line, by priority and then by the order in which they came. */
+class TaskQueue implements Scheduler.SchedulerDispatcher {
+  private readonly lines = new Map<number, Array<() => void>>()
+  private priorities: Array<number> = []
+  private waiting = 0
+
+  isEmpty(): boolean {
+    return this.waiting === 0
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    let line = this.lines.get(priority)
+    if (line === undefined) {
+      line = []
+      this.lines.set(priority, line)
+      this.priorities = [...this.lines.keys()].toSorted((a, b) => a - b)
+    }
+    line.push(task)
+    this.waiting++
+  }
+
+  flush(): void {
+    while (this.waiting > 0) {
+      const priority = this.priorities.find((candidate) => this.lines.get(candidate)!.length > 0)!
+      const line = this.lines.get(priority)!
+      this.lines.set(priority, [])
+      this.waiting -= line.length
+      for (const task of line) task()
+    }
+  }
+}
+
+/** Resolves when all promises that are able to settle have done so. */
+const settled = (): Promise<void> => new Promise((resolve) => void macrotask(resolve))
+
+const macrotask: (task: () => void) => unknown = "setImmediate" in globalThis
+  ? globalThis.setImmediate
+  : (task) => setTimeout(task, 0)

@@ -1,0 +1,76 @@
+import { Timers } from "@strata/core/time/Timers"
+import { Turn } from "@strata/core/time/Turn"
+import * as VirtualTime from "@strata/simulation/VirtualTime"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Layer, Queue } from "effect"
+
+const run = async <A, E>(program: Effect.Effect<A, E>) => {
+  const time = VirtualTime.make()
+  const fiber = Effect.runForkWith(time.context)(program)
+  const finished = await time.drive(() => fiber.pollUnsafe() !== undefined)
+  return { finished, exit: fiber.pollUnsafe(), now: time.now() }
+}
+
+describe("VirtualTime", () => {
+  it("ends an hour of sleep at once", async () => {
+    const { exit, now } = await run(Effect.gen(function*() {
+      const before = yield* Clock.currentTimeMillis
+      yield* Effect.sleep("1 hour")
+      return (yield* Clock.currentTimeMillis) - before
+    }))
+    assert.deepStrictEqual(exit, Exit.succeed(3_600_000))
+    assert.strictEqual(now, 3_600_000)
+  })
+
+  it("wakes sleepers by deadline, then in the order in which they lay down", async () => {
+    const order: Array<string> = []
+    const note = (name: string, milliseconds: number) =>
+      Effect.sleep(milliseconds).pipe(Effect.andThen(Effect.sync(() => order.push(name))))
+    await run(Effect.all([note("c", 20), note("a", 10), note("b", 10), note("d", 20)], { concurrency: "unbounded" }))
+    assert.deepStrictEqual(order, ["a", "b", "c", "d"])
+  })
+
+  it("does not jump to the deadline of a sleeper that was interrupted", async () => {
+    const { now } = await run(Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(Effect.sleep("1 hour"))
+      yield* Effect.sleep(5)
+      yield* Fiber.interrupt(fiber)
+      yield* Effect.sleep(5)
+    }))
+    assert.strictEqual(now, 10)
+  })
+
+  it("waits for promises before it moves", async () => {
+    const { exit } = await run(Effect.gen(function*() {
+      const late = yield* Effect.forkChild(Effect.sleep(1).pipe(Effect.as("sleep")))
+      const promise = yield* Effect.forkChild(Effect.promise(async () => {
+        for (let i = 0; i < 20; i++) await null
+        return "promise"
+      }))
+      return yield* Effect.raceFirst(Fiber.join(late), Fiber.join(promise))
+    }))
+    assert.deepStrictEqual(exit, Exit.succeed("promise"))
+  })
+
+  it("says so when everybody waits and no deadline is left", async () => {
+    const { exit, finished } = await run(Effect.flatMap(Queue.unbounded<number>(), Queue.take))
+    assert.isFalse(finished)
+    assert.isUndefined(exit)
+  })
+
+  it("moves the timers of a stack", async () => {
+    const { exit } = await run(
+      Effect.gen(function*() {
+        const turn = yield* Turn
+        const timers = yield* Timers
+        const fired: Array<number> = []
+        for (const deadline of [30.25, 0.1 + 0.2, 1000]) {
+          timers.make(() => fired.push(turn.now())).set(deadline)
+        }
+        yield* Effect.sleep("2 seconds")
+        return fired
+      }).pipe(Effect.provide(Timers.layer.pipe(Layer.provideMerge(Turn.layer))))
+    )
+    assert.deepStrictEqual(exit, Exit.succeed([0.300001, 30.25, 1000]))
+  })
+})

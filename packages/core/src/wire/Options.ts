@@ -1,0 +1,221 @@
+/**
+ * Options as TCP and IPv4 share them (RFC 791 §3.1, RFC 9293 §3.1): a kind, then, for all but end-of-list (0) and
+ * no-operation (1), a length that counts both of these octets, then a body.
+ *
+ * One declaration per option gives its codec; a protocol's options together give a codec between an options area and
+ * a list of values, where nothing is lost: unknown kinds are kept, and the end of the list holds what stands behind it.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Field from "./Field.ts"
+import * as Header from "./Header.ts"
+
+/** One kind of option: fields, then any number of equal items. */
+export interface Declaration {
+  readonly kind: number
+  readonly fields: Header.Fields
+  readonly items?: { readonly name: string; readonly fields: Header.Fields; readonly minimum: number }
+}
+
+export type Declarations = Readonly<Record<string, Declaration>>
+
+type Items<D> = D extends { readonly items: { readonly name: infer N extends string; readonly fields: infer F } }
+  ? { readonly [K in N]: ReadonlyArray<Header.Values<F & Header.Fields>> }
+  : unknown
+
+/** An option of a protocol. Only the last of a list can be `End`. */
+export type Option<D extends Declarations> =
+  | { [Tag in keyof D & string]: { readonly _tag: Tag } & Header.Values<D[Tag]["fields"]> & Items<D[Tag]> }[
+    & keyof D
+    & string
+  ]
+  | { readonly _tag: "NoOperation" }
+  /** `padding` is what stands behind the end of the list. */
+  | { readonly _tag: "End"; readonly padding: Uint8Array }
+  | { readonly _tag: "Unknown"; readonly kind: number; readonly data: Uint8Array }
+
+type AnyOption = { readonly _tag: string; readonly [key: string]: any }
+
+/** The most a header leaves for its options, in octets: 15 words, 5 of them fixed. */
+export const MAX_LENGTH = 40
+
+const KIND_END = 0
+const KIND_NO_OPERATION = 1
+const head = Header.make("option", { kind: Field.u8, length: Field.u8 })
+const fillers = {
+  NoOperation: Schema.TaggedStruct("NoOperation", {}),
+  End: Schema.TaggedStruct("End", { padding: Schema.Uint8Array })
+}
+
+/** The codec of an options area: at most 40 octets, a multiple of four. */
+export const make = <const D extends Declarations>(
+  protocol: string,
+  declarations: D
+): Schema.Codec<ReadonlyArray<Option<D>>, Uint8Array> => {
+  const layouts = Object.entries(declarations).map(([tag, declaration]) => layoutOf(protocol, tag, declaration))
+  const byKind = new Map(layouts.map((layout) => [layout.kind, layout]))
+  const byTag = new Map(layouts.map((layout) => [layout.tag, layout]))
+  const unknownKind = Field.u8.schema.check(
+    Schema.makeFilter((kind: number) => kind > KIND_NO_OPERATION && !byKind.has(kind), {
+      expected: `a kind of option that ${protocol} does not know`
+    })
+  )
+  const known = [
+    ...layouts.map((layout) => layout.schema),
+    fillers.NoOperation,
+    Schema.TaggedStruct("Unknown", { kind: unknownKind, data: Schema.Uint8Array })
+  ]
+  const option = Schema.Union([...known, fillers.End]).annotate({ identifier: `${protocol} option` })
+
+  const sizeOf = (value: AnyOption): number => byTag.get(value._tag)?.sizeOf(value) ?? sizeOfOther(value)
+  const total = (list: ReadonlyArray<AnyOption>) => list.reduce((size, value) => size + sizeOf(value), 0)
+  /** What fits into an options area, filled up to a whole word. */
+  const fit = (list: ReadonlyArray<AnyOption>): ReadonlyArray<AnyOption> => {
+    const fitting: Array<AnyOption> = []
+    let size = 0
+    for (const value of list) {
+      if (size + sizeOf(value) > MAX_LENGTH) continue
+      fitting.push(value)
+      size += sizeOf(value)
+    }
+    for (; size % 4 !== 0; size++) fitting.push({ _tag: "NoOperation" })
+    return fitting
+  }
+  const isOption = Schema.is(option)
+  const isList = (input: unknown): input is ReadonlyArray<AnyOption> =>
+    Array.isArray(input) && input.every(isOption) &&
+    input.every((value, index) => value._tag !== "End" || index === input.length - 1) &&
+    total(input) <= MAX_LENGTH && total(input) % 4 === 0
+  const list = Schema.declare(isList, {
+    expected:
+      `${protocol} options of at most ${MAX_LENGTH} octets, a multiple of four, with no more than one end, the last`,
+    toCodecArbitrary: () =>
+      Schema.link<ReadonlyArray<AnyOption>>()(
+        Schema.Array(Schema.Union(known) as Schema.Codec<AnyOption, AnyOption>),
+        SchemaTransformation.transform({ decode: fit, encode: (value) => value })
+      )
+  })
+
+  const decode = (input: Uint8Array): Effect.Effect<ReadonlyArray<AnyOption>, SchemaIssue.Issue> => {
+    const view = Header.viewOf(input)
+    const values: Array<AnyOption> = []
+    for (let at = 0; at < input.length;) {
+      const kind = view.getUint8(at)
+      if (kind === KIND_END) {
+        values.push({ _tag: "End", padding: input.slice(at + 1) })
+        break
+      }
+      if (kind === KIND_NO_OPERATION) {
+        values.push({ _tag: "NoOperation" })
+        at++
+        continue
+      }
+      const length = at + head.size <= input.length ? head.get.length(view, at) : 0
+      if (length < head.size) return refuse(`the ${protocol} option at octet ${at} to be at least two octets long`)
+      if (at + length > input.length) {
+        return refuse(`the ${protocol} option at octet ${at} to end within the ${input.length} octets of options`)
+      }
+      const layout = byKind.get(kind)
+      if (layout === undefined) {
+        values.push({ _tag: "Unknown", kind, data: input.slice(at + head.size, at + length) })
+      } else if (layout.fits(length)) {
+        values.push(layout.read(view, at, length))
+      } else {
+        return refuse(`the length of the ${layout.name} to be another than ${length}`)
+      }
+      at += length
+    }
+    return Effect.succeed(values)
+  }
+  const encode = (values: ReadonlyArray<AnyOption>): Uint8Array => {
+    const output = new Uint8Array(total(values))
+    const view = Header.viewOf(output)
+    let at = 0
+    for (const value of values) {
+      const layout = byTag.get(value._tag)
+      if (layout !== undefined) layout.write(view, at, value)
+      else if (value._tag === "End") output.set(value["padding"], at + 1)
+      else if (value._tag === "NoOperation") output[at] = KIND_NO_OPERATION
+      else {
+        head.write(view, at, { kind: value["kind"], length: sizeOf(value) })
+        output.set(value["data"], at + head.size)
+      }
+      at += sizeOf(value)
+    }
+    return output
+  }
+
+  return area(protocol).pipe(
+    Schema.decodeTo(
+      Schema.Array(option as Schema.Codec<AnyOption, AnyOption>),
+      SchemaTransformation.transformEffect({
+        decode,
+        encode: (values) => Effect.succeed(encode(values))
+      })
+    ),
+    Schema.decodeTo(list, SchemaTransformation.passthrough())
+  ) as never
+}
+
+const area = (protocol: string) =>
+  Schema.Uint8Array.check(
+    Schema.makeFilter((input: Uint8Array) => input.length <= MAX_LENGTH && input.length % 4 === 0, {
+      expected: `${protocol} options of at most ${MAX_LENGTH} octets, a multiple of four`
+    })
+  )
+
+const refuse = (expected: string) => Effect.fail(new SchemaIssue.InvalidValue({ expected }))
+
+const sizeOfOther = (value: AnyOption): number => {
+  switch (value._tag) {
+    case "End":
+      return 1 + value["padding"].length
+    case "NoOperation":
+      return 1
+    default:
+      return head.size + value["data"].length
+  }
+}
+
+/** How an option of a known kind lies in the bytes. */
+const layoutOf = (protocol: string, tag: string, { kind, fields, items }: Declaration) => {
+  const name = `${protocol} ${tag} option`
+  const fixed = Header.make(name, { kind: Field.u8, length: Field.u8, ...fields })
+  const item = Header.make(name, items?.fields ?? {})
+  const { kind: _, length: __, ...own } = fixed.fields
+  const sizeOf = (value: AnyOption) => fixed.size + (items === undefined ? 0 : value[items.name].length * item.size)
+  return {
+    tag,
+    kind,
+    name,
+    sizeOf,
+    schema: Schema.TaggedStruct(tag, {
+      ...own,
+      ...(items === undefined
+        ? {}
+        : { [items.name]: Schema.Array(item.struct).check(Schema.isMinLength(items.minimum)) })
+    }),
+    fits: (length: number) =>
+      items === undefined
+        ? length === fixed.size
+        : length >= fixed.size + items.minimum * item.size && (length - fixed.size) % item.size === 0,
+    read: (view: DataView, at: number, length: number): AnyOption => {
+      const raw = fixed.read(view, at)
+      if (items === undefined) return { _tag: tag, ...raw }
+      const list: Array<Header.Raw> = []
+      for (let next = at + fixed.size; next < at + length; next += item.size) list.push(item.read(view, next))
+      return { _tag: tag, ...raw, [items.name]: list }
+    },
+    write: (view: DataView, at: number, value: AnyOption): void => {
+      fixed.write(view, at, { ...value, kind, length: sizeOf(value) } as never)
+      if (items === undefined) return
+      let next = at + fixed.size
+      for (const raw of value[items.name]) {
+        item.write(view, next, raw)
+        next += item.size
+      }
+    }
+  }
+}

@@ -1,1 +1,8 @@
-export {}
+/**
+ * The devices a stack can be attached to.
+ */
+export { DeviceError } from "./DeviceError.ts"
+export * as DeviceOptions from "./DeviceOptions.ts"
+export * as Loopback from "./Loopback.ts"
+export * as Null from "./Null.ts"
+export * as Wire from "./Wire.ts"

@@ -1,0 +1,95 @@
+/**
+ * What every driver lets its user choose, read from literals and checked.
+ */
+import type { AttachedDevice } from "@strata/core/device/Devices"
+import { Routing, type RoutingError } from "@strata/core/ip/Routing"
+import * as Address from "@strata/core/wire/Address"
+import * as Effect from "effect/Effect"
+import * as IpInterface from "effect/net/IpInterface"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import { DeviceError, InvalidOption } from "./DeviceError.ts"
+
+export interface AddressOptions {
+  /** Address and prefix length, such as `"192.0.2.2/24"`; none by default. */
+  readonly address?: IpInterface.Ipv4InterfaceInput | undefined
+  /** The default gateway, on the network of `address`. */
+  readonly gateway?: NetAddress.Ipv4AddressInput | undefined
+}
+
+export interface EthernetOptions extends AddressOptions {
+  /** The stack's own hardware address, unicast, such as `"00:00:5e:00:53:01"`. */
+  readonly mac?: NetAddress.MacAddressInput | undefined
+  /** The largest payload of a frame in octets, 68 to 65,535. */
+  readonly mtu?: number | undefined
+}
+
+export interface Addresses {
+  readonly address: IpInterface.Ipv4Interface | undefined
+  readonly gateway: NetAddress.Ipv4Address | undefined
+}
+
+/** The smallest MTU an IPv4 host may have (RFC 791 §3.2). */
+const MINIMUM_MTU = 68
+const MAXIMUM_MTU = 65_535
+
+const refuse = (device: string, option: string, value: unknown, expected: string) =>
+  Effect.fail(new DeviceError({ reason: new InvalidOption({ device, option, value: String(value), expected }) }))
+
+const parse = <Input, A, E>(
+  device: string,
+  option: string,
+  input: Input | undefined,
+  expected: string,
+  parser: (input: Input) => Result.Result<A, E>
+): Effect.Effect<A | undefined, DeviceError> => {
+  if (input === undefined) return Effect.undefined
+  const result = parser(input)
+  return Result.isSuccess(result) ? Effect.succeed(result.success) : refuse(device, option, input, expected)
+}
+
+/** Fails with `InvalidOption`. */
+export const parseAddresses = Effect.fnUntraced(function*(device: string, options: AddressOptions) {
+  const addresses: Addresses = {
+    address: yield* parse(
+      device,
+      "address",
+      options.address,
+      "an IPv4 address with a prefix length, such as 192.0.2.2/24",
+      (input: IpInterface.Ipv4InterfaceInput) => IpInterface.ipv4FromInput(input, { prefix: "required" })
+    ),
+    gateway: yield* parse(
+      device,
+      "gateway",
+      options.gateway,
+      "an IPv4 address, such as 192.0.2.1",
+      NetAddress.ipv4FromInput
+    )
+  }
+  return addresses
+})
+
+/** The hardware address as an unsigned 48-bit integer, or undefined when there is none; fails with `InvalidOption`. */
+export const parseMac = Effect.fnUntraced(function*(device: string, mac: NetAddress.MacAddressInput | undefined) {
+  const expected = "the hardware address of one station, such as 00:00:5e:00:53:01"
+  const address = yield* parse(device, "mac", mac, expected, NetAddress.macAddressFromInput)
+  if (address === undefined) return undefined
+  const raw = Address.fromMac(address)
+  return raw !== 0 && NetAddress.isMacUnicast(address) ? raw : yield* refuse(device, "mac", mac, expected)
+})
+
+/** Fails with `InvalidOption`. */
+export const parseMtu = (device: string, mtu: number | undefined): Effect.Effect<number | undefined, DeviceError> =>
+  mtu === undefined || (Number.isInteger(mtu) && mtu >= MINIMUM_MTU && mtu <= MAXIMUM_MTU)
+    ? Effect.succeed(mtu)
+    : refuse(device, "mtu", mtu, `a whole number from ${MINIMUM_MTU} to ${MAXIMUM_MTU}`)
+
+/** Gives a device its address and the stack its gateway; both go with the device. */
+export const configure: (
+  device: AttachedDevice,
+  addresses: Addresses
+) => Effect.Effect<void, RoutingError, Routing> = Effect.fnUntraced(function*(device, addresses) {
+  const routing = yield* Routing
+  if (addresses.address !== undefined) yield* routing.addAddress(device.name, addresses.address)
+  if (addresses.gateway !== undefined) yield* routing.setDefaultGateway(addresses.gateway)
+})

@@ -1,0 +1,67 @@
+/**
+ * Frames on their way to a device of the same process.
+ *
+ * Whatever is offered within one turn is delivered in a later one, as one
+ * batch, through Effect's scheduler. Frames that delivery gives rise to wait
+ * for the next batch, so two hosts that answer each other for ever still leave
+ * the event loop its time.
+ */
+import type { Attachment } from "@strata/core/device/Devices"
+import type { Packet } from "@strata/core/device/Packet"
+import type * as Scheduler from "effect/Scheduler"
+
+/** How many frames one direction holds; what is offered beyond is refused. */
+export const CAPACITY = 1024
+
+export class Transit {
+  private readonly dispatcher: Scheduler.SchedulerDispatcher
+  private readonly attachment: Attachment
+  private readonly capacity: number
+  private waiting: Array<Packet> = []
+  private delivering: Array<Packet> = []
+  private scheduled = false
+  private closed = false
+
+  constructor(scheduler: Scheduler.Scheduler, attachment: Attachment, capacity: number) {
+    this.dispatcher = scheduler.makeDispatcher()
+    this.attachment = attachment
+    this.capacity = capacity
+  }
+
+  /** Takes a packet that nobody else uses; false when the queue is full. */
+  offer(packet: Packet): boolean {
+    if (this.waiting.length >= this.capacity) return false
+    this.waiting.push(packet)
+    if (!this.scheduled) {
+      this.scheduled = true
+      this.dispatcher.scheduleTask(this.deliver, 0)
+    }
+    return true
+  }
+
+  /** Forgets the frames that have not arrived. */
+  close(): void {
+    this.closed = true
+    this.waiting = []
+  }
+
+  private readonly deliver = (): void => {
+    this.scheduled = false
+    if (this.closed) return
+    const frames = this.waiting
+    this.waiting = this.delivering
+    this.delivering = frames
+    try {
+      this.attachment.batch(this.inputAll)
+    } finally {
+      frames.length = 0
+    }
+  }
+
+  private readonly inputAll = (): void => {
+    for (const frame of this.delivering) {
+      if (this.closed) return
+      this.attachment.input(frame)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * A stack that ends above its devices: tests see the very frames that arrive.
+ */
+import type { AttachedDevice } from "@strata/core/device/Devices"
+import { Devices } from "@strata/core/device/Devices"
+import * as Packet from "@strata/core/device/Packet"
+import { Statistics } from "@strata/core/Statistics"
+import { Timers } from "@strata/core/time/Timers"
+import { Turn } from "@strata/core/time/Turn"
+import { Trace } from "@strata/core/Trace"
+import { Effect, Layer } from "effect"
+
+/** Devices and what they stand on; fresh each time it is provided. */
+export const layer = Layer.fresh(
+  Layer.mergeAll(Devices.layer, Timers.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(Turn.layer, Trace.layer, Statistics.layer))
+  )
+)
+
+export interface Arrival {
+  readonly device: AttachedDevice
+  readonly bytes: Uint8Array
+  readonly checksum: number
+  readonly etherType: number
+}
+
+/** Collects copies of all frames of both framings that arrive, until the scope closes. */
+export const collect = Effect.gen(function*() {
+  const devices = yield* Devices
+  const arrivals: Array<Arrival> = []
+  const input = (device: AttachedDevice, packet: Packet.Packet) => {
+    arrivals.push({ device, bytes: packet.toBytes(), checksum: packet.checksum, etherType: packet.etherType })
+  }
+  yield* devices.handle("ethernet", input)
+  yield* devices.handle("none", input)
+  return arrivals
+})
+
+/** A packet that holds these octets, ready to be transmitted. */
+export const packetOf = (bytes: Uint8Array): Packet.Packet => {
+  const packet = Packet.make(bytes.length)
+  packet.append(bytes)
+  return packet
+}
+
+/** Lets the event loop turn until `condition` holds; fails the test after `attempts` turns. */
+export const eventually = (condition: () => boolean, attempts = 10_000) =>
+  Effect.gen(function*() {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      if (condition()) return
+      yield* Effect.callback<void>((resume) => {
+        setImmediate(() => resume(Effect.void))
+      })
+    }
+    return yield* Effect.die(new Error("the condition never held"))
+  })

@@ -107,6 +107,7 @@ export class Trace extends Context.Service<Trace, {
       }
       return Trace.of(Object.assign(state, {
         emit: (detail: TraceDetail) => {
+          if (listeners.size === 0) return
           const event = { time: clock.currentTimeMillisUnsafe(), detail }
           for (const listener of listeners) listener(event)
         },

@@ -157,24 +157,32 @@ export class Packet {
 
   /** An independent packet with the same octets, headroom in front and the same knowledge: what a queue keeps. */
   clone(): Packet {
-    const copy = make(this.length)
-    copy.end += this.copyTo(copy.bytes, copy.start)
-    const moved = copy.start - this.start
-    copy.checksum = this.checksum
-    copy.checksumStart = this.checksumStart + moved
-    copy.checksumOffset = this.checksumOffset
-    copy.segmentSize = this.segmentSize
-    copy.etherType = this.etherType
-    copy.linkDestination = this.linkDestination
-    copy.networkStart = this.networkStart + moved
-    copy.source = this.source
-    copy.destination = this.destination
-    copy.protocol = this.protocol
-    copy.timeToLive = this.timeToLive
-    copy.typeOfService = this.typeOfService
-    copy.dontFragment = this.dontFragment
-    copy.networkOptions = this.networkOptions
-    return copy
+    return make(this.length).copyFrom(this)
+  }
+
+  /**
+   * Becomes an independent copy of `original`, all its octets linear, with headroom in front. This packet's slab must
+   * have the room.
+   */
+  copyFrom(original: Packet): this {
+    this.reset()
+    this.end += original.copyTo(this.bytes, this.start)
+    const moved = this.start - original.start
+    this.checksum = original.checksum
+    this.checksumStart = original.checksumStart + moved
+    this.checksumOffset = original.checksumOffset
+    this.segmentSize = original.segmentSize
+    this.etherType = original.etherType
+    this.linkDestination = original.linkDestination
+    this.networkStart = original.networkStart + moved
+    this.source = original.source
+    this.destination = original.destination
+    this.protocol = original.protocol
+    this.timeToLive = original.timeToLive
+    this.typeOfService = original.typeOfService
+    this.dontFragment = original.dontFragment
+    this.networkOptions = original.networkOptions
+    return this
   }
 }
 

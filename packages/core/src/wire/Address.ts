@@ -16,6 +16,12 @@ export const toIpv4 = (address: number): NetAddress.Ipv4Address =>
 export const formatIpv4 = (address: number): string =>
   `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`
 
+/** An IPv4 address as an unsigned 32-bit integer and a port. */
+export const toInet = (address: number, port: number): NetAddress.InetAddressV4 =>
+  NetAddress.inetAddressUnsafe(toIpv4(address), port) as NetAddress.InetAddressV4
+
+export const formatInet = (address: number, port: number): string => `${formatIpv4(address)}:${port}`
+
 /** A MAC address as an unsigned 48-bit integer. */
 export const fromMac = (address: NetAddress.MacAddress): number =>
   NetAddress.macAddressToOctets(address).reduce((raw, octet) => raw * 256 + octet, 0)

@@ -57,13 +57,14 @@ const sample: ReadonlyArray<Pcapng.Block> = [
   }
 ]
 
+const words = (...values: ReadonlyArray<number>) => {
+  const bytes = new Uint8Array(values.length * 4)
+  values.forEach((value, index) => new DataView(bytes.buffer).setUint32(index * 4, value))
+  return bytes
+}
+
 /** The same file as a machine with the other byte order writes it; only for blocks without options. */
 const bigEndian = (): Uint8Array => {
-  const words = (...values: ReadonlyArray<number>) => {
-    const bytes = new Uint8Array(values.length * 4)
-    values.forEach((value, index) => new DataView(bytes.buffer).setUint32(index * 4, value))
-    return bytes
-  }
   return Uint8Array.from(Buffer.concat([
     words(0x0a0d0d0a, 28, 0x1a2b3c4d, 0x00010000, 0xffffffff, 0xffffffff, 28),
     words(1, 20, 0x00010000, 65535, 20),
@@ -121,7 +122,7 @@ describe("Pcapng", () => {
     if (Result.isFailure(result)) {
       assert.match(result.failure.message, /^not a valid pcapng file: at byte \d+, a block claims 13 bytes$/)
     }
-    const empty = Pcapng.decode(Uint8Array.of(...new Array(12).fill(0)))
+    const empty = Pcapng.decode(new Uint8Array(12))
     assert.isTrue(Result.isFailure(empty) && empty.failure.problem === "there is no section header")
   })
 

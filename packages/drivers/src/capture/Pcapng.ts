@@ -76,7 +76,7 @@ export const encode = (block: Block): Uint8Array => {
   }
 }
 
-const padded = (length: number): number => (length + 3) & ~3
+const padded = (length: number): number => Math.ceil(length / 4) * 4
 
 /** §3.1: type and total length in front, total length again behind. */
 const frame = (type: number, body: Uint8Array): Uint8Array => {

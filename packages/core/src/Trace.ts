@@ -1,7 +1,10 @@
 /**
  * What the stack tells about itself.
  *
- * Nothing is built unless somebody listens: `if (trace.enabled) trace.emit(…)`.
+ * Packets, drops, queues, neighbours and connections are told about only when
+ * somebody wants to see each packet, and cost one comparison otherwise:
+ * `if (trace.enabled) trace.emit(…)`. Devices, addresses, routes, ports and
+ * warnings are rare, and emitted whenever they happen.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -79,15 +82,21 @@ export type TraceDetail =
     readonly text: string
   }
 
+/** What a listener wants: everything, down to each packet, or only what is rare. */
+export type Interest = "packets" | "rare"
+
 /** A detail with the Unix time in milliseconds at which it was emitted. */
 export type TraceEvent = { readonly time: number; readonly detail: TraceDetail }
 
 export class Trace extends Context.Service<Trace, {
-  /** Whether anybody listens. */
+  /** Whether anybody wants to see each packet. */
   readonly enabled: boolean
   readonly emit: (detail: TraceDetail) => void
-  /** Calls `listener` with each event, at once and in order, until the result is called. A listener must not throw. */
-  readonly listen: (listener: (event: TraceEvent) => void) => () => void
+  /**
+   * Calls `listener` with each event, at once and in order, until the result is called. `interest` is `"packets"` by
+   * default; a listener that wants less gets more while another one wants it. A listener must not throw.
+   */
+  readonly listen: (listener: (event: TraceEvent) => void, interest?: Interest) => () => void
   /** Events from the moment the stream is run; when its reader falls more than 4,096 events behind, the oldest are lost. */
   readonly events: Stream.Stream<TraceEvent>
 }>()("@strata/core/Trace") {
@@ -95,21 +104,25 @@ export class Trace extends Context.Service<Trace, {
     Trace,
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
-      const listeners = new Set<(event: TraceEvent) => void>()
+      const listeners = new Map<(event: TraceEvent) => void, Interest>()
       const state = { enabled: false }
-      const listen = (listener: (event: TraceEvent) => void) => {
-        listeners.add(listener)
-        state.enabled = true
+      const update = () => {
+        state.enabled = [...listeners.values()].includes("packets")
+      }
+      const listen = (listener: (event: TraceEvent) => void, interest: Interest = "packets") => {
+        const own = (event: TraceEvent) => listener(event)
+        listeners.set(own, interest)
+        update()
         return () => {
-          listeners.delete(listener)
-          state.enabled = listeners.size > 0
+          listeners.delete(own)
+          update()
         }
       }
       return Trace.of(Object.assign(state, {
         emit: (detail: TraceDetail) => {
           if (listeners.size === 0) return
           const event = { time: clock.currentTimeMillisUnsafe(), detail }
-          for (const listener of listeners) listener(event)
+          for (const listener of listeners.keys()) listener(event)
         },
         listen,
         events: Stream.unwrap(Effect.gen(function*() {

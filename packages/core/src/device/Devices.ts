@@ -55,8 +55,15 @@ export class DuplicateDevice extends Schema.TaggedError<DuplicateDevice>()("Dupl
   }
 }
 
+/** RFC 791 §3.2: every link carries 68 octets, and no packet has more than 65,535. */
+export class InvalidMtu extends Schema.TaggedError<InvalidMtu>()("InvalidMtu", { mtu: Schema.Number }) {
+  override get message() {
+    return `an MTU is a whole number of octets from 68 to 65535, not ${this.mtu}`
+  }
+}
+
 export class DevicesError extends Schema.TaggedError<DevicesError>()("DevicesError", {
-  reason: Schema.Union([NoSuchDevice, DuplicateDevice])
+  reason: Schema.Union([NoSuchDevice, DuplicateDevice, InvalidMtu])
 }) {
   override get message() {
     return this.reason.message
@@ -82,7 +89,7 @@ export class Devices extends Context.Service<Devices, {
   readonly list: Effect.Effect<ReadonlyArray<AttachedDevice>>
   readonly open: (name: string) => Effect.Effect<void, DevicesError>
   readonly close: (name: string) => Effect.Effect<void, DevicesError>
-  /** `mtu` in octets, without the link header. */
+  /** `mtu` in octets, without the link header: 68 to 65,535. */
   readonly setMtu: (name: string, mtu: number) => Effect.Effect<void, DevicesError>
   /** Calls `listener` with each change, at once, until the scope closes. */
   readonly watch: (listener: (change: DeviceChange) => void) => Effect.Effect<void, never, Scope.Scope>
@@ -100,16 +107,16 @@ export class Devices extends Context.Service<Devices, {
       let attached = 0
 
       const change = (tag: DeviceChange["_tag"], device: AttachedDevice) => {
-        if (trace.enabled && tag !== "MtuChanged") {
-          trace.emit({ _tag: `Device${tag}`, device: device.name, type: device.type })
-        }
+        if (tag !== "MtuChanged") trace.emit({ _tag: `Device${tag}`, device: device.name, type: device.type })
         for (const listener of listeners) listener({ _tag: tag, device })
       }
       const setUp = (device: Mutable, up: boolean) => {
         if (device.up === up) return
-        device.up = up
-        device.setUp?.(up)
-        change(up ? "Opened" : "Closed", device)
+        turn.run(() => {
+          device.up = up
+          device.setUp?.(up)
+          change(up ? "Opened" : "Closed", device)
+        })
       }
       const find = (name: string) => devices.find((device) => device.name === name)
       const get = (name: string) => {
@@ -134,17 +141,19 @@ export class Devices extends Context.Service<Devices, {
             drop("deviceDown", packet)
             return false
           }
-          if (packet.length - target.headerLength > target.mtu && packet.segmentSize === 0) {
+          const limit = packet.segmentSize === 0 ? target.mtu : target.offload.segmentation
+          if (packet.length - target.headerLength > limit) {
             drop("tooBig", packet)
             return false
           }
           if (packet.checksum === ChecksumState.partial && !target.offload.checksum) packet.completeChecksum()
           const length = packet.length
+          const sent = target.transmit(packet)
           if (!target.dirty) {
             target.dirty = true
             turn.defer("flush", target.flushOnce)
           }
-          if (!target.transmit(packet)) {
+          if (!sent) {
             drop("wireFull", packet)
             return false
           }
@@ -202,11 +211,14 @@ export class Devices extends Context.Service<Devices, {
         list: Effect.sync(() => [...devices]),
         open: (name) => Effect.map(get(name), (device) => setUp(device, true)),
         close: (name) => Effect.map(get(name), (device) => setUp(device, false)),
-        setMtu: (name, mtu) =>
-          Effect.map(get(name), (device) => {
-            device.mtu = mtu
-            change("MtuChanged", device)
-          }),
+        setMtu: Effect.fnUntraced(function*(name, mtu) {
+          const device = yield* get(name)
+          if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535) {
+            return yield* new DevicesError({ reason: new InvalidMtu({ mtu }) })
+          }
+          device.mtu = mtu
+          change("MtuChanged", device)
+        }),
         watch: (listener) =>
           Effect.acquireRelease(
             Effect.sync(() => listeners.add(listener)),

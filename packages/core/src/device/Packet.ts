@@ -96,7 +96,12 @@ export class Packet {
     this.checksumStart = 0
     this.checksumOffset = 0
     this.segmentSize = 0
+    this.etherType = 0
     this.linkDestination = 0
+    this.networkStart = 0
+    this.source = 0
+    this.destination = 0
+    this.protocol = 0
     this.timeToLive = 0
     this.typeOfService = 0
     this.dontFragment = false

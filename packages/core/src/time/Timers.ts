@@ -5,22 +5,25 @@
  * millisecond. One fiber sleeps until the earliest deadline, so a thousand
  * connections cost one sleeping fiber, and `TestClock` moves all of them.
  *
- * Timers stand in a binary heap by deadline, then by the order in which they
- * were set. Setting a timer later than it stands does not move it: it is looked
- * at when its old place comes up. A connection that pushes its retransmission
- * timeout back with every acknowledgement therefore pays for one comparison.
+ * Timers run by deadline, then in the order in which they were set; one that
+ * is set by another to a time that has come runs in the next turn. Setting a
+ * timer later than it stands does not move it: it is looked at when its old
+ * place comes up. A connection that pushes its retransmission timeout back
+ * with every acknowledgement therefore pays for one comparison.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import { DeadlineHeap, type Placed, unplaced } from "./DeadlineHeap.ts"
+import { type Entry, TimerHeap } from "./TimerHeap.ts"
 import { Turn } from "./Turn.ts"
 
 /** One deadline that can be set again and again without allocating. */
 export interface Timer {
-  /** Calls back once, in a turn, at or after `deadline` (milliseconds of `Turn.now`), and no more at any earlier setting. */
+  /**
+   * Calls back once, in a turn, at or after `deadline` (milliseconds of `Turn.now`), and no more at any earlier
+   * setting. `Infinity` clears.
+   */
   readonly set: (deadline: number) => void
   readonly clear: () => void
   /** The deadline, or `Infinity` when it is not set. */
@@ -34,63 +37,70 @@ export class Timers extends Context.Service<Timers, {
     Timers,
     Effect.gen(function*() {
       const turn = yield* Turn
-      const heap = new DeadlineHeap<Entry>()
+      const heap = new TimerHeap()
       const earlier = Latch.makeUnsafe(false)
+      const due: Array<Entry> = []
+      let asked = 0
 
       const fire = () => {
         const now = turn.now()
         for (let entry = heap.peek(); entry !== undefined && entry.place <= now; entry = heap.peek()) {
-          heap.pop()
-          if (entry.deadline <= now) {
-            entry.deadline = Infinity
-            entry.run()
-          } else if (entry.deadline !== Infinity) {
-            heap.push(entry, entry.deadline)
-          }
+          heap.remove(entry)
+          if (entry.deadline === entry.place) due.push(entry)
+          else if (entry.deadline !== Infinity) heap.push(entry)
         }
+        try {
+          for (const entry of due) run(entry)
+        } finally {
+          // One that throws takes nobody with it: those behind it are due again at once.
+          for (const entry of due) if (entry.index < 0 && entry.deadline !== Infinity) heap.push(entry)
+          due.length = 0
+        }
+      }
+      const run = (entry: Entry) => {
+        // Another one that was due has cleared it, or set it again.
+        if (entry.deadline === Infinity || entry.index >= 0) return
+        entry.deadline = Infinity
+        entry.run()
       }
       const sleep = Effect.suspend(() => {
         earlier.closeUnsafe()
         const next = heap.peek()
         if (next === undefined) return earlier.await
-        return Effect.raceFirst(Effect.sleep(untilNanosecondAfter(next.place - turn.now())), earlier.await)
+        return Effect.raceFirst(Effect.sleep(Math.max(0, next.place - turn.now())), earlier.await)
       })
       yield* sleep.pipe(
         Effect.andThen(Effect.sync(() => turn.run(fire))),
+        Effect.catchDefect((defect) => Effect.logError("a timer of the stack threw", defect)),
         Effect.forever,
         Effect.forkScoped
       )
 
       return Timers.of({
-        make: (run) => {
-          const entry: Entry = { ...unplaced, deadline: Infinity, run }
+        make: (callback) => {
+          const entry: Entry = { deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run: callback }
+          const clear = () => {
+            if (entry.deadline === Infinity) return
+            if (entry.index >= 0) heap.clear(entry)
+            else entry.deadline = Infinity
+          }
           return {
             set: (deadline) => {
-              entry.deadline = deadline
+              if (deadline === Infinity) return clear()
+              entry.asked = ++asked
               if (entry.index >= 0) {
-                if (deadline >= entry.place) return
-                heap.remove(entry)
+                heap.set(entry, deadline)
+              } else {
+                entry.deadline = deadline
+                heap.push(entry)
               }
-              heap.push(entry, deadline)
               if (entry.index === 0) earlier.openUnsafe()
             },
-            clear: () => {
-              entry.deadline = Infinity
-            },
+            clear,
             deadline: () => entry.deadline
           }
         }
       })
     })
   )
-}
-
-// A deadline between two nanoseconds must not be slept for with zero: where time is moved by hand, zero never passes.
-const untilNanosecondAfter = (milliseconds: number): Duration.Duration =>
-  Duration.nanos(BigInt(Math.max(1, Math.ceil(milliseconds * 1e6))))
-
-interface Entry extends Placed {
-  /** Never earlier than its place in the heap; `Infinity` when the timer is not set. */
-  deadline: number
-  readonly run: () => void
 }

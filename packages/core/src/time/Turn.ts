@@ -4,7 +4,8 @@
  *
  * Within a turn the clock stands still, and what can be done once is done once,
  * at its end: readers are woken, then acknowledgements and data go out, then
- * each device hands its batch to the wire.
+ * each device hands its batch to the wire. What throws does not keep the rest
+ * from being done; the first error leaves the turn when it is over.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -33,6 +34,7 @@ export class Turn extends Context.Service<Turn, {
       const clock = yield* Clock.Clock
       const read = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       const pending: Record<Phase, Array<() => void>> = { wake: [], output: [], flush: [] }
+      const failures: Array<unknown> = []
       let running = false
       let started = 0
 
@@ -46,21 +48,21 @@ export class Turn extends Context.Service<Turn, {
         }
         return undefined
       }
+      const attempt = (task: () => void) => {
+        try {
+          task()
+        } catch (error) {
+          failures.push(error)
+        }
+      }
       const run = (work: () => void): void => {
         if (running) return work()
         running = true
         started = read()
-        try {
-          work()
-        } finally {
-          try {
-            for (let tasks = takeNext(); tasks !== undefined; tasks = takeNext()) {
-              for (const task of tasks) task()
-            }
-          } finally {
-            running = false
-          }
-        }
+        attempt(work)
+        for (let tasks = takeNext(); tasks !== undefined; tasks = takeNext()) tasks.forEach(attempt)
+        running = false
+        if (failures.length > 0) throw failures.splice(0)[0]
       }
       return Turn.of({
         now: () => running ? started : read(),

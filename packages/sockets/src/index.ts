@@ -1,1 +1,4 @@
-export {}
+/**
+ * Sockets for programs, over the protocols of `@strata/core`.
+ */
+export * as UdpSocket from "./UdpSocket.ts"

@@ -556,10 +556,10 @@ const portUnreachable: DeliveryError = {
 /** What ICMP quotes of a datagram from our `port` to port 53: its first eight octets. */
 const quoted = (port: number) => datagram(53, bytes(""), { from: HOST, fromPort: port, to: PEER })
 
-describe("Udp, errors from the network", () => {
-  const report = (error: Partial<DeliveryError>, port: number) =>
-    Effect.map(Network, (network) => network.reportError(Protocol.udp, { ...portUnreachable, ...error }, quoted(port)))
+const report = (error: Partial<DeliveryError>, port: number) =>
+  Effect.map(Network, (network) => network.reportError(Protocol.udp, { ...portUnreachable, ...error }, quoted(port)))
 
+describe("Udp, errors from the network", () => {
   test("a connected socket is told once", () =>
     Effect.gen(function*() {
       const port = yield* bind({ remote: inet(`${PEER}:53`) })

@@ -52,6 +52,14 @@ export class BroadcastNotPermitted
 export class NoDestination extends Schema.TaggedError<NoDestination>()("NoDestination", {}) {
   override readonly message = "the socket is not connected; name a destination with an address and a port other than 0"
 }
+export class InvalidAddress extends Schema.TaggedError<InvalidAddress>()("InvalidAddress", {
+  input: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.input} is not an address that a socket can use: ${this.why}`
+  }
+}
 export class SocketClosed extends Schema.TaggedError<SocketClosed>()("SocketClosed", {}) {
   override readonly message = "the socket is closed"
 }
@@ -68,6 +76,7 @@ export class UdpError extends Schema.TaggedError<UdpError>()("UdpError", {
     NotSent,
     BroadcastNotPermitted,
     NoDestination,
+    InvalidAddress,
     SocketClosed
   ])
 }) {

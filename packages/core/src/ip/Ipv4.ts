@@ -1,15 +1,32 @@
 /**
  * The Internet Protocol, version 4 (RFC 791, RFC 1122 §3.2, RFC 1812).
+ *
+ * A host, not a router: what is addressed to others is dropped. Packets it sends to broadcast and multicast addresses
+ * are not looped back to itself.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { AttachedDevice } from "../device/Devices.ts"
-import type { Packet } from "../device/Packet.ts"
-import type { Destination } from "./Routing.ts"
+import type { AttachedDevice, Devices } from "../device/Devices.ts"
+import * as Packet from "../device/Packet.ts"
+import type { Entropy } from "../Entropy.ts"
+import { ArpCache } from "../link/ArpCache.ts"
+import { Ethernet } from "../link/Ethernet.ts"
+import { Statistics } from "../Statistics.ts"
+import { Timers } from "../time/Timers.ts"
+import { Turn } from "../time/Turn.ts"
+import { makeDrop, Trace } from "../Trace.ts"
+import { EtherType } from "../wire/EthernetHeader.ts"
+import { Ipv4Header } from "../wire/Ipv4Header.ts"
+import { checkAddresses, checkHeader } from "./HeaderCheck.ts"
+import { makeOutput } from "./Ipv4Output.ts"
+import { PathMtu } from "./PathMtu.ts"
+import { Reassembly } from "./Reassembly.ts"
+import { type Destination, Routing } from "./Routing.ts"
 
 /** Takes a packet whose `start` is at the transport header and whose `source`, `destination` and `protocol` are set. */
-export type TransportInput = (device: AttachedDevice, packet: Packet, destination: Destination) => void
+export type TransportInput = (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => void
 
 /** What became of a packet that was to be sent. */
 export type OutputResult =
@@ -44,20 +61,20 @@ export interface DeliveryError {
 }
 
 /** Takes a quoted packet: `start` at its transport header, of which at least eight octets are there. */
-export type ErrorInput = (error: DeliveryError, quoted: Packet) => void
+export type ErrorInput = (error: DeliveryError, quoted: Packet.Packet) => void
 
 /** What ICMP offers to IPv4 once it is there; `code` and `parameter` as in the message's header. */
-export type ErrorReporter = (packet: Packet, type: number, code: number, parameter: number) => void
+export type ErrorReporter = (packet: Packet.Packet, type: number, code: number, parameter: number) => void
 
 export class Ipv4 extends Context.Service<Ipv4, {
   /** A packet from the link layer. */
-  readonly input: (device: AttachedDevice, packet: Packet) => void
+  readonly input: (device: AttachedDevice, packet: Packet.Packet) => void
   /**
    * Sends a packet whose `start` is at the transport header. Reads `destination`, `protocol`, `source` (0: chosen by the
    * route, and written back), `timeToLive` (0: 64), `typeOfService`, `dontFragment`, `networkOptions`. A transport that has a pseudo-header
    * needs the source first: `sourceFor`. Fragments where it must.
    */
-  readonly output: (packet: Packet) => OutputResult
+  readonly output: (packet: Packet.Packet) => OutputResult
   /** The source address for a destination (both unsigned 32-bit), or 0 without a route. */
   readonly sourceFor: (destination: number) => number
   /** The MTU towards a destination in octets, IPv4 header included; 576 without a route. */
@@ -77,5 +94,191 @@ export class Ipv4 extends Context.Service<Ipv4, {
   /** ICMP registers itself here until the scope closes: IPv4, below it, does not import it. */
   readonly reporter: (reporter: ErrorReporter) => Effect.Effect<void, never, Scope.Scope>
   /** Passes an error about a packet this host sent to its protocol; `quoted.start` is at the quoted IPv4 header. */
-  readonly deliverError: (kind: DeliveryError["kind"], mtu: number, reporter: number, quoted: Packet) => void
-}>()("@strata/core/Ipv4") {}
+  readonly deliverError: (kind: DeliveryError["kind"], mtu: number, reporter: number, quoted: Packet.Packet) => void
+}>()("@strata/core/Ipv4") {
+  static readonly layer: Layer.Layer<
+    Ipv4,
+    never,
+    Turn | Timers | Trace | Statistics | Entropy | Devices | Ethernet | ArpCache | Routing
+  > = Layer.effect(
+    Ipv4,
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const trace = yield* Trace
+      const ethernet = yield* Ethernet
+      const arp = yield* ArpCache
+      const routing = yield* Routing
+      const statistics = yield* Statistics
+      const drop = yield* makeDrop("ipv4")
+      const received = statistics.counter("ipv4.received")
+      const delivered = statistics.counter("ipv4.delivered")
+      const reassembled = statistics.counter("ipv4.reassembled")
+      const pathMtu = new PathMtu()
+      const output = yield* makeOutput(pathMtu)
+      const handlers: Array<Handler | undefined> = Array.from({ length: 256 }, () => undefined)
+      let reporter: ErrorReporter | undefined
+      const report: ErrorReporter = (packet, type, code, parameter) => reporter?.(packet, type, code, parameter)
+
+      const reassembly = new Reassembly({
+        discarded: (reason, packet) => {
+          drop(reason, packet ?? NOTHING)
+          // RFC 792: time exceeded, code 1, only when fragment zero is there.
+          if (reason === "reassemblyTimeout" && packet !== undefined) report(packet, 11, 1, 0)
+        }
+      })
+      const timers = yield* Timers
+      const expiry = timers.make(() => {
+        reassembly.expire(turn.now())
+        setExpiry()
+      })
+      const setExpiry = () => {
+        if (reassembly.deadline === Infinity) expiry.clear()
+        else if (expiry.deadline() !== reassembly.deadline) expiry.set(reassembly.deadline)
+      }
+      const assemble = (device: AttachedDevice, fragment: Packet.Packet, destination: Destination) => {
+        const whole = reassembly.add(fragment, turn.now())
+        setExpiry()
+        if (whole === undefined) return
+        reassembled.value++
+        deliver(device, whole, destination)
+      }
+
+      const deliver = (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => {
+        const handler = handlers[packet.protocol]
+        if (handler === undefined) {
+          drop("unknownProtocol", packet)
+          return report(packet, 3, 2, 0)
+        }
+        delivered.value++
+        handler.input(device, packet, destination)
+      }
+
+      const input = (device: AttachedDevice, packet: Packet.Packet) => {
+        received.value++
+        const problem = checkHeader(packet)
+        if (problem !== undefined) return drop(problem, packet)
+        if (trace.enabled) {
+          trace.emit({
+            _tag: "Packet",
+            layer: "ipv4",
+            direction: "in",
+            device: device.name,
+            bytes: packet.toBytes()
+          })
+        }
+        const { start, view } = packet
+        const source = header.source(view, start)
+        const address = header.destination(view, start)
+        const martian = checkAddresses(device, source, address)
+        if (martian !== undefined) return drop(martian, packet)
+        // Nobody else may speak as this host or as everybody.
+        if (!device.flags.loopback && (routing.isLocal(source) || routing.isBroadcast(source))) {
+          return drop("martianSource", packet)
+        }
+        const destination = routing.classify(device, address)
+        if (destination === "other") return drop("notForUs", packet)
+        // RFC 1122 §3.3.6: a frame for everybody must not carry a packet for one.
+        if (destination === "local" && packet.linkDestination !== Packet.LinkDestination.own) {
+          return drop("linkBroadcast", packet)
+        }
+        packet.networkStart = start
+        packet.source = source
+        packet.destination = address
+        packet.protocol = header.protocol(view, start)
+        packet.timeToLive = header.timeToLive(view, start)
+        packet.typeOfService = view.getUint8(start + 1)
+        packet.start = start + 4 * header.headerWords(view, start)
+        if (header.moreFragments(view, start) !== 0 || header.fragmentOffset(view, start) !== 0) {
+          return assemble(device, packet, destination)
+        }
+        deliver(device, packet, destination)
+      }
+
+      const deliverError = (kind: DeliveryError["kind"], mtu: number, by: number, quoted: Packet.Packet) => {
+        const { start, view } = quoted
+        const available = quoted.end - start
+        if (available < Ipv4Header.size || header.version(view, start) !== 4) return drop("badQuote", quoted)
+        const headerLength = 4 * header.headerWords(view, start)
+        if (headerLength < Ipv4Header.size || available < headerLength + 8) return drop("badQuote", quoted)
+        const source = header.source(view, start)
+        const destination = header.destination(view, start)
+        if (!routing.isLocal(source)) return drop("quoteNotOurs", quoted)
+        // Behind the header of a later fragment there is no transport header to tell whom it concerns.
+        if (header.fragmentOffset(view, start) !== 0) return drop("quotedFragment", quoted)
+        let nextMtu = 0
+        if (kind === "fragmentationNeeded") {
+          const learned = pathMtu.learn(destination, header.totalLength(view, start), mtu, turn.now())
+          if (learned === undefined) return drop("unbelievableMtu", quoted)
+          nextMtu = learned
+        }
+        quoted.networkStart = start
+        quoted.source = source
+        quoted.destination = destination
+        quoted.protocol = header.protocol(view, start)
+        quoted.start = start + headerLength
+        handlers[quoted.protocol]?.error?.({ kind, mtu: nextMtu, reporter: by, source, destination }, quoted)
+      }
+
+      yield* ethernet.handle(EtherType.ipv4, input)
+      yield* arp.onUnreachable((_, packet) => {
+        deliverError("hostUnreachable", 0, header.source(packet.view, packet.start), packet)
+      })
+      const owned = new Map<number, () => void>()
+      yield* routing.watch(({ added, interface: { address, device } }) => {
+        owned.get(address)?.()
+        owned.delete(address)
+        if (added && device.flags.needsArp) owned.set(address, arp.own(device, address))
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => owned.forEach((release) => release())))
+
+      return Ipv4.of({
+        input,
+        output,
+        sourceFor: (destination) => routing.lookup(destination)?.source ?? 0,
+        mtuFor: (destination) => {
+          const route = routing.lookup(destination)
+          return route === undefined ? UNKNOWN_MTU : pathMtu.get(destination, route.device.mtu, turn.now())
+        },
+        handle: (protocol, transportInput, error) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              const handler: Handler = { input: transportInput, error }
+              handlers[protocol] = handler
+              if (trace.enabled) trace.emit({ _tag: "ProtocolRegistered", layer: "ipv4", number: protocol })
+              return handler
+            }),
+            (handler) =>
+              Effect.sync(() => {
+                if (handlers[protocol] === handler) handlers[protocol] = undefined
+              })
+          ),
+        handles: (protocol) => handlers[protocol] !== undefined,
+        report,
+        reporter: (candidate) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              reporter = candidate
+            }),
+            () =>
+              Effect.sync(() => {
+                if (reporter === candidate) reporter = undefined
+              })
+          ),
+        deliverError
+      })
+    })
+  )
+}
+
+interface Handler {
+  readonly input: TransportInput
+  readonly error: ErrorInput | undefined
+}
+
+const header = Ipv4Header.get
+
+/** RFC 1122 §3.3.2: what every host can take. */
+const UNKNOWN_MTU = 576
+
+/** Stands for datagrams of which nothing quotable arrived. */
+const NOTHING = new Packet.Packet(new Uint8Array())

@@ -60,7 +60,7 @@ export interface NeighbourSettings {
   readonly lockTime: number
   /** Neighbours per device, static ones not counted. */
   readonly maximumNeighbours: number
-  /** Packets that wait for one neighbour. */
+  /** Packets that wait for one neighbour; the largest datagram over Ethernet makes 45 of them. */
   readonly maximumWaiting: number
   /** Packets that wait for all neighbours of all devices together. */
   readonly maximumWaitingInAll: number
@@ -74,7 +74,7 @@ export const defaults: NeighbourSettings = {
   failedTime: 3_000,
   lockTime: 1_000,
   maximumNeighbours: 1_024,
-  maximumWaiting: 16,
+  maximumWaiting: 64,
   maximumWaitingInAll: 1_024
 }
 

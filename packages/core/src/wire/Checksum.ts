@@ -6,20 +6,50 @@
  * added in any order.
  */
 
+/** Folds a whole number below 2^53. */
 const fold = (sum: number): number => {
-  // `sum` may pass 2^32: a double holds it exactly up to 2^53.
-  let folded = (sum % 0x1_0000) + Math.floor(sum / 0x1_0000)
-  while (folded > 0xffff) folded = (folded & 0xffff) + (folded >>> 16)
-  return folded
+  const low = sum >>> 0
+  const folded = (low & 0xffff) + (low >>> 16) + Math.floor(sum / 0x1_0000_0000)
+  const again = (folded & 0xffff) + (folded >>> 16)
+  return (again & 0xffff) + (again >>> 16)
 }
 
-/** Adds `bytes[start, end)` to a running sum; an odd last byte counts as padded with zero. */
+/** Below this many octets, making a view of whole words costs more than it saves. */
+const SHORT = 64
+
+/** RFC 1071 §2(B): a sum of words in the machine's own order is the sum in network order, with its octets swapped. */
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
+/** Adds `bytes[start, end)`, at most 8 MiB, to a running sum; an odd last byte counts as padded with zero. */
 export const add = (sum: number, bytes: Uint8Array, start: number, end: number): number => {
-  let at = start
+  if (end - start < SHORT) return fold(sum + addPairs(bytes, start, end))
+  const lead = -(bytes.byteOffset + start) & 3
+  const aligned = start + lead
+  const count = (end - aligned) >>> 2
+  const words = fold(addWords(new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, count)))
+  const rest = fold((LITTLE_ENDIAN ? swap(words) : words) + addPairs(bytes, aligned + 4 * count, end))
+  return fold(sum + addPairs(bytes, start, aligned) + ((lead & 1) === 0 ? rest : swap(rest)))
+}
+
+const addPairs = (bytes: Uint8Array, start: number, end: number): number => {
   let total = 0
+  let at = start
   for (; at + 1 < end; at += 2) total += (bytes[at]! << 8) | bytes[at + 1]!
-  if (at < end) total += bytes[at]! << 8
-  return fold(sum + total)
+  return at < end ? total + (bytes[at]! << 8) : total
+}
+
+/** In doubles, which hold the sum of 2^21 words exactly; two sums, so that one addition need not wait for the other. */
+const addWords = (words: Uint32Array): number => {
+  const whole = words.length & ~7
+  let even = 0
+  let odd = 0
+  let at = 0
+  for (; at < whole; at += 8) {
+    even += (words[at]! + words[at + 1]!) + (words[at + 2]! + words[at + 3]!)
+    odd += (words[at + 4]! + words[at + 5]!) + (words[at + 6]! + words[at + 7]!)
+  }
+  for (; at < words.length; at++) even += words[at]!
+  return even + odd
 }
 
 /** Adds a 16-bit word to a running sum. */

@@ -1,0 +1,156 @@
+#include "packet_socket.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <vector>
+
+#include "net_namespace.h"
+#include "system_error.h"
+
+namespace strata {
+namespace {
+
+// Linux hands out frames without their VLAN tag; there is room in front of each to put it back.
+constexpr size_t kVlanTag = 4;
+constexpr size_t kMacAddresses = 12;
+constexpr int kReceiveBuffer = 8 << 20;
+
+class PacketSocket final : public Port {
+ public:
+  using Port::Port;
+
+  Moved Receive(const Slab& slab, size_t max) override {
+    Prepare(max);
+    for (size_t frame = 0; frame < max; frame++) {
+      vectors_[frame] = {slab.bytes + frame * slab.slot_size + kVlanTag, slab.slot_size - kVlanTag};
+      msghdr& message = messages_[frame].msg_hdr;
+      message = {};
+      message.msg_iov = &vectors_[frame];
+      message.msg_iovlen = 1;
+      message.msg_control = &controls_[frame];
+      message.msg_controllen = sizeof(Control);
+    }
+    const int received = ::recvmmsg(fd(), messages_.data(), max, 0, nullptr);
+    if (received < 0) return {0, ReceiveError(errno)};
+    for (int frame = 0; frame < received; frame++) Describe(slab, frame);
+    return {static_cast<size_t>(received), 0};
+  }
+
+  Moved Send(const Slab& slab, size_t first, size_t count) override {
+    Prepare(count);
+    for (size_t frame = 0; frame < count; frame++) {
+      const int32_t* descriptor = slab.descriptor(first + frame);
+      vectors_[frame] = {slab.bytes + descriptor[kOffset], static_cast<size_t>(descriptor[kLength])};
+      msghdr& message = messages_[frame].msg_hdr;
+      message = {};
+      message.msg_iov = &vectors_[frame];
+      message.msg_iovlen = 1;
+    }
+    size_t sent = 0;
+    while (sent < count) {
+      const int result = ::sendmmsg(fd(), messages_.data() + sent, count - sent, 0);
+      if (result < 0) return {sent, errno};
+      sent += result;
+    }
+    return {count, 0};
+  }
+
+ private:
+  union Control {
+    cmsghdr alignment;
+    char bytes[CMSG_SPACE(sizeof(tpacket_auxdata))];
+  };
+
+  void Prepare(size_t count) {
+    if (messages_.size() >= count) return;
+    messages_.resize(count);
+    vectors_.resize(count);
+    controls_.resize(count);
+  }
+
+  // The interface may be down for a while, which is no error of the socket; or it may be gone.
+  int ReceiveError(int error) const {
+    if (error == EAGAIN) return 0;
+    if (error != ENETDOWN) return error;
+    ifreq request{};
+    request.ifr_ifindex = interface().index;
+    return ::ioctl(fd(), SIOCGIFNAME, &request) == 0 ? 0 : ENODEV;
+  }
+
+  void Describe(const Slab& slab, size_t frame) {
+    msghdr& message = messages_[frame].msg_hdr;
+    size_t offset = frame * slab.slot_size + kVlanTag;
+    size_t length = messages_[frame].msg_len;
+    int32_t checksum = kChecksumUnverified;
+    for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
+      if (control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA) continue;
+      tpacket_auxdata auxiliary;
+      std::memcpy(&auxiliary, CMSG_DATA(control), sizeof auxiliary);
+      // The sender is this very host and left the checksum to a network card, or the card has verified it.
+      if ((auxiliary.tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID)) != 0) checksum = kChecksumValid;
+      if ((auxiliary.tp_status & TP_STATUS_VLAN_VALID) != 0 && length >= kMacAddresses) {
+        RestoreVlanTag(slab.bytes + offset, auxiliary);
+        offset -= kVlanTag;
+        length += kVlanTag;
+      }
+    }
+    int32_t* descriptor = slab.descriptor(frame);
+    descriptor[kOffset] = static_cast<int32_t>(offset);
+    const auto whole = static_cast<int32_t>(length);
+    descriptor[kLength] = (message.msg_flags & MSG_TRUNC) != 0 ? -whole : whole;
+    descriptor[kChecksum] = checksum;
+  }
+
+  static void RestoreVlanTag(uint8_t* frame, const tpacket_auxdata& auxiliary) {
+    const bool has_type = (auxiliary.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
+    const uint16_t tag[] = {htons(has_type ? auxiliary.tp_vlan_tpid : ETH_P_8021Q), htons(auxiliary.tp_vlan_tci)};
+    std::memmove(frame - kVlanTag, frame, kMacAddresses);
+    std::memcpy(frame - kVlanTag + kMacAddresses, tag, kVlanTag);
+  }
+
+  std::vector<mmsghdr> messages_;
+  std::vector<iovec> vectors_;
+  std::vector<Control> controls_;
+};
+
+template <typename Value>
+int SetOption(int fd, int level, int option, const Value& value) {
+  return ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+}  // namespace
+
+std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::string& net_namespace) {
+  NetNamespaceGuard guard(net_namespace);
+  Interface interface = ReadInterface(name);
+  if (!interface.is_ethernet) throw SystemError{"open packet socket", EMEDIUMTYPE};
+  // Without a protocol it receives nothing until it is bound, so no frame of another interface slips in.
+  UniqueFd fd(Check(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "open packet socket"));
+
+  const int on = 1;
+  Check(SetOption(fd.get(), SOL_PACKET, PACKET_AUXDATA, on), "ask for auxiliary data");
+  Check(SetOption(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on), "ignore outgoing frames");
+  packet_mreq membership{};
+  membership.mr_ifindex = interface.index;
+  membership.mr_type = PACKET_MR_PROMISC;
+  Check(SetOption(fd.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership), "enter promiscuous mode");
+  // A large receive buffer is welcome and not needed: one option needs privileges, the other obeys a limit.
+  if (SetOption(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, kReceiveBuffer) != 0) {
+    SetOption(fd.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
+  }
+
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = interface.index;
+  Check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  return std::make_unique<PacketSocket>(std::move(fd), std::move(interface));
+}
+
+}  // namespace strata

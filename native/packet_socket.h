@@ -1,0 +1,15 @@
+// All frames that an interface of the host sees.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "port.h"
+
+namespace strata {
+
+// Opens a promiscuous packet socket on an Ethernet interface. An empty namespace is that of the calling thread.
+// Throws SystemError; EMEDIUMTYPE when the interface is not Ethernet.
+std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::string& net_namespace);
+
+}  // namespace strata

@@ -1,0 +1,162 @@
+/**
+ * The native addon: opens devices of Linux, and moves frames in batches through memory that both sides know.
+ *
+ * It is loaded when the first device is opened, so the in-memory devices work
+ * without it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+import {
+  AddonNotBuilt,
+  DeviceBusy,
+  DeviceError,
+  InvalidName,
+  NamespaceNotFound,
+  NoPermission,
+  NoSuchInterface,
+  NotLinux,
+  NoTunDevice,
+  SystemFailure
+} from "./DeviceError.ts"
+
+/** The 32-bit words of a frame's descriptor, the same in both directions. */
+export const Descriptor = {
+  /** Where the frame starts in its slab. */
+  offset: 0,
+  /** Octets; negative for a received frame of which only that many fitted into its slot. */
+  length: 1,
+  /** One of core's `ChecksumState`. */
+  checksum: 2,
+  /** From the start of the frame. */
+  checksumStart: 3,
+  /** From `checksumStart`. */
+  checksumOffset: 4,
+  /** Payload octets per segment of a frame that is to be cut, or 0. */
+  segmentSize: 5,
+  /** Words per descriptor. */
+  size: 8
+} as const
+
+/** What an event loop says about a descriptor; also what it is asked to watch for. */
+export const Readiness = { readable: 1, writable: 2 } as const
+
+/** An open device. */
+export interface NativeDevice {
+  readonly name: () => string
+  /** Octets without the link header. */
+  readonly mtu: () => number
+  /** Unsigned 48-bit integer. */
+  readonly hardwareAddress: () => number
+  /**
+   * Tells the device which memory to use. Received frames go into slots of `slotSize` octets. `status[0]` is the errno
+   * that ended a batch early, or 0. `onEvents` is called on Node's event loop with a set of `Readiness`, or with a
+   * negative number when the descriptor is in trouble; after that it must be asked to watch again.
+   */
+  readonly start: (
+    received: Uint8Array,
+    receivedDescriptors: Int32Array,
+    slotSize: number,
+    transmitted: Uint8Array,
+    transmittedDescriptors: Int32Array,
+    status: Int32Array,
+    onEvents: (events: number) => void
+  ) => void
+  /** Asks for a set of `Readiness`; the event loop stays alive until the device is closed. */
+  readonly watch: (events: number) => void
+  /** Reads up to `max` frames into the first slots and returns how many there were. */
+  readonly readBatch: (max: number) => number
+  /** Writes `count` frames from the descriptor `first` on and returns how many were taken. */
+  readonly writeBatch: (first: number, count: number) => number
+  /** Releases everything; may be called at any time and again. */
+  readonly close: () => void
+}
+
+/** Throws errors with the properties `step`, `errno` and `detail`. A namespace is a path, or empty for one's own. */
+export interface Addon {
+  readonly openTap: (name: string, namespace: string) => NativeDevice
+  readonly openPacketSocket: (name: string, namespace: string) => NativeDevice
+}
+
+export interface Loader {
+  readonly platform: string
+  /** Throws when the addon is not there. */
+  readonly load: () => Addon
+}
+
+/** Where the addon comes from; tests put their own here. */
+export const Native = Context.Reference<Loader>("@strata/drivers/Native", {
+  defaultValue: () => ({ platform: process.platform, load })
+})
+
+const load = (): Addon => {
+  const path = fileURLToPath(new URL("../../../build/Release/strata.node", import.meta.url))
+  if (!existsSync(path)) throw new Error(`there is no ${path}`)
+  return createRequire(import.meta.url)(path) as Addon
+}
+
+/** The numbers of Linux that mean something for the user. */
+const Errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  ENXIO: 6,
+  EACCES: 13,
+  EBUSY: 16,
+  ENODEV: 19,
+  EINVAL: 22,
+  EMEDIUMTYPE: 124
+} as const
+
+const reasonOf = (device: string, namespace: string, cause: unknown): DeviceError["reason"] => {
+  const { step = "open", errno = 0, detail = String(cause) } = cause as Partial<
+    { readonly step: string; readonly errno: number; readonly detail: string }
+  >
+  if (errno === Errno.EPERM || errno === Errno.EACCES) return new NoPermission({ device })
+  if (errno === Errno.EBUSY) return new DeviceBusy({ device })
+  if (step === "open namespace" || (step === "enter namespace" && errno === Errno.EINVAL)) {
+    return new NamespaceNotFound({ device, namespace })
+  }
+  if (step === "open /dev/net/tun" && (errno === Errno.ENOENT || errno === Errno.ENODEV || errno === Errno.ENXIO)) {
+    return new NoTunDevice({ device })
+  }
+  if (step === "attach TAP" && errno === Errno.EINVAL) {
+    return new InvalidName({ device, detail: "it exists and is not a TAP interface" })
+  }
+  if (errno === Errno.EMEDIUMTYPE) return new InvalidName({ device, detail: "it is not an Ethernet interface" })
+  if (errno === Errno.ENODEV) return new NoSuchInterface({ device })
+  return new SystemFailure({ device, step, detail })
+}
+
+/** A name that Linux takes for an interface: 1 to 15 printable octets. */
+const INTERFACE_NAME = /^(?!\.{1,2}$)[!-~]{1,15}$/
+const FORBIDDEN = /[/:%]/
+
+/** Opens a device by the addon; a namespace is a path, or a name as `ip netns` knows it. */
+export const open = Effect.fnUntraced(function*(
+  opener: keyof Addon,
+  device: string,
+  namespace = ""
+): Effect.fn.Return<NativeDevice, DeviceError> {
+  const loader = yield* Native
+  if (loader.platform !== "linux") {
+    return yield* new DeviceError({ reason: new NotLinux({ device, platform: loader.platform }) })
+  }
+  if (!INTERFACE_NAME.test(device) || FORBIDDEN.test(device)) {
+    const detail = "a name of an interface has 1 to 15 characters, without spaces, slashes, colons and percent signs"
+    return yield* new DeviceError({ reason: new InvalidName({ device, detail }) })
+  }
+  const addon = yield* Effect.try({
+    try: loader.load,
+    catch: (cause) =>
+      new DeviceError({
+        reason: new AddonNotBuilt({ device, detail: cause instanceof Error ? cause.message : String(cause) })
+      })
+  })
+  const path = namespace === "" || namespace.includes("/") ? namespace : `/var/run/netns/${namespace}`
+  return yield* Effect.try({
+    try: () => addon[opener](device, path),
+    catch: (cause) => new DeviceError({ reason: reasonOf(device, namespace, cause) })
+  })
+})

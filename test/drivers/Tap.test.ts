@@ -1,0 +1,219 @@
+import { assert, it } from "@effect/vitest"
+import { type AttachedDevice, Devices } from "@strata/core/device/Devices"
+import { Statistics } from "@strata/core/Statistics"
+import { Turn } from "@strata/core/time/Turn"
+import { BROADCAST, EthernetHeader, EtherType } from "@strata/core/wire/EthernetHeader"
+import { Tap } from "@strata/drivers"
+import { Effect, Exit, Scope } from "effect"
+import * as BareStack from "../support/bareStack.ts"
+import * as Namespace from "../support/namespace.ts"
+
+/** Local experimental (IEEE 802): nobody but these tests speaks it. */
+const EXPERIMENTAL = 0x88b5
+
+const frame = (destination: number, source: number, length: number, mark: number) => {
+  const bytes = new Uint8Array(length).fill(mark)
+  const view = new DataView(bytes.buffer)
+  EthernetHeader.set.destination(view, 0, destination)
+  EthernetHeader.set.source(view, 0, source)
+  EthernetHeader.set.etherType(view, 0, EXPERIMENTAL)
+  return bytes
+}
+
+const typeOf = (bytes: Uint8Array) => EthernetHeader.get.etherType(new DataView(bytes.buffer), 0)
+
+/** The kernel's own counters of an interface. */
+const kernelCounters = (namespace: Namespace.Namespace, name: string) =>
+  Effect.map(namespace.succeed("ip", "-s", "-j", "link", "show", name), ({ stdout }) => {
+    const { address, mtu, stats64 } = JSON.parse(stdout)[0]
+    return { address, mtu, received: stats64.rx, transmitted: stats64.tx }
+  })
+
+const up = (namespace: Namespace.Namespace, name = "tap0") => namespace.succeed("ip", "link", "set", name, "up")
+
+Namespace.describeLinux("Tap", () => {
+  it.effect("creates its interface, moves frames both ways, and takes the interface away", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      yield* Effect.scoped(Effect.gen(function*() {
+        const arrivals = yield* BareStack.collect
+        const devices = yield* Devices
+        const { device } = yield* Tap.attach({ namespace: ns.path })
+        assert.deepInclude(device, { name: "tap0", mtu: 1500, type: "ethernet" })
+        yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
+        yield* up(ns)
+
+        // Linux asks who has the address it pings.
+        yield* ns.exec("ping", "-c", "1", "-W", "1", "192.0.2.2")
+        const request = arrivals.find(({ bytes }) => typeOf(bytes) === EtherType.arp)
+        assert.deepStrictEqual([...request!.bytes.subarray(38, 42)], [192, 0, 2, 2])
+
+        const before = yield* kernelCounters(ns, "tap0")
+        devices.transmit(device, BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 1514, 1)))
+        devices.transmit(device, BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 60, 2)))
+        const after = yield* kernelCounters(ns, "tap0")
+        assert.strictEqual(after.received.packets - before.received.packets, 2)
+      }))
+      const gone = yield* ns.exec("ip", "link", "show", "tap0")
+      assert.notStrictEqual(gone.exitCode, 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("derives its hardware address from the other end's, and reads the MTU", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      yield* ns.succeed("ip", "tuntap", "add", "mode", "tap", "name", "tap7")
+      yield* ns.succeed("ip", "link", "set", "tap7", "address", "00:11:22:33:44:55", "mtu", "9000")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { device } = yield* Tap.attach({ name: "tap7", namespace: ns.name })
+        assert.strictEqual(device.hardwareAddress, 0x0211_2233_4454)
+        assert.strictEqual(device.mtu, 9000)
+      }))
+      const { device } = yield* Tap.attach({
+        name: "tap7",
+        namespace: ns.name,
+        mac: "00:00:5e:00:53:01",
+        mtu: 1400
+      })
+      assert.strictEqual(device.hardwareAddress, 0x0000_5e00_5301)
+      assert.strictEqual(device.mtu, 1400)
+      // Linux keeps its own.
+      assert.deepInclude(yield* kernelCounters(ns, "tap7"), { address: "00:11:22:33:44:55", mtu: 9000 })
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("keeps two apart", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const other = yield* Namespace.make
+      const arrivals = yield* BareStack.collect
+      const devices = yield* Devices
+      const a = yield* Tap.attach({ name: "tapa", namespace: ns.path })
+      const b = yield* Tap.attach({ name: "tapb", namespace: ns.path })
+      const c = yield* Tap.attach({ name: "tapc", namespace: other.path })
+      yield* up(ns, "tapa")
+      yield* up(ns, "tapb")
+      yield* up(other, "tapc")
+      for (const [space, name, network] of [[ns, "tapa", 1], [ns, "tapb", 2], [other, "tapc", 1]] as const) {
+        yield* space.succeed("ip", "addr", "add", `10.0.${network}.1/24`, "dev", name)
+      }
+      yield* ns.exec("ping", "-c", "1", "-W", "1", "10.0.1.9")
+      yield* ns.exec("ping", "-c", "1", "-W", "1", "10.0.2.9")
+      const asked = arrivals.filter(({ bytes }) => typeOf(bytes) === EtherType.arp)
+      assert.deepStrictEqual([...new Set(asked.map(({ device }) => device.name))].toSorted(), ["tapa", "tapb"])
+
+      const send = (device: AttachedDevice, times: number) => {
+        for (let sent = 0; sent < times; sent++) {
+          devices.transmit(device, BareStack.packetOf(frame(BROADCAST, 0x0200_0000_0009, 60, 0)))
+        }
+      }
+      send(a.device, 1)
+      send(b.device, 2)
+      send(c.device, 3)
+      assert.strictEqual((yield* kernelCounters(ns, "tapa")).received.packets, 1)
+      assert.strictEqual((yield* kernelCounters(ns, "tapb")).received.packets, 2)
+      assert.strictEqual((yield* kernelCounters(other, "tapc")).received.packets, 3)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("hands up and takes down whole batches", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const devices = yield* Devices
+      const turn = yield* Turn
+      const a = yield* Tap.attach({ name: "tapa", namespace: ns.path })
+      const b = yield* Tap.attach({ name: "tapb", namespace: ns.path })
+      // A bridge of Linux between the two.
+      yield* ns.succeed("ip", "link", "add", "bridge", "type", "bridge")
+      for (const name of ["tapa", "tapb"]) yield* ns.succeed("ip", "link", "set", name, "master", "bridge", "up")
+      yield* ns.succeed("ip", "link", "set", "bridge", "up")
+      const marks: Array<number> = []
+      let turns = 0
+      yield* devices.handle("ethernet", (device, packet) => {
+        if (device !== b.device || packet.view.getUint16(packet.start + 12) !== EXPERIMENTAL) return
+        assert.strictEqual(packet.length, 1514)
+        if (marks.push(packet.view.getUint32(packet.start + 14)) % 1000 === 1) turn.defer("wake", () => turns++)
+      })
+      // The bridge forwards once it has seen its ports come up.
+      const bytes = frame(BROADCAST, a.device.hardwareAddress, 1514, 0)
+      const packet = BareStack.packetOf(bytes)
+      const send = (mark: number) => {
+        packet.view.setUint32(packet.start + 14, mark)
+        return devices.transmit(a.device, packet)
+      }
+      yield* BareStack.eventually(() => {
+        send(0)
+        return marks.length > 0
+      })
+      const start = marks.length
+      // Less than the queue of an interface, so none may be lost.
+      for (let round = 0; round < 20; round++) {
+        turn.run(() => {
+          for (let index = 0; index < 400; index++) send(1 + round * 400 + index)
+        })
+        yield* BareStack.eventually(() => marks.at(-1) === (round + 1) * 400)
+      }
+      assert.isAtLeast(turns, 1)
+      assert.deepStrictEqual(
+        marks.slice(start).filter((mark) => mark > 0),
+        Array.from({ length: 8000 }, (_, i) => i + 1)
+      )
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("drops what Linux refuses, by name", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const devices = yield* Devices
+      const statistics = yield* Statistics
+      const { device } = yield* Tap.attach({ namespace: ns.path })
+      devices.transmit(device, BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 60, 1)))
+      assert.strictEqual((yield* statistics.snapshot)["tap.dropped.refused"], 1)
+      yield* up(ns)
+      devices.transmit(device, BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 60, 1)))
+      assert.strictEqual((yield* statistics.snapshot)["tap.dropped.refused"], 1)
+      assert.strictEqual((yield* kernelCounters(ns, "tap0")).received.packets, 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("drops frames longer than its slots, by name", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const arrivals = yield* BareStack.collect
+      const statistics = yield* Statistics
+      yield* Tap.attach({ namespace: ns.path })
+      yield* ns.succeed("ip", "link", "set", "tap0", "mtu", "9000", "up")
+      yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
+      yield* ns.succeed("ip", "neigh", "add", "192.0.2.2", "lladdr", "02:00:00:00:00:09", "dev", "tap0")
+      yield* ns.exec("ping", "-c", "1", "-W", "1", "-s", "2020", "192.0.2.2")
+      yield* ns.exec("ping", "-c", "1", "-W", "1", "-s", "2000", "192.0.2.2")
+      const echoes = arrivals.filter(({ bytes }) => typeOf(bytes) === EtherType.ipv4).map(({ bytes }) => bytes.length)
+      assert.deepStrictEqual(echoes.filter((length) => length > 1500), [2042])
+      assert.strictEqual((yield* statistics.snapshot)["tap.dropped.oversized"], 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("goes down, and says so, when somebody deletes its interface", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const devices = yield* Devices
+      const { device } = yield* Tap.attach({ namespace: ns.path })
+      yield* ns.succeed("ip", "link", "del", "tap0")
+      yield* BareStack.eventually(() => !device.up)
+      assert.isFalse(devices.transmit(device, BareStack.packetOf(frame(BROADCAST, 1, 60, 1))))
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("can be closed by its own receiver, in the middle of a batch", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const devices = yield* Devices
+      const scope = yield* Scope.make()
+      const { device } = yield* Scope.provide(Tap.attach({ namespace: ns.path }), scope)
+      let seen = 0
+      yield* devices.handle("ethernet", () => {
+        seen++
+        Effect.runSync(Scope.close(scope, Exit.void))
+      })
+      yield* up(ns)
+      // Linux announces itself as soon as the interface is up; and it is gone as soon as the device is closed.
+      yield* ns.exec("ping", "-c", "2", "-i", "0.01", "-W", "1", "-I", "tap0", "192.0.2.2")
+      yield* BareStack.eventually(() => seen > 0)
+      assert.isFalse(device.up)
+      assert.strictEqual(seen, 1)
+      assert.notStrictEqual((yield* ns.exec("ip", "link", "show", "tap0")).exitCode, 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+})

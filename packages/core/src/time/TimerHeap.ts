@@ -73,7 +73,7 @@ export class TimerHeap {
 
   private sweep(): void {
     const all = this.entries
-    this.entries = all.filter((entry) => entry.deadline !== Infinity).sort(compare)
+    this.entries = all.filter((entry) => entry.deadline !== Infinity).toSorted(compare)
     this.cleared = 0
     for (const entry of all) entry.index = -1
     for (let index = 0; index < this.entries.length; index++) this.entries[index]!.index = index

@@ -12,6 +12,7 @@
  * with every acknowledgement therefore pays for one comparison.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
@@ -57,17 +58,11 @@ export class Timers extends Context.Service<Timers, {
           due.length = 0
         }
       }
-      const run = (entry: Entry) => {
-        // Another one that was due has cleared it, or set it again.
-        if (entry.deadline === Infinity || entry.index >= 0) return
-        entry.deadline = Infinity
-        entry.run()
-      }
       const sleep = Effect.suspend(() => {
         earlier.closeUnsafe()
         const next = heap.peek()
         if (next === undefined) return earlier.await
-        return Effect.raceFirst(Effect.sleep(Math.max(0, next.place - turn.now())), earlier.await)
+        return Effect.raceFirst(Effect.sleep(atLeastUntil(next.place - turn.now())), earlier.await)
       })
       yield* sleep.pipe(
         Effect.andThen(Effect.sync(() => turn.run(fire))),
@@ -104,3 +99,17 @@ export class Timers extends Context.Service<Timers, {
     })
   )
 }
+
+/** Runs an entry that was due, unless another one has cleared it or set it again. */
+const run = (entry: Entry): void => {
+  if (entry.deadline === Infinity || entry.index >= 0) return
+  entry.deadline = Infinity
+  entry.run()
+}
+
+/**
+ * A sleep that is over no earlier than the deadline. One between two nanoseconds must not become a sleep of zero: under a
+ * clock that moves only when all sleep, that would be for ever.
+ */
+const atLeastUntil = (milliseconds: number): Duration.Duration =>
+  Duration.nanos(BigInt(Math.max(0, Math.ceil(milliseconds * 1e6))))

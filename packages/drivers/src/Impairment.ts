@@ -1,0 +1,117 @@
+/**
+ * Makes any device, a TAP included, as bad as the networks people really have.
+ *
+ * An impairment is a middleware around the device's Layer. What it does to
+ * frames on their way in and out are two sets of conditions that can be changed
+ * while traffic runs; what it did is counted.
+ */
+import type { Attachment } from "@strata/core/device/Devices"
+import { type Middleware, wrap } from "@strata/core/device/Middleware"
+import { Entropy } from "@strata/core/Entropy"
+import { Timers } from "@strata/core/time/Timers"
+import { Turn } from "@strata/core/time/Turn"
+import * as Effect from "effect/Effect"
+import type { Conditions } from "./path/Conditions.ts"
+import { Path, type PathCounters } from "./path/Path.ts"
+
+export interface Options {
+  /** From the wire to the stack; ideal by default. */
+  readonly inbound?: Partial<Conditions> | undefined
+  /** From the stack to the wire; ideal by default. */
+  readonly outbound?: Partial<Conditions> | undefined
+}
+
+export type Direction = "inbound" | "outbound"
+
+export interface Impairment {
+  readonly middleware: Middleware<Turn | Timers | Entropy>
+  /** Changes some conditions from the next frame on. */
+  readonly set: (direction: Direction | "both", changes: Partial<Conditions>) => Effect.Effect<void>
+  /** Cuts the device off from its wire, both ways; what is under way is lost. */
+  readonly partition: Effect.Effect<void>
+  readonly heal: Effect.Effect<void>
+  readonly counters: Effect.Effect<Readonly<Record<Direction, PathCounters>>>
+}
+
+const DIRECTIONS = ["inbound", "outbound"] as const
+
+/** An impairment for one device. */
+export const make = (options: Options = {}): Impairment => {
+  const conditions: Record<Direction, Partial<Conditions>> = {
+    inbound: options.inbound ?? {},
+    outbound: options.outbound ?? {}
+  }
+  const paths: Partial<Record<Direction, Path>> = {}
+  const set = (direction: Direction, changes: Partial<Conditions>) => {
+    conditions[direction] = { ...conditions[direction], ...changes }
+    paths[direction]?.set(changes)
+  }
+
+  const middleware: Impairment["middleware"] = Effect.fnUntraced(function*(device) {
+    const services = { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
+    let attachment: Attachment | undefined
+    const flushLater = () => services.turn.defer("flush", device.flush)
+    const outbound = new Path(services, device.framing, conditions.outbound, (packet) => {
+      device.transmit(packet)
+      flushLater()
+    })
+    const inbound = new Path(services, device.framing, conditions.inbound, (packet) => attachment?.input(packet))
+    paths.inbound = inbound
+    paths.outbound = outbound
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        inbound.cut()
+        outbound.cut()
+      })
+    )
+    return {
+      device: {
+        ...device,
+        transmit: (packet) => {
+          outbound.send(packet.clone())
+          return true
+        }
+      },
+      attached: (stack) => {
+        attachment = stack
+        return { ...stack, input: (packet) => inbound.send(packet.clone()) }
+      }
+    }
+  })
+
+  return {
+    middleware,
+    set: (direction, changes) =>
+      Effect.sync(() => {
+        for (const each of DIRECTIONS) if (direction === "both" || direction === each) set(each, changes)
+      }),
+    partition: Effect.sync(() => {
+      for (const each of DIRECTIONS) {
+        set(each, { blackhole: true })
+        paths[each]?.cut()
+      }
+    }),
+    heal: Effect.sync(() => {
+      for (const each of DIRECTIONS) set(each, { blackhole: false })
+    }),
+    counters: Effect.sync(() => ({ inbound: counted(paths.inbound), outbound: counted(paths.outbound) }))
+  }
+}
+
+const NOTHING: PathCounters = {
+  offered: 0,
+  delivered: 0,
+  inFlight: 0,
+  duplicated: 0,
+  corrupted: 0,
+  reordered: 0,
+  lost: 0,
+  blackholed: 0,
+  overflowed: 0,
+  tooBig: 0
+}
+
+const counted = (path: Path | undefined): PathCounters => path?.counters() ?? NOTHING
+
+/** Impairs the device of a Layer. */
+export const of = (impairment: Impairment) => wrap(impairment.middleware)

@@ -1,0 +1,52 @@
+/**
+ * What one direction of a link does to the packets on it. Everything can be
+ * changed while packets are under way; those already past a stage keep what it
+ * did to them.
+ */
+import * as Distribution from "./Distribution.ts"
+import * as Loss from "./Loss.ts"
+
+export interface Conditions {
+  /** How long a packet travels, in milliseconds. The order of packets is kept, unless `reordering` says otherwise. */
+  readonly latency: Distribution.Distribution
+  /** Bits per second; `Infinity` for no limit. */
+  readonly bandwidth: number
+  /** Octets that may leave at once after a pause: the depth of the token bucket. */
+  readonly burst: number
+  /** How much may wait for its turn to leave; the newest packet is dropped at the bound. */
+  readonly queue: { readonly packets: number; readonly octets: number }
+  readonly loss: Loss.Loss
+  /** Probability that a packet arrives twice. */
+  readonly duplication: number
+  /** Probability that one random bit of a packet, behind its Ethernet header, is flipped. */
+  readonly corruption: number
+  readonly reordering: Reordering
+  /** Frames with a larger payload than this, in octets without the Ethernet header, are dropped. */
+  readonly mtu: number
+  /** Nothing arrives, nothing is told. */
+  readonly blackhole: boolean
+}
+
+export interface Reordering {
+  readonly probability: number
+  /** A chosen packet arrives that much later, in milliseconds, … */
+  readonly delay?: number | undefined
+  /** … or after that many later packets, … */
+  readonly packets?: number | undefined
+  /** … but no later than this where none follow; 100 milliseconds by default. */
+  readonly atMost?: number | undefined
+}
+
+/** An ideal wire. */
+export const ideal: Conditions = {
+  latency: Distribution.constant(0),
+  bandwidth: Infinity,
+  burst: 0,
+  queue: { packets: 1000, octets: Infinity },
+  loss: Loss.bernoulli(0),
+  duplication: 0,
+  corruption: 0,
+  reordering: { probability: 0 },
+  mtu: Infinity,
+  blackhole: false
+}

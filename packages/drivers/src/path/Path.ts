@@ -1,0 +1,233 @@
+/**
+ * One direction of a link.
+ *
+ * A packet is counted, may be lost, corrupted or duplicated, waits for
+ * bandwidth, travels, and arrives. Chance is drawn only for faults that are
+ * switched on, in that order, so that a seed means the same packets whatever
+ * else is configured.
+ */
+import type { Framing } from "@strata/core/device/Device"
+import { ChecksumState, type Packet } from "@strata/core/device/Packet"
+import type { Entropy } from "@strata/core/Entropy"
+import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
+import type { Timer, Timers } from "@strata/core/time/Timers"
+import type { Turn } from "@strata/core/time/Turn"
+import { type Conditions, ideal } from "./Conditions.ts"
+import { decode } from "./Decoded.ts"
+import { happens, sample } from "./Distribution.ts"
+import { Loser } from "./Loss.ts"
+
+/** What became of the packets of one path; `offered + duplicated` is the sum of the others but `corrupted` and `reordered`. */
+export interface PathCounters {
+  readonly offered: number
+  readonly delivered: number
+  readonly inFlight: number
+  readonly duplicated: number
+  readonly corrupted: number
+  readonly reordered: number
+  readonly lost: number
+  readonly blackholed: number
+  readonly overflowed: number
+  readonly tooBig: number
+}
+
+export interface PathServices {
+  readonly turn: Turn["Service"]
+  readonly timers: Timers["Service"]
+  readonly entropy: Entropy["Service"]
+}
+
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+interface Travelling extends Placed {
+  readonly packet: Packet
+}
+
+/** A packet taken out of the line until others have passed it. */
+interface Held {
+  readonly packet: Packet
+  passing: number
+  readonly until: number
+}
+
+const HEADER = 14
+
+export class Path {
+  private current: Conditions
+  private readonly framing: Framing
+  private readonly services: PathServices
+  private readonly deliver: (packet: Packet) => void
+  private readonly timer: Timer
+  private readonly loser = new Loser()
+  private readonly travelling = new DeadlineHeap<Travelling>()
+  private held: Array<Held> = []
+  /** When the last octet of the line so far will have left, in milliseconds. */
+  private free = -Infinity
+  /** When each waiting packet leaves, and its octets, in order. */
+  private line: Array<{ readonly leaves: number; readonly octets: number }> = []
+  /** The latest arrival among packets that keep their place. */
+  private latest = -Infinity
+  private readonly counted: Mutable<PathCounters> = {
+    offered: 0,
+    delivered: 0,
+    inFlight: 0,
+    duplicated: 0,
+    corrupted: 0,
+    reordered: 0,
+    lost: 0,
+    blackholed: 0,
+    overflowed: 0,
+    tooBig: 0
+  }
+
+  /** `deliver` is called in a turn, and owns the packet. */
+  constructor(
+    services: PathServices,
+    framing: Framing,
+    conditions: Partial<Conditions>,
+    deliver: (packet: Packet) => void
+  ) {
+    this.services = services
+    this.framing = framing
+    this.current = { ...ideal, ...conditions }
+    this.deliver = deliver
+    this.timer = services.timers.make(() => this.arrive())
+  }
+
+  get conditions(): Conditions {
+    return this.current
+  }
+
+  set(changes: Partial<Conditions>): void {
+    this.current = { ...this.current, ...changes }
+  }
+
+  counters(): PathCounters {
+    return { ...this.counted }
+  }
+
+  /** Takes a packet that nobody else uses. What an ideal path does not delay arrives before this returns. */
+  send(packet: Packet): void {
+    const { conditions } = this
+    const { entropy } = this.services
+    const number = ++this.counted.offered
+    if (conditions.blackhole) return void this.counted.blackholed++
+    if (packet.length - (this.framing === "ethernet" ? HEADER : 0) > conditions.mtu) return void this.counted.tooBig++
+    if (this.loser.loses(conditions.loss, number, () => decode(packet, this.framing), entropy)) {
+      return void this.counted.lost++
+    }
+    if (happens(conditions.corruption, entropy)) this.corrupt(packet)
+    if (happens(conditions.duplication, entropy)) {
+      this.counted.duplicated++
+      this.leave(packet.clone())
+    }
+    this.leave(packet)
+  }
+
+  /** Loses all that is under way, as a cable does that is cut. */
+  cut(): void {
+    this.counted.lost += this.counted.inFlight
+    this.counted.inFlight = 0
+    while (this.travelling.pop() !== undefined);
+    this.held = []
+    this.line = []
+    this.free = -Infinity
+    this.timer.clear()
+  }
+
+  private corrupt(packet: Packet): void {
+    const first = packet.start + (this.framing === "ethernet" ? HEADER : 0)
+    if (first >= packet.end) return
+    this.counted.corrupted++
+    packet.completeChecksum()
+    packet.checksum = ChecksumState.unverified
+    const bit = this.services.entropy.below((packet.end - first) * 8)
+    packet.bytes[first + (bit >>> 3)]! ^= 1 << (bit & 7)
+  }
+
+  /** Waits for bandwidth: a token bucket, seen as the time at which the packet's last bit leaves. */
+  private leave(packet: Packet): void {
+    const now = this.services.turn.now()
+    const { bandwidth, burst, queue } = this.conditions
+    if (bandwidth === Infinity) return this.travel(packet, now, now)
+    while (this.line.length > 0 && this.line[0]!.leaves <= now) this.line.shift()
+    const octets = packet.length
+    const waiting = this.line.reduce((sum, other) => sum + other.octets, 0)
+    if (this.line.length >= queue.packets || waiting + octets > queue.octets) return void this.counted.overflowed++
+    const perOctet = 8000 / bandwidth
+    this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
+    this.line.push({ leaves: this.free, octets })
+    this.travel(packet, now, Math.max(now, this.free))
+  }
+
+  private travel(packet: Packet, now: number, leaves: number): void {
+    const { entropy } = this.services
+    const { latency, reordering } = this.conditions
+    const arrives = leaves + sample(latency, entropy)
+    if (happens(reordering.probability, entropy)) {
+      this.counted.reordered++
+      if (reordering.packets !== undefined) {
+        return this.hold(packet, reordering.packets, arrives + (reordering.atMost ?? 100))
+      }
+      return this.schedule(packet, arrives + (reordering.delay ?? 0))
+    }
+    this.latest = Math.max(this.latest, arrives)
+    if (this.latest <= now && this.travelling.size === 0) {
+      this.hand(packet)
+      this.passed()
+    } else {
+      this.schedule(packet, this.latest)
+    }
+  }
+
+  private schedule(packet: Packet, arrives: number): void {
+    this.counted.inFlight++
+    this.travelling.push({ ...unplaced, packet }, arrives)
+    this.wakeAt(arrives)
+  }
+
+  private hold(packet: Packet, passing: number, until: number): void {
+    this.counted.inFlight++
+    this.held.push({ packet, passing, until })
+    this.wakeAt(until)
+  }
+
+  private wakeAt(time: number): void {
+    if (time < this.timer.deadline()) this.timer.set(time)
+  }
+
+  private arrive(): void {
+    const now = this.services.turn.now()
+    for (let next = this.travelling.peek(); next !== undefined && next.place <= now; next = this.travelling.peek()) {
+      this.travelling.pop()
+      this.counted.inFlight--
+      this.hand(next.packet)
+      this.passed()
+    }
+    this.release((held) => held.until <= now)
+    const next = Math.min(this.travelling.peek()?.place ?? Infinity, ...this.held.map((held) => held.until))
+    if (next !== Infinity) this.timer.set(next)
+  }
+
+  /** One packet went by those that are held. */
+  private passed(): void {
+    if (this.held.length === 0) return
+    for (const held of this.held) held.passing--
+    this.release((held) => held.passing <= 0)
+  }
+
+  private release(due: (held: Held) => boolean): void {
+    if (this.held.length === 0) return
+    const released = this.held.filter(due)
+    this.held = this.held.filter((held) => !released.includes(held))
+    for (const { packet } of released) {
+      this.counted.inFlight--
+      this.hand(packet)
+    }
+  }
+
+  private hand(packet: Packet): void {
+    this.counted.delivered++
+    this.deliver(packet)
+  }
+}

@@ -8,8 +8,14 @@
  * told in an `Outcome`.
  */
 import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import { arrives } from "./Arrival.ts"
+import * as Calls from "./Calls.ts"
 import type { CongestionAlgorithm } from "./Congestion.ts"
-import type { ControlBlock, Endpoints } from "./ControlBlock.ts"
+import { type ControlBlock, type Endpoints, make } from "./ControlBlock.ts"
+import { output } from "./Output.ts"
+import { consumed } from "./ReceiveWindow.ts"
+import { reject } from "./Reply.ts"
 import type { Segment } from "./Segment.ts"
 
 /** What a connection starts from. */
@@ -72,6 +78,11 @@ export interface Outcome {
   readonly textOffset: number
   /** A segment to be sent at once, such as a reset or a challenge acknowledgement. */
   readonly reply: Emission | undefined
+  /**
+   * A SYN in TIME-WAIT that may begin the next incarnation of the connection (RFC 9293 §3.6.1). The caller may forget this
+   * control block and hand the segment to a listener, with an ISS beyond SND.MAX; `reply` is then not to be sent.
+   */
+  readonly reopens: boolean
 }
 
 export class TcpMachine extends Context.Service<TcpMachine, {
@@ -79,7 +90,10 @@ export class TcpMachine extends Context.Service<TcpMachine, {
   readonly connect: (parameters: OpenParameters, now: number) => ControlBlock
   /** Passive OPEN: LISTEN. `arrives` moves it to SYN-RECEIVED; the remote endpoint is then the sender's, filled in by the caller. */
   readonly listen: (parameters: OpenParameters) => ControlBlock
-  /** RFC 9293 §3.10.7.2 to .4 */
+  /**
+   * RFC 9293 §3.10.7.2 to .4. A connection that goes back from SYN-RECEIVED to LISTEN has forgotten its peer: the caller
+   * empties the receive buffer.
+   */
   readonly arrives: (tcb: ControlBlock, segment: Segment, now: number) => Outcome
   /** RFC 9293 §3.10.7.1: the reset that answers a segment nobody has a connection for, or undefined. */
   readonly reject: (segment: Segment) => Emission | undefined
@@ -110,4 +124,23 @@ export class TcpMachine extends Context.Service<TcpMachine, {
   readonly unreachable: (tcb: ControlBlock, seq: number, hard: boolean, now: number) => ControlBlock
   /** The path's MTU shrank to `mtu` octets (RFC 1191): a smaller send MSS, and what was lost is sent again. */
   readonly pathMtu: (tcb: ControlBlock, seq: number, mtu: number, now: number) => ControlBlock
-}>()("@strata/core/TcpMachine") {}
+}>()("@strata/core/TcpMachine") {
+  /** The machine of RFC 9293. */
+  static readonly layer: Layer.Layer<TcpMachine> = Layer.sync(TcpMachine, () => rfc9293)
+}
+
+/** The machine of RFC 9293, for those who need no service. */
+export const rfc9293: TcpMachine["Service"] = {
+  connect: (parameters) => make("SYN-SENT", parameters),
+  listen: (parameters) => make("LISTEN", parameters),
+  arrives,
+  reject,
+  output,
+  deadline: Calls.deadline,
+  elapse: Calls.elapse,
+  close: Calls.close,
+  abort: Calls.abort,
+  consumed,
+  unreachable: Calls.unreachable,
+  pathMtu: Calls.pathMtu
+}

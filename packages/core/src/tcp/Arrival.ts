@@ -1,0 +1,280 @@
+/**
+ * SEGMENT ARRIVES (RFC 9293 §3.10.7), a function per numbered step, to be read beside the RFC.
+ *
+ * Security and compartments (a third step) and the precedence of older
+ * texts are not implemented; nothing else is left out.
+ */
+import * as Acknowledgement from "./Acknowledgement.ts"
+import { close, type ControlBlock, DEFAULT_MSS, NEVER, type ReceiveSpace, type SendSpace } from "./ControlBlock.ts"
+import { synchronization } from "./Output.ts"
+import * as Ranges from "./Ranges.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
+import * as Reply from "./Reply.ts"
+import * as Rtt from "./Rtt.ts"
+import { type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
+import * as Sequence from "./Sequence.ts"
+import type { Outcome } from "./TcpMachine.ts"
+import { outcome, receive, timeWait } from "./Text.ts"
+
+/** The least send MSS that is believed: smaller ones only serve to make many segments. */
+export const LEAST_MSS = 48
+
+export const arrives = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  switch (tcb.state) {
+    case "CLOSED":
+      return outcome(tcb, 0, Reply.reject(segment))
+    case "LISTEN":
+      return listen(tcb, segment, now)
+    case "SYN-SENT":
+      return synSent(tcb, segment, now)
+    default:
+      return isPeersSynAgain(tcb, segment) ? synAgain(tcb, segment, now) : otherwise(tcb, segment, now)
+  }
+}
+
+const has = (segment: Segment, flag: number): boolean => (segment.flags & flag) !== 0
+
+// §3.10.7.2: LISTEN
+
+const listen = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  // First, a reset
+  if (has(segment, TcpFlag.rst)) return outcome(tcb)
+  // Second, an acknowledgement: of nothing we ever sent
+  if (has(segment, TcpFlag.ack)) return outcome(tcb, 0, Reply.reset(segment.ack))
+  // Third, a SYN
+  if (has(segment, TcpFlag.syn)) return receive(synReceived(tcb, segment), withoutSyn(segment), 0, now)
+  // Fourth, anything else
+  return outcome(tcb)
+}
+
+/** SYN-RECEIVED; the SYN,ACK is for `output` to send, as SND.NXT is ISS. */
+const synReceived = (tcb: ControlBlock, segment: Segment): ControlBlock => ({
+  ...tcb,
+  state: "SYN-RECEIVED",
+  snd: { ...offered(tcb, segment), nxt: tcb.snd.iss },
+  rcv: synchronized(tcb.rcv, segment)
+})
+
+/** The receive sequence space after the peer's SYN. */
+const synchronized = (rcv: ReceiveSpace, segment: Segment): ReceiveSpace => {
+  const nxt = Sequence.add(segment.seq, 1)
+  return { ...rcv, nxt, up: nxt, irs: segment.seq }
+}
+
+/** The send sequence space after the peer's SYN: its window, and the effective send MSS (§3.7.1). */
+const offered = (tcb: ControlBlock, segment: Segment): SendSpace => ({
+  ...tcb.snd,
+  wnd: segment.wnd,
+  wl1: segment.seq,
+  wl2: has(segment, TcpFlag.ack) ? segment.ack : tcb.snd.wl2,
+  maxWnd: segment.wnd,
+  mss: Math.max(
+    LEAST_MSS,
+    Math.min(segment.options.maximumSegmentSize ?? DEFAULT_MSS, tcb.rcv.mss)
+  )
+})
+
+/** What follows the SYN: text and urgent data. A FIN beside a SYN is for the peer to send again. */
+const withoutSyn = (segment: Segment): Segment => ({
+  ...segment,
+  seq: Sequence.add(segment.seq, 1),
+  flags: segment.flags & ~(TcpFlag.syn | TcpFlag.fin)
+})
+
+// §3.10.7.3: SYN-SENT
+
+const synSent = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  // First, the ACK bit
+  if (has(segment, TcpFlag.ack) && !acknowledgesSyn(tcb, segment)) return outcome(tcb, 0, Reply.reject(segment))
+  // Second, a reset: believed only when it acknowledges our SYN
+  if (has(segment, TcpFlag.rst)) {
+    return outcome(has(segment, TcpFlag.ack) ? close(tcb, "refused") : tcb)
+  }
+  // Fourth, a SYN; fifth, neither
+  if (!has(segment, TcpFlag.syn)) return outcome(tcb)
+  if (!has(segment, TcpFlag.ack)) return receive(synReceived(tcb, segment), withoutSyn(segment), 0, now)
+  const next = established(
+    { ...tcb, snd: offered(tcb, segment), rcv: { ...synchronized(tcb.rcv, segment), acknowledge: "now" } },
+    segment,
+    now
+  )
+  return receive(next, withoutSyn(segment), 0, now)
+}
+
+/** SND.UNA < SEG.ACK =< SND.NXT */
+const acknowledgesSyn = ({ snd }: ControlBlock, segment: Segment): boolean =>
+  Sequence.greaterThan(segment.ack, snd.una) && Sequence.lessOrEqual(segment.ack, snd.max)
+
+/** Our SYN was acknowledged. A CLOSE that was called in SYN-RECEIVED takes effect now. */
+const established = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  const wasRepeated = tcb.attempts > 0
+  const initial = tcb.algorithm.initial(tcb.snd.mss)
+  return {
+    ...tcb,
+    state: tcb.snd.closing ? "FIN-WAIT-1" : "ESTABLISHED",
+    snd: {
+      ...tcb.snd,
+      una: segment.ack,
+      nxt: segment.ack,
+      wnd: segment.wnd,
+      wl1: segment.seq,
+      wl2: segment.ack,
+      maxWnd: Math.max(tcb.snd.maxWnd, segment.wnd)
+    },
+    rtt: wasRepeated
+      ? Rtt.afterLostSyn(tcb.settings)
+      : Rtt.acknowledged(tcb.rtt, segment.ack, now, tcb.settings),
+    // RFC 5681 §3.1: one segment after a lost SYN
+    congestion: wasRepeated ? { ...initial, window: Math.min(initial.window, tcb.snd.mss) } : initial,
+    deadlines: { ...tcb.deadlines, retransmit: Infinity },
+    attempts: 0
+  }
+}
+
+// §3.10.7.4: the other states
+
+const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  // First, the sequence number
+  if (!isAcceptable(tcb.rcv, segment)) return unacceptable(tcb, segment, now)
+  // Second, a reset
+  if (has(segment, TcpFlag.rst)) return reset(tcb, segment, now)
+  // Fourth, a SYN
+  if (has(segment, TcpFlag.syn)) return synInWindow(tcb, segment, now)
+  // Fifth, the ACK bit
+  if (!has(segment, TcpFlag.ack)) return outcome(tcb)
+  if (tcb.state === "SYN-RECEIVED") {
+    return acknowledgesSyn(tcb, segment)
+      ? acknowledged(established(tcb, segment, now), segment, now)
+      : outcome(tcb, 0, Reply.reset(segment.ack))
+  }
+  if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, segment, now)
+  return acknowledged(tcb, segment, now)
+}
+
+/** First: whether the segment has a part in the window, of which a segment without text occupies only its place. */
+const isAcceptable = (rcv: ReceiveSpace, segment: Segment): boolean => {
+  const length = sequenceLength(segment)
+  const start = Sequence.difference(rcv.nxt, segment.seq)
+  return length === 0
+    ? start === 0 || (start > 0 && start < rcv.wnd)
+    : start < rcv.wnd && start + length > 0
+}
+
+/** First: an acknowledgement in return, so that a peer that is out of step learns where we are. */
+const unacceptable = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  if (has(segment, TcpFlag.rst)) return outcome(tcb)
+  if (tcb.state === "TIME-WAIT") return lateInTimeWait(tcb, segment, now)
+  // Before a closed window, the acknowledgement of a probe counts, though its text does not.
+  if (tcb.rcv.wnd === 0 && segment.seq === tcb.rcv.nxt && Acknowledgement.isPlausible(tcb.snd, segment.ack)) {
+    return closedWindow(tcb, segment, now)
+  }
+  return challenge(tcb, segment, now)
+}
+
+const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  const isUsable = (segment.flags & (TcpFlag.syn | TcpFlag.ack)) === TcpFlag.ack && tcb.state !== "SYN-RECEIVED"
+  if (!isUsable) return challenge(tcb, segment, now)
+  const before = tcb.snd.una
+  const next = Reply.acknowledged(Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now))
+  return outcome(
+    next,
+    Acknowledgement.textOctets(next.snd, before),
+    next.state === "CLOSED" ? undefined : Reply.acknowledgement(next)
+  )
+}
+
+/** Fifth, TIME-WAIT: the peer's FIN again starts the 2 MSL anew; a SYN beyond all that was received may open anew (§3.6.1). */
+const lateInTimeWait = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  const isFinAgain = has(segment, TcpFlag.fin) &&
+    Sequence.add(segment.seq, sequenceLength(segment)) === tcb.rcv.nxt
+  if (isFinAgain) return challenge(timeWait(tcb, now), segment, now)
+  const answered = challenge(tcb, segment, now)
+  return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
+}
+
+const isNewIncarnation = (tcb: ControlBlock, segment: Segment): boolean =>
+  tcb.state === "TIME-WAIT" &&
+  (segment.flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst)) === TcpFlag.syn &&
+  Sequence.greaterThan(segment.seq, tcb.rcv.nxt)
+
+/** The challenge acknowledgement of RFC 5961. */
+const challenge = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  if (!Reply.mayChallenge(tcb, segment, now)) return outcome(tcb)
+  const next = Reply.challenged(tcb, segment, now)
+  return outcome(next, 0, Reply.acknowledgement(next))
+}
+
+/** Second: a reset must name exactly the next octet (RFC 5961 §3.2). */
+const reset = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  if (segment.seq !== tcb.rcv.nxt) return challenge(tcb, segment, now)
+  switch (tcb.state) {
+    case "SYN-RECEIVED":
+      return outcome(unanswered(tcb))
+    case "CLOSING":
+    case "LAST-ACK":
+    case "TIME-WAIT":
+      return outcome(close(tcb, isTextAcknowledged(tcb.snd) ? "finished" : "reset"))
+    default:
+      return outcome(close(tcb, "reset"))
+  }
+}
+
+/** All but perhaps the FIN. */
+const isTextAcknowledged = (snd: SendSpace): boolean =>
+  snd.fin !== undefined && Sequence.greaterOrEqual(snd.una, snd.fin)
+
+/** The peer wanted no connection after all: back to LISTEN with a passive OPEN, refused with an active one. */
+export const unanswered = (tcb: ControlBlock): ControlBlock => tcb.passive ? relisten(tcb) : close(tcb, "refused")
+
+const relisten = (tcb: ControlBlock): ControlBlock => {
+  const { iss } = tcb.snd
+  return {
+    ...tcb,
+    state: "LISTEN",
+    snd: { ...tcb.snd, una: iss, nxt: iss, max: iss, wnd: 0, maxWnd: 0, mss: DEFAULT_MSS },
+    rcv: {
+      ...tcb.rcv,
+      nxt: 0,
+      wnd: ReceiveWindow.largest(tcb.rcv.capacity),
+      up: 0,
+      irs: 0,
+      unread: 0,
+      ranges: Ranges.EMPTY,
+      unacknowledged: 0,
+      acknowledge: "none"
+    },
+    rtt: Rtt.initial(tcb.settings),
+    deadlines: NEVER,
+    attempts: 0
+  }
+}
+
+/** Fourth: a SYN where none can be. A peer that really lost the connection will answer the challenge by a reset. */
+const synInWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  if (tcb.state === "SYN-RECEIVED" && tcb.passive) return outcome(relisten(tcb))
+  const answered = challenge(tcb, segment, now)
+  return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
+}
+
+/** Fifth to eighth, for a synchronized connection and a plausible acknowledgement. */
+const acknowledged = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  const before = tcb.snd.una
+  const next = Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now)
+  const octets = next.snd.una === before ? 0 : Acknowledgement.textOctets(next.snd, before)
+  return next.state === "CLOSED" ? outcome(next, octets) : receive(next, segment, octets, now)
+}
+
+/**
+ * The SYN that brought us to SYN-RECEIVED, again. Beside an ACK, in a simultaneous open, only the rest of the segment
+ * counts (figure 7); alone, our SYN,ACK was lost.
+ */
+const isPeersSynAgain = (tcb: ControlBlock, segment: Segment): boolean =>
+  tcb.state === "SYN-RECEIVED" &&
+  segment.seq === tcb.rcv.irs &&
+  (segment.flags & (TcpFlag.syn | TcpFlag.rst)) === TcpFlag.syn
+
+const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  if (has(segment, TcpFlag.ack)) return otherwise(tcb, withoutSyn(segment), now)
+  const next = Reply.acknowledged(tcb)
+  return outcome(next, 0, synchronization(next))
+}

@@ -1,0 +1,84 @@
+/**
+ * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
+ */
+import { LEAST_MSS, unanswered } from "./Arrival.ts"
+import { close as closed, type ControlBlock, type Deadlines, isOpening } from "./ControlBlock.ts"
+import * as Recovery from "./Recovery.ts"
+import * as Reply from "./Reply.ts"
+import * as Sequence from "./Sequence.ts"
+import type { Outcome } from "./TcpMachine.ts"
+import { outcome } from "./Text.ts"
+
+/** CLOSE (§3.10.4). In SYN-RECEIVED it waits until the connection is established. */
+export const close = (tcb: ControlBlock): ControlBlock => {
+  switch (tcb.state) {
+    case "LISTEN":
+    case "SYN-SENT":
+      return closed(tcb, "aborted")
+    case "SYN-RECEIVED":
+      return closing(tcb)
+    case "ESTABLISHED":
+      return { ...closing(tcb), state: "FIN-WAIT-1" }
+    case "CLOSE-WAIT":
+      return { ...closing(tcb), state: "LAST-ACK" }
+    default:
+      return tcb
+  }
+}
+
+const closing = (tcb: ControlBlock): ControlBlock => ({ ...tcb, snd: { ...tcb.snd, closing: true } })
+
+/** ABORT (§3.10.5) */
+export const abort = (tcb: ControlBlock): Outcome => {
+  switch (tcb.state) {
+    case "CLOSED":
+      return outcome(tcb)
+    case "SYN-RECEIVED":
+    case "ESTABLISHED":
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSE-WAIT":
+      return outcome(closed(tcb, "aborted"), 0, Reply.abortion(tcb))
+    default:
+      return outcome(closed(tcb, "aborted"))
+  }
+}
+
+/** The earliest deadline. */
+export const deadline = ({ deadlines }: ControlBlock): number =>
+  Math.min(deadlines.retransmit, deadlines.persist, deadlines.acknowledge, deadlines.timeWait)
+
+/** Timeouts (§3.10.8) */
+export const elapse = (tcb: ControlBlock, queued: number, now: number): ControlBlock => {
+  if (now >= tcb.deadlines.timeWait) return closed(tcb, "finished")
+  const resent = now >= tcb.deadlines.retransmit ? Recovery.timeout(tcb, now) : tcb
+  const probed = now >= resent.deadlines.persist ? Recovery.probe(resent, queued, now) : resent
+  return now >= probed.deadlines.acknowledge ? acknowledge(probed) : probed
+}
+
+const acknowledge = (tcb: ControlBlock): ControlBlock => {
+  const deadlines: Deadlines = { ...tcb.deadlines, acknowledge: Infinity }
+  return tcb.rcv.acknowledge === "delayed"
+    ? { ...tcb, rcv: { ...tcb.rcv, acknowledge: "now" }, deadlines }
+    : { ...tcb, deadlines }
+}
+
+/** Whether an ICMP error can be about something on its way (RFC 5927 §4.1); anybody can send one. */
+const isOnItsWay = ({ snd }: ControlBlock, seq: number): boolean =>
+  Sequence.greaterOrEqual(seq, snd.una) && Sequence.lessThan(seq, snd.max)
+
+export const unreachable = (tcb: ControlBlock, seq: number, hard: boolean): ControlBlock => {
+  if (tcb.state === "CLOSED" || tcb.state === "LISTEN" || !isOnItsWay(tcb, seq)) return tcb
+  // RFC 5927 §5.2: of a synchronized connection, a hard error is taken as a soft one.
+  return hard && isOpening(tcb) ? unanswered(tcb) : { ...tcb, softError: true }
+}
+
+/** Octets of the IPv4 and TCP headers without options. */
+const HEADERS = 40
+
+export const pathMtu = (tcb: ControlBlock, seq: number, mtu: number): ControlBlock => {
+  const mss = Math.max(mtu - HEADERS, LEAST_MSS)
+  return tcb.state === "CLOSED" || isOpening(tcb) || mss >= tcb.snd.mss || !isOnItsWay(tcb, seq)
+    ? tcb
+    : Recovery.shrink(tcb, mss)
+}

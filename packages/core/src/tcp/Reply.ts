@@ -1,0 +1,92 @@
+/**
+ * Segments without text: acknowledgements and resets.
+ */
+import type { ControlBlock, Deadlines } from "./ControlBlock.ts"
+import { isOpening } from "./ControlBlock.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
+import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
+import * as Sequence from "./Sequence.ts"
+import type { Emission } from "./TcpMachine.ts"
+
+/** Segments without text of one connection are answered by challenges at most this often, in milliseconds (RFC 5961 §7). */
+const CHALLENGE_INTERVAL = 500
+
+/** The control block once a segment with the ACK bit has left: nothing is owed, and the window is as announced. */
+export const acknowledged = (tcb: ControlBlock): ControlBlock => {
+  const { deadlines, rcv } = tcb
+  const wnd = ReceiveWindow.announced(rcv)
+  if (rcv.acknowledge === "none" && wnd === rcv.wnd) return tcb
+  return {
+    ...tcb,
+    rcv: { ...rcv, wnd, unacknowledged: 0, acknowledge: "none" },
+    deadlines: stopped(deadlines)
+  }
+}
+
+const stopped = (deadlines: Deadlines): Deadlines =>
+  deadlines.acknowledge === Infinity ? deadlines : { ...deadlines, acknowledge: Infinity }
+
+/** A segment of `tcb` with the ACK bit, as announced by `acknowledged`. */
+export const emission = (
+  tcb: ControlBlock,
+  seq: number,
+  flags: number,
+  length: number,
+  textOffset: number
+): Emission => ({
+  seq,
+  ack: tcb.rcv.nxt,
+  flags,
+  wnd: tcb.rcv.wnd,
+  up: 0,
+  length,
+  options: NO_OPTIONS,
+  textOffset
+})
+
+/**
+ * The sequence number of a segment without text: SND.NXT as it was before any timeout, or else the right edge of the
+ * peer's window, since beyond it the peer would not look at the acknowledgement.
+ */
+const emptySequence = (tcb: ControlBlock): number => {
+  const { max, una, wnd } = tcb.snd
+  const right = Sequence.add(una, wnd)
+  return isOpening(tcb) || Sequence.lessOrEqual(max, right) ? max : right
+}
+
+/** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, of a control block that `acknowledged` has returned. */
+export const acknowledgement = (tcb: ControlBlock): Emission => emission(tcb, emptySequence(tcb), TcpFlag.ack, 0, 0)
+
+/** Whether `segment` is to be answered by an acknowledgement; limited so that two hosts cannot go on answering each other. */
+export const mayChallenge = (tcb: ControlBlock, segment: Segment, now: number): boolean =>
+  segment.length > 0 || now - tcb.challengedAt >= CHALLENGE_INTERVAL
+
+/** The control block after a challenge for `segment`. */
+export const challenged = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  const next = acknowledged(tcb)
+  return segment.length > 0 ? next : { ...next, challengedAt: now }
+}
+
+const empty = (seq: number, ack: number, flags: number): Emission => ({
+  seq,
+  ack,
+  flags,
+  wnd: 0,
+  up: 0,
+  length: 0,
+  options: NO_OPTIONS,
+  textOffset: 0
+})
+
+/** `<SEQ=seq><CTL=RST>` */
+export const reset = (seq: number): Emission => empty(seq, 0, TcpFlag.rst)
+
+/** RFC 9293 §3.10.7.1: the answer to a segment that belongs to no connection. */
+export const reject = (segment: Segment): Emission | undefined => {
+  if ((segment.flags & TcpFlag.rst) !== 0) return undefined
+  if ((segment.flags & TcpFlag.ack) !== 0) return reset(segment.ack)
+  return empty(0, Sequence.add(segment.seq, sequenceLength(segment)), TcpFlag.rst | TcpFlag.ack)
+}
+
+/** A reset that ends `tcb` at the peer (RFC 9293 §3.10.5). */
+export const abortion = (tcb: ControlBlock): Emission => reset(tcb.snd.max)

@@ -6,7 +6,8 @@
  * | `foundation` | Turn, Timers, Trace, Statistics     |           |
  * | `link`       | Devices, Ethernet, ArpCache         |           |
  * | `network`    | Routing, Ipv4                       | `Entropy` |
- * | `protocols`  | Icmp, Udp                           | `Entropy` |
+ * | `tcp`        | Tcp, TcpMachine, CongestionControl  | `network`, `Entropy` |
+ * | `protocols`  | Icmp, Udp, and those of `tcp`       | `Entropy` |
  * | `layer`      | Entropy, from the platform          |           |
  *
  * Devices attach themselves to a stack:
@@ -36,6 +37,9 @@ import { Routing } from "./ip/Routing.ts"
 import { ArpCache } from "./link/ArpCache.ts"
 import { Ethernet } from "./link/Ethernet.ts"
 import { Statistics } from "./Statistics.ts"
+import { CongestionControl } from "./tcp/Congestion.ts"
+import { Tcp } from "./tcp/Tcp.ts"
+import { TcpMachine } from "./tcp/TcpMachine.ts"
 import { Timers } from "./time/Timers.ts"
 import { Turn } from "./time/Turn.ts"
 import { Trace } from "./Trace.ts"
@@ -59,8 +63,11 @@ export const network = Ipv4.layer.pipe(
   Layer.provideMerge(link)
 )
 
+/** TCP with its own machine and congestion control. */
+export const tcp = Tcp.layer.pipe(Layer.provideMerge(Layer.mergeAll(TcpMachine.layer, CongestionControl.layer)))
+
 /** All protocols; chance is still to be provided. */
-export const protocols = Layer.mergeAll(Icmp.layer, Udp.layer).pipe(
+export const protocols = Layer.mergeAll(Icmp.layer, Udp.layer, tcp).pipe(
   Layer.provideMerge(network)
 )
 

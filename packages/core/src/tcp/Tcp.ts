@@ -3,17 +3,28 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
-import type { DeliveryError } from "../ip/Ipv4.ts"
-import type { Destination } from "../ip/Routing.ts"
-import type { CongestionAlgorithm } from "./Congestion.ts"
+import type { Entropy } from "../Entropy.ts"
+import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import type { Destination, Routing } from "../ip/Routing.ts"
+import type { Statistics } from "../Statistics.ts"
+import type { Timers } from "../time/Timers.ts"
+import type { Turn } from "../time/Turn.ts"
+import type { Trace } from "../Trace.ts"
+import { Protocol } from "../wire/Ipv4Header.ts"
+import type { CongestionAlgorithm, CongestionControl } from "./Congestion.ts"
 import type { ControlBlock, State } from "./ControlBlock.ts"
+import { makeHost } from "./Host.ts"
+import { makeOpening } from "./Opening.ts"
+import { shutdown } from "./Shutdown.ts"
+import { makeStatus } from "./Status.ts"
 import type { TcpError } from "./TcpError.ts"
-import type { TcpSettings } from "./TcpMachine.ts"
+import type { TcpMachine, TcpSettings } from "./TcpMachine.ts"
 
 export interface ConnectionOptions {
   /** Octets of unacknowledged and unsent data; `write` waits beyond. 262,144 by default. */
@@ -107,4 +118,23 @@ export class Tcp extends Context.Service<Tcp, {
   readonly open: (options: OpenOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>
   /** All connections and listeners. */
   readonly status: Effect.Effect<ReadonlyArray<ConnectionStatus>>
-}>()("@strata/core/Tcp") {}
+}>()("@strata/core/Tcp") {
+  /**
+   * When it is released, listeners close, and so do all connections, in order; after a second at the most what is left is
+   * reset.
+   */
+  static readonly layer: Layer.Layer<
+    Tcp,
+    never,
+    Turn | Timers | Trace | Statistics | Entropy | Ipv4 | Routing | TcpMachine | CongestionControl
+  > = Layer.effect(
+    Tcp,
+    Effect.gen(function*() {
+      const host = yield* makeHost
+      const ipv4 = yield* Ipv4
+      yield* ipv4.handle(Protocol.tcp, host.input, host.error)
+      yield* Effect.addFinalizer(() => shutdown(host))
+      return Tcp.of({ input: host.input, error: host.error, ...makeOpening(host), status: makeStatus(host) })
+    })
+  )
+}

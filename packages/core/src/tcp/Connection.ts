@@ -1,0 +1,343 @@
+/**
+ * One connection as the stack keeps it: the control block's current value, the
+ * two buffers, one timer. This is the only place where TCP changes anything.
+ *
+ * Everything here is plain and runs within a turn. Events (a segment, a due
+ * timer, a call of the program) go through the machine at once; what follows
+ * from them is done once per turn: waiting fibers are woken in the "wake"
+ * phase, segments leave in the "output" phase.
+ */
+import type { Packet } from "../device/Packet.ts"
+import type { Counter } from "../Statistics.ts"
+import type { Timer, Timers } from "../time/Timers.ts"
+import type { Turn } from "../time/Turn.ts"
+import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
+import { ReceiveBuffer } from "./ReceiveBuffer.ts"
+import type { Segment } from "./Segment.ts"
+import { textStart } from "./SegmentReader.ts"
+import type { WriteSegment } from "./SegmentWriter.ts"
+import { SendBuffer } from "./SendBuffer.ts"
+import type { Outcome, TcpMachine } from "./TcpMachine.ts"
+import { Waiters } from "./Waiters.ts"
+
+/** How long a connection that no program holds may go without progress, and so how long FIN-WAIT-2 lasts then; milliseconds. */
+export const ORPHAN_TIMEOUT = 60_000
+/** Segments of one connection before others have their turn. */
+const BURST = 32
+/** Milliseconds until a device that was full is tried again. */
+const DEVICE_RETRY = 2
+
+/** What a connection needs of its stack. */
+export interface ConnectionHost {
+  readonly turn: Turn["Service"]
+  readonly timers: Timers["Service"]
+  readonly machine: TcpMachine["Service"]
+  readonly writeSegment: WriteSegment
+  /** Octets of the path's MTU. */
+  readonly mtuFor: (remoteAddress: number) => number
+  readonly retransmitted: Counter
+  /** The connection is in another state than `from` now. */
+  readonly moved: (connection: LiveConnection, from: State) => void
+  /** Gives a SYN for a connection in TIME-WAIT to a listener in the connection's place, if there is one. */
+  readonly reopen: (connection: LiveConnection, segment: Segment, packet: Packet) => boolean
+}
+
+/** A write that waits for room; `settle` is called once it is all in the buffer, or never will be. */
+export interface PendingWrite {
+  readonly bytes: Uint8Array
+  at: number
+  readonly settle: () => void
+}
+
+export class LiveConnection {
+  next: LiveConnection | undefined = undefined
+  tcb: ControlBlock
+  readonly sending: SendBuffer
+  readonly receiving: ReceiveBuffer
+  /** Fibers that wait for octets, or for the end of them. */
+  readonly readers = new Waiters()
+  /** Fibers that wait for another state. */
+  readonly watchers = new Waiters()
+  /** The peer's FIN was received in order. */
+  finished = false
+  /** It was established at some time. */
+  established = false
+  /** The program said CLOSE, or let go of it. */
+  closing = false
+  /** No program holds it. */
+  orphan = false
+  /** Whoever made it and has not given it away, such as its listener. */
+  observer: ((connection: LiveConnection, from: State) => void) | undefined = undefined
+
+  private readonly host: ConnectionHost
+  private readonly timer: Timer
+  private writes: Array<PendingWrite> = []
+  private settled: Array<PendingWrite> = []
+  private wakeDue = false
+  private outputDue = false
+  private stateChanged = false
+  private orphanDeadline = Infinity
+  private retryAt = Infinity
+
+  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: number) {
+    this.host = host
+    this.tcb = tcb
+    this.sending = new SendBuffer(sendBuffer)
+    this.receiving = new ReceiveBuffer(tcb.rcv.capacity)
+    this.timer = host.timers.make(this.elapse)
+  }
+
+  get endpoints(): Endpoints {
+    return this.tcb.endpoints
+  }
+
+  get state(): State {
+    return this.tcb.state
+  }
+
+  /** A segment for this connection; its text is copied. */
+  arrives(packet: Packet, segment: Segment): void {
+    const before = this.tcb
+    const outcome = this.host.machine.arrives(before, segment, this.host.turn.now())
+    if (outcome.reopens && this.host.reopen(this, segment, packet)) return
+    if (outcome.textLength > 0) {
+      const text = textStart(packet) + outcome.textSkip
+      this.receiving.write(outcome.textOffset, packet.bytes, text, text + outcome.textLength)
+    }
+    const received = outcome.tcb.rcv.unread - before.rcv.unread
+    if (received > 0) {
+      this.receiving.advance(received)
+      this.wakeLater()
+    }
+    if (outcome.acknowledged > 0) {
+      this.sending.release(outcome.acknowledged)
+      this.touch()
+      if (this.writes.length > 0) this.pump()
+    }
+    this.apply(outcome)
+    // RFC 1122 §4.2.2.13: nobody will ever read this, and the peer shall know.
+    if (received > 0 && this.orphan) return this.abort()
+    this.outputLater()
+  }
+
+  /** Everything that can be read, or undefined. */
+  take(): [Uint8Array, ...Array<Uint8Array>] | undefined {
+    const count = this.receiving.readable
+    const chunks = this.receiving.take()
+    if (chunks !== undefined && this.tcb.state !== "CLOSED") {
+      this.become(this.host.machine.consumed(this.tcb, count, this.host.turn.now()))
+      this.outputLater()
+    }
+    return chunks
+  }
+
+  /** Copies `bytes` into the send buffer, after all that waits already. True when all of it fitted at once. */
+  write(write: PendingWrite): boolean {
+    if (this.writes.length === 0) {
+      write.at += this.sending.write(write.bytes, write.at)
+      this.outputLater()
+      if (write.at === write.bytes.length) return true
+    }
+    this.writes.push(write)
+    return false
+  }
+
+  /** Gives up the rest of a write that waits; what was copied stays. */
+  giveUp(write: PendingWrite): void {
+    const index = this.writes.indexOf(write)
+    if (index < 0) return
+    this.writes.splice(index, 1)
+    this.pump()
+  }
+
+  /** CLOSE: a FIN follows all that was written, writes that still wait included. */
+  closeWrite(): void {
+    if (this.closing) return
+    this.closing = true
+    this.pump()
+  }
+
+  /** The program lets go: a FIN follows what is in the buffer, and nothing more is read. */
+  close(): void {
+    if (this.orphan) return
+    this.orphan = true
+    this.settleWrites()
+    if (this.tcb.state === "CLOSED") return this.receiving.clear()
+    // RFC 1122 §4.2.2.13: octets are lost that the peer believes delivered.
+    if (this.receiving.readable > 0) return this.abort()
+    this.closing = true
+    this.pump()
+    this.touch()
+    this.wakeLater()
+  }
+
+  /** ABORT: a reset for the peer, and everything is forgotten. */
+  abort(): void {
+    if (this.tcb.state === "CLOSED") return this.receiving.clear()
+    this.receiving.clear()
+    this.apply(this.host.machine.abort(this.tcb))
+  }
+
+  /** An ICMP error about a segment that started at `seq`. */
+  unreachable(seq: number, hard: boolean): void {
+    this.become(this.host.machine.unreachable(this.tcb, seq, hard, this.host.turn.now()))
+    this.outputLater()
+  }
+
+  /** The path's MTU is `mtu` octets now; a segment that started at `seq` was too big. */
+  pathMtu(seq: number, mtu: number): void {
+    this.become(this.host.machine.pathMtu(this.tcb, seq, mtu, this.host.turn.now()))
+    this.outputLater()
+  }
+
+  /** Takes on a new control block: a passive OPEN that found its peer, or lost it again. */
+  restart(tcb: ControlBlock): void {
+    this.become(tcb)
+  }
+
+  /** Asks for `machine.output` at the end of this turn. */
+  outputLater(): void {
+    if (this.outputDue || this.tcb.state === "CLOSED") return
+    this.outputDue = true
+    this.host.turn.defer("output", this.output)
+  }
+
+  private wakeLater(): void {
+    if (this.wakeDue) return
+    this.wakeDue = true
+    this.host.turn.defer("wake", this.wake)
+  }
+
+  private apply(outcome: Outcome): void {
+    this.become(outcome.tcb)
+    if (outcome.reply !== undefined) this.host.writeSegment(outcome.tcb.endpoints, outcome.reply)
+  }
+
+  private become(tcb: ControlBlock): void {
+    const from = this.tcb.state
+    this.tcb = tcb
+    if (tcb.state !== from) this.moved(from)
+  }
+
+  private moved(from: State): void {
+    switch (this.tcb.state) {
+      case "ESTABLISHED":
+        this.established = true
+        break
+      case "CLOSE-WAIT":
+      case "CLOSING":
+        this.established = true
+        this.finished = true
+        break
+      case "LISTEN":
+        this.receiving.clear()
+        break
+      case "TIME-WAIT":
+        this.finished = true
+        this.sending.clear()
+        break
+      case "CLOSED":
+        this.timer.clear()
+        this.sending.clear()
+        if (this.orphan) this.receiving.clear()
+        this.settleWrites()
+        break
+    }
+    this.stateChanged = true
+    this.touch()
+    this.wakeLater()
+    this.host.moved(this, from)
+    this.observer?.(this, from)
+  }
+
+  /** An orphan made progress. */
+  private touch(): void {
+    if (!this.orphan) return
+    this.orphanDeadline = this.tcb.state === "TIME-WAIT" ? Infinity : this.host.turn.now() + ORPHAN_TIMEOUT
+  }
+
+  /** Moves waiting writes into the send buffer, and lets the FIN follow the last one. */
+  private pump(): void {
+    for (let write = this.writes[0]; write !== undefined; write = this.writes[0]) {
+      // Not crumb by crumb: a quarter of the buffer at a time.
+      const worthwhile = Math.min(write.bytes.length - write.at, Math.max(1, this.sending.capacity >> 2))
+      if (this.sending.free < worthwhile) return
+      write.at += this.sending.write(write.bytes, write.at)
+      this.outputLater()
+      if (write.at < write.bytes.length) return
+      this.writes.shift()
+      this.settled.push(write)
+      this.wakeLater()
+    }
+    if (this.closing && !this.tcb.snd.closing && this.tcb.state !== "CLOSED") {
+      this.become(this.host.machine.close(this.tcb, this.host.turn.now()))
+      this.outputLater()
+    }
+  }
+
+  private settleWrites(): void {
+    if (this.writes.length === 0) return
+    this.settled.push(...this.writes)
+    this.writes = []
+    this.wakeLater()
+  }
+
+  private readonly wake = (): void => {
+    this.wakeDue = false
+    const settled = this.settled
+    if (settled.length > 0) {
+      this.settled = []
+      for (const write of settled) write.settle()
+    }
+    while (this.readers.size > 0 && (this.receiving.readable > 0 || this.ended)) this.readers.wakeOne()
+    if (this.stateChanged) {
+      this.stateChanged = false
+      this.watchers.wakeAll()
+    }
+  }
+
+  /** Nothing more will be read than is in the buffer. */
+  get ended(): boolean {
+    return this.finished || this.orphan || this.tcb.state === "CLOSED"
+  }
+
+  private readonly output = (): void => {
+    this.outputDue = false
+    this.retryAt = Infinity
+    const { machine, retransmitted, turn } = this.host
+    const now = turn.now()
+    for (let burst = 0; this.tcb.state !== "CLOSED"; burst++) {
+      if (burst === BURST) return this.outputLater()
+      const { max } = this.tcb.snd
+      const next = machine.output(this.tcb, this.sending.queued, now)
+      if (next === undefined) break
+      this.become(next.tcb)
+      const { segment } = next
+      if (((segment.seq - max) | 0) < 0 && segment.length > 0) retransmitted.value++
+      const result = this.host.writeSegment(next.tcb.endpoints, segment, this.sending)
+      if (result === "tooBig") {
+        this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))
+      } else if (result === "unreachable") {
+        this.unreachable(segment.seq, true)
+      } else if (result === "dropped") {
+        this.retryAt = now + DEVICE_RETRY
+        break
+      }
+    }
+    this.setTimer()
+  }
+
+  private setTimer(): void {
+    if (this.tcb.state === "CLOSED") return this.timer.clear()
+    const deadline = Math.min(this.host.machine.deadline(this.tcb), this.orphanDeadline, this.retryAt)
+    if (deadline === Infinity) this.timer.clear()
+    else this.timer.set(deadline)
+  }
+
+  private readonly elapse = (): void => {
+    const now = this.host.turn.now()
+    if (now >= this.orphanDeadline) return this.abort()
+    this.become(this.host.machine.elapse(this.tcb, this.sending.queued, now))
+    this.outputLater()
+  }
+}

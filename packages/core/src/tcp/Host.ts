@@ -1,0 +1,264 @@
+/**
+ * TCP's plain half: which connection a segment belongs to, and what becomes of
+ * those that belong to none.
+ *
+ * Bounds: `MAX_TIME_WAITS` connections in TIME-WAIT, beyond which the oldest
+ * are forgotten; connections that nobody accepted yet by their listener.
+ */
+import * as Effect from "effect/Effect"
+import type { AttachedDevice } from "../device/Devices.ts"
+import type { Packet } from "../device/Packet.ts"
+import { Entropy } from "../Entropy.ts"
+import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import { type Destination, Routing } from "../ip/Routing.ts"
+import { Statistics } from "../Statistics.ts"
+import { Timers } from "../time/Timers.ts"
+import { Turn } from "../time/Turn.ts"
+import { makeDrop, Trace } from "../Trace.ts"
+import { TcpHeader } from "../wire/TcpHeader.ts"
+import { type Acceptor, Acceptors } from "./Acceptors.ts"
+import { CongestionControl } from "./Congestion.ts"
+import { type ConnectionHost, LiveConnection } from "./Connection.ts"
+import { ConnectionTable } from "./ConnectionTable.ts"
+import type { Endpoints, State } from "./ControlBlock.ts"
+import * as InitialSequence from "./InitialSequence.ts"
+import { type Segment, TcpFlag } from "./Segment.ts"
+import { makeReader } from "./SegmentReader.ts"
+import { makeWriter } from "./SegmentWriter.ts"
+import type { ConnectionOptions } from "./Tcp.ts"
+import { defaultSettings, type OpenParameters, TcpMachine } from "./TcpMachine.ts"
+
+/** Connections in TIME-WAIT; one more and the oldest is forgotten. */
+export const MAX_TIME_WAITS = 16_384
+/** Octets of a connection's send and receive buffer. */
+const DEFAULT_BUFFER = 262_144
+/** How far beyond the last octet of the old connection one that replaces it in TIME-WAIT starts, in sequence numbers. */
+const REOPEN_DISTANCE = 0x1_0000
+/** The headers of IPv4 and TCP without options. */
+const HEADERS = 40
+
+const tcp = TcpHeader.get
+
+/**
+ * Counters: `tcp.received` and `tcp.sent` segments, `tcp.retransmitted`, `tcp.resetsSent`, and of RFC 4022
+ * `tcp.activeOpens`, `tcp.passiveOpens`, `tcp.failedAttempts`. What there is now: `tcp.established`, `tcp.connections` in
+ * any state but LISTEN and CLOSED, `tcp.listeners`.
+ */
+export interface Host extends ConnectionHost {
+  readonly entropy: Entropy["Service"]
+  readonly ipv4: Ipv4["Service"]
+  readonly routing: Routing["Service"]
+  readonly trace: Trace["Service"]
+  readonly connections: ConnectionTable<LiveConnection>
+  readonly acceptors: Acceptors
+  readonly bind: (acceptor: Acceptor) => void
+  readonly unbind: (acceptor: Acceptor) => void
+  /** Takes a connection that is not one any more out of the table. */
+  readonly discard: (connection: LiveConnection) => void
+  /** Ends a connection in TIME-WAIT. */
+  readonly forget: (connection: LiveConnection) => void
+  readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
+  readonly error: (error: DeliveryError, quoted: Packet) => void
+  /** SYN-SENT, in the table. */
+  readonly connect: (endpoints: Endpoints, options: ConnectionOptions) => LiveConnection
+  /** LISTEN, not in the table; `iss` is the initial sequence number that a SYN will be answered with. */
+  readonly listen: (endpoints: Endpoints, iss: number, options: ConnectionOptions) => LiveConnection
+  readonly parameters: (endpoints: Endpoints, iss: number, options: ConnectionOptions) => OpenParameters
+}
+
+/** RFC 4022, tcpCurrEstab. */
+const countsAsEstablished = (state: State): boolean => state === "ESTABLISHED" || state === "CLOSE-WAIT"
+const isOpening = (state: State): boolean => state === "SYN-SENT" || state === "SYN-RECEIVED"
+const isSyn = (segment: Segment): boolean =>
+  (segment.flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst | TcpFlag.fin)) === TcpFlag.syn
+
+export const makeHost = Effect.gen(function*() {
+  const turn = yield* Turn
+  const timers = yield* Timers
+  const trace = yield* Trace
+  const statistics = yield* Statistics
+  const entropy = yield* Entropy
+  const ipv4 = yield* Ipv4
+  const routing = yield* Routing
+  const machine = yield* TcpMachine
+  const congestion = yield* CongestionControl
+  const drop = yield* makeDrop("tcp")
+  const received = statistics.counter("tcp.received")
+  const retransmitted = statistics.counter("tcp.retransmitted")
+  const activeOpens = statistics.counter("tcp.activeOpens")
+  const passiveOpens = statistics.counter("tcp.passiveOpens")
+  const failedAttempts = statistics.counter("tcp.failedAttempts")
+  const establishedNow = statistics.counter("tcp.established")
+  const connectionsNow = statistics.counter("tcp.connections")
+  const listenersNow = statistics.counter("tcp.listeners")
+  const readSegment = makeReader()
+  const writeSegment = makeWriter(ipv4, trace, statistics)
+  const initialSequence = InitialSequence.make(entropy)
+  const connections = new ConnectionTable<LiveConnection>(entropy.u32())
+  const acceptors = new Acceptors()
+  const timeWaits = new Set<LiveConnection>()
+
+  const parameters = (endpoints: Endpoints, iss: number, options: ConnectionOptions): OpenParameters => ({
+    endpoints,
+    iss,
+    receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
+    receiveCapacity: options.receiveBuffer ?? DEFAULT_BUFFER,
+    congestion: options.congestion ?? congestion,
+    settings: options.settings === undefined ? defaultSettings : { ...defaultSettings, ...options.settings }
+  })
+
+  const add = (connection: LiveConnection) => {
+    connections.add(connection)
+    connectionsNow.value = connections.size
+  }
+  const discard = (connection: LiveConnection) => {
+    connections.delete(connection)
+    timeWaits.delete(connection)
+    connectionsNow.value = connections.size
+  }
+  /** Ends TIME-WAIT early and in silence: a reset could hit the peer's next connection. */
+  const forget = (connection: LiveConnection) =>
+    connection.restart({ ...connection.tcb, state: "CLOSED", reason: "finished" })
+  const moved = (connection: LiveConnection, from: State) => {
+    const { endpoints, state } = connection
+    if (trace.enabled) {
+      trace.emit({
+        _tag: "TcpState",
+        local: { address: endpoints.localAddress, port: endpoints.localPort },
+        remote: { address: endpoints.remoteAddress, port: endpoints.remotePort },
+        from,
+        to: state
+      })
+    }
+    establishedNow.value += Number(countsAsEstablished(state)) - Number(countsAsEstablished(from))
+    if (from === "LISTEN" && isOpening(state)) passiveOpens.value++
+    if (isOpening(from) && (state === "CLOSED" || state === "LISTEN")) failedAttempts.value++
+    if (state === "TIME-WAIT") {
+      timeWaits.add(connection)
+      const [oldest] = timeWaits
+      if (timeWaits.size > MAX_TIME_WAITS && oldest !== undefined) forget(oldest)
+    }
+    if (state === "CLOSED") discard(connection)
+  }
+
+  const reject = (endpoints: Endpoints, segment: Segment, packet: Packet) => {
+    const answer = machine.reject(segment)
+    drop("noConnection", packet)
+    if (answer !== undefined) writeSegment(endpoints, answer)
+  }
+  const welcome = (endpoints: Endpoints, segment: Segment, packet: Packet, iss?: number) => {
+    const acceptor = acceptors.find(endpoints)
+    if (acceptor === undefined) return reject(endpoints, segment, packet)
+    // RFC 9293 §3.10.7.2: a reset is ignored, an acknowledgement answered with one.
+    if (!isSyn(segment)) {
+      return (segment.flags & TcpFlag.ack) === 0 ? drop("notASyn", packet) : reject(endpoints, segment, packet)
+    }
+    const connection = acceptor.admit(endpoints, iss ?? initialSequence(endpoints, turn.now()))
+    if (typeof connection === "string") return drop(connection, packet)
+    add(connection)
+    connection.arrives(packet, segment)
+    if (connection.state === "LISTEN") discard(connection)
+  }
+  const reopen = (connection: LiveConnection, segment: Segment, packet: Packet): boolean => {
+    const { endpoints, tcb } = connection
+    if (acceptors.find(endpoints) === undefined) return false
+    forget(connection)
+    welcome(endpoints, segment, packet, (tcb.snd.max + REOPEN_DISTANCE) >>> 0)
+    return true
+  }
+
+  const input = (_device: AttachedDevice, packet: Packet, destination: Destination): void => {
+    received.value++
+    if (trace.enabled) {
+      const network = { source: packet.source, destination: packet.destination }
+      trace.emit({ _tag: "Packet", layer: "tcp", direction: "in", network, bytes: packet.toBytes() })
+    }
+    // RFC 9293 §3.9.2.3: TCP is between two hosts; an answer to many would be an amplifier.
+    if (destination !== "local") return drop("notUnicast", packet)
+    const segment = readSegment(packet)
+    if (typeof segment === "string") return drop(segment, packet)
+    const localPort = tcp.destinationPort(packet.view, packet.start)
+    const remotePort = tcp.sourcePort(packet.view, packet.start)
+    const connection = connections.get(packet.destination, localPort, packet.source, remotePort)
+    if (connection !== undefined) return connection.arrives(packet, segment)
+    const endpoints = { localAddress: packet.destination, localPort, remoteAddress: packet.source, remotePort }
+    welcome(endpoints, segment, packet)
+  }
+
+  const error = ({ destination, kind, mtu, reporter, source }: DeliveryError, quoted: Packet): void => {
+    const { start, view } = quoted
+    if (quoted.length < 8) return drop("truncatedError", quoted)
+    const localPort = tcp.sourcePort(view, start)
+    const connection = connections.get(source, localPort, destination, tcp.destinationPort(view, start))
+    if (connection === undefined) return drop("errorWithoutConnection", quoted)
+    const seq = tcp.sequence(view, start)
+    const { max, una } = connection.tcb.snd
+    // RFC 5927 §4: only who sees our segments knows a sequence number that is on its way.
+    if (((seq - una) | 0) < 0 || ((seq - max) | 0) >= 0) return drop("errorOutOfWindow", quoted)
+    switch (kind) {
+      // RFC 6633 §5: a source quench is ignored.
+      case "sourceQuench":
+        return drop("sourceQuench", quoted)
+      case "fragmentationNeeded":
+        return connection.pathMtu(seq, mtu)
+      // RFC 9293 §3.9.2.2: what may pass is remembered only.
+      case "netUnreachable":
+      case "hostUnreachable":
+      case "sourceRouteFailed":
+      case "timeExceeded":
+      case "parameterProblem":
+        // This host's own word is better than a router's: nothing was ever sent.
+        return connection.unreachable(seq, routing.isLocal(reporter))
+      case "protocolUnreachable":
+      case "portUnreachable":
+      case "prohibited":
+        return connection.unreachable(seq, true)
+    }
+  }
+
+  const changed = (tag: "PortBound" | "PortReleased", { address, port }: Acceptor) => {
+    listenersNow.value = acceptors.all().length
+    if (trace.enabled) trace.emit({ _tag: tag, protocol: "tcp", address, port })
+  }
+  const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
+    new LiveConnection(host, tcb, options.sendBuffer ?? DEFAULT_BUFFER)
+  const host: Host = {
+    turn,
+    timers,
+    machine,
+    entropy,
+    ipv4,
+    routing,
+    trace,
+    writeSegment,
+    mtuFor: ipv4.mtuFor,
+    retransmitted,
+    moved,
+    reopen,
+    connections,
+    acceptors,
+    input,
+    error,
+    parameters,
+    bind: (acceptor) => {
+      acceptors.add(acceptor)
+      changed("PortBound", acceptor)
+    },
+    unbind: (acceptor) => {
+      acceptors.delete(acceptor)
+      changed("PortReleased", acceptor)
+    },
+    discard,
+    forget,
+    listen: (endpoints, iss, options) => make(machine.listen(parameters(endpoints, iss, options)), options),
+    connect: (endpoints, options) => {
+      const iss = initialSequence(endpoints, turn.now())
+      const connection = make(machine.connect(parameters(endpoints, iss, options), turn.now()), options)
+      activeOpens.value++
+      add(connection)
+      connection.outputLater()
+      return connection
+    }
+  }
+  return host
+})

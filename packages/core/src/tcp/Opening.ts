@@ -1,0 +1,154 @@
+/**
+ * The calls that make connections: connect, listen, and the OPEN of RFC 9293
+ * §3.9.1.1.
+ */
+import * as Effect from "effect/Effect"
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Address from "../wire/Address.ts"
+import type { LiveConnection } from "./Connection.ts"
+import { closedHere, inetAddress, makeFace } from "./ConnectionFace.ts"
+import type { Endpoints } from "./ControlBlock.ts"
+import type { Host } from "./Host.ts"
+import { LiveListener } from "./Listener.ts"
+import { PassiveOpen } from "./PassiveOpen.ts"
+import * as Ports from "./Ports.ts"
+import type { Connection, ConnectionOptions, ConnectOptions, Listener, ListenOptions, OpenOptions } from "./Tcp.ts"
+import { AddressInUse, AddressNotAvailable, PortsExhausted, TcpError, Unreachable } from "./TcpError.ts"
+
+type Local = { readonly address?: Ipv4Address | undefined; readonly port?: number | undefined }
+
+const show = (address: number, port: number): string => `${Address.formatIpv4(address)}:${port}`
+
+export const makeOpening = (host: Host) => {
+  const { acceptors, connections, entropy, ipv4, routing, turn } = host
+
+  const localAddress = (address: Ipv4Address | undefined): Result.Result<number, TcpError> => {
+    if (address === undefined) return Result.succeed(0)
+    const number = Address.fromIpv4(address)
+    return number === 0 || routing.isLocal(number)
+      ? Result.succeed(number)
+      : Result.fail(new TcpError({ reason: new AddressNotAvailable({ address: Address.formatIpv4(number) }) }))
+  }
+
+  /** The port asked for, or a random one, if `free` says yes. */
+  const choosePort = (
+    address: number,
+    port: number | undefined,
+    free: (port: number) => boolean
+  ): Result.Result<number, TcpError> => {
+    if (port === undefined || port === 0) {
+      const chosen = Ports.choose(entropy, free)
+      return chosen === undefined
+        ? Result.fail(new TcpError({ reason: new PortsExhausted({}) }))
+        : Result.succeed(chosen)
+    }
+    return free(port)
+      ? Result.succeed(port)
+      : Result.fail(new TcpError({ reason: new AddressInUse({ address: show(address, port) }) }))
+  }
+
+  /** The four numbers of an active OPEN. */
+  const route = (foreign: InetAddressV4, local: Local): Result.Result<Endpoints, TcpError> =>
+    Result.gen(function*() {
+      const remoteAddress = Address.fromIpv4(foreign.address)
+      const unreachable = new TcpError({ reason: new Unreachable({ remote: show(remoteAddress, foreign.port) }) })
+      // RFC 9293 §3.9.2.3: an OPEN to a broadcast or multicast address is an error.
+      if (remoteAddress >= 0xe000_0000 || remoteAddress === 0 || foreign.port === 0) yield* Result.fail(unreachable)
+      if (routing.isBroadcast(remoteAddress)) yield* Result.fail(unreachable)
+      const address = (yield* localAddress(local.address)) || ipv4.sourceFor(remoteAddress)
+      if (address === 0) yield* Result.fail(unreachable)
+      const free = (port: number) =>
+        !acceptors.taken(address, port) &&
+        connections.get(address, port, remoteAddress, foreign.port) === undefined
+      const localPort = yield* choosePort(address, local.port, free)
+      return { localAddress: address, localPort, remoteAddress, remotePort: foreign.port }
+    })
+
+  const bind = (endpoints: Omit<Endpoints, "localPort">, port: number | undefined): Result.Result<number, TcpError> =>
+    choosePort(endpoints.localAddress, port, (free) =>
+      !acceptors.conflicts({
+        address: endpoints.localAddress,
+        port: free,
+        foreignAddress: endpoints.remoteAddress,
+        foreignPort: endpoints.remotePort
+      }))
+
+  const release = (connection: LiveConnection) => Effect.sync(() => turn.run(() => connection.close()))
+
+  /** The active OPEN, in SYN-SENT. */
+  const start = (foreign: InetAddressV4, local: Local, options: ConnectionOptions) =>
+    Effect.suspend(() => {
+      let connection: Result.Result<LiveConnection, TcpError> = Result.fail(closedHere())
+      turn.run(() => {
+        connection = Result.map(route(foreign, local), (endpoints) => host.connect(endpoints, options))
+      })
+      return Effect.fromResult(connection)
+    })
+
+  const connect = (options: ConnectOptions): Effect.Effect<Connection, TcpError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const local = { address: options.localAddress, port: options.localPort }
+        const connection = yield* start(options.remote, local, options)
+        const face = makeFace(connection, turn)
+        // Whether it fails or is interrupted, nothing of a connection that was not established stays.
+        yield* restore(face.established).pipe(Effect.onError(() => face.abort))
+        yield* Effect.addFinalizer(() => release(connection))
+        return face
+      })
+    )
+
+  const openPassive = (options: OpenOptions): Result.Result<LiveConnection, TcpError> =>
+    Result.gen(function*() {
+      const endpoints = {
+        localAddress: yield* localAddress(options.local?.address),
+        remoteAddress: options.foreign === undefined ? 0 : Address.fromIpv4(options.foreign.address),
+        remotePort: options.foreign?.port ?? 0
+      }
+      const localPort = yield* bind(endpoints, options.local?.port)
+      const passive = new PassiveOpen(host, { ...endpoints, localPort }, options)
+      host.bind(passive)
+      return passive.connection
+    })
+
+  const open = (options: OpenOptions): Effect.Effect<Connection, TcpError, Scope.Scope> => {
+    const opened = Effect.suspend(() => {
+      if (options.mode === "passive") return Effect.fromResult(openPassive(options))
+      if (options.foreign !== undefined) return start(options.foreign, options.local ?? {}, options)
+      return Effect.fail(new TcpError({ reason: new Unreachable({ remote: show(0, 0) }) }))
+    })
+    return Effect.map(Effect.acquireRelease(opened, release), (connection) => makeFace(connection, turn))
+  }
+
+  const listen = (options: ListenOptions = {}): Effect.Effect<Listener, TcpError, Scope.Scope> => {
+    const opened = Effect.suspend(() =>
+      Effect.fromResult(Result.gen(function*() {
+        const address = yield* localAddress(options.address)
+        const port = yield* bind({ localAddress: address, remoteAddress: 0, remotePort: 0 }, options.port)
+        const listener = new LiveListener(host, address, port, options)
+        host.bind(listener)
+        return listener
+      }))
+    )
+    const close = (listener: LiveListener) => Effect.sync(() => turn.run(() => listener.close()))
+    return Effect.map(Effect.acquireRelease(opened, close), listenerFace)
+  }
+
+  const listenerFace = (listener: LiveListener): Listener => {
+    const ready = () => listener.closed || listener.ready > 0
+    const accept: Listener["accept"] = Effect.uninterruptibleMask((restore) => {
+      const next: Listener["accept"] = Effect.suspend(() => {
+        if (listener.closed) return Effect.fail(closedHere())
+        const connection = listener.accept()
+        if (connection === undefined) return Effect.andThen(restore(listener.accepters.waitUnless(ready)), next)
+        return Effect.as(Effect.addFinalizer(() => release(connection)), makeFace(connection, turn))
+      })
+      return next
+    })
+    return { local: inetAddress(listener.address, listener.port), accept }
+  }
+
+  return { connect, listen, open }
+}

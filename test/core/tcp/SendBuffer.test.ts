@@ -1,0 +1,103 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Packet from "@strata/core/device/Packet"
+import { SendBuffer } from "@strata/core/tcp/SendBuffer"
+import * as Schema from "effect/Schema"
+
+const octets = (length: number, from = 0): Uint8Array => Uint8Array.from({ length }, (_, index) => (from + index) % 251)
+
+const laid = (buffer: SendBuffer, offset: number, count: number): Uint8Array => {
+  const packet = Packet.make(65_536)
+  buffer.lay(packet, offset, count)
+  return packet.toBytes()
+}
+
+const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+
+const Step = Schema.Union([
+  Schema.TaggedStruct("write", { length: natural(9000), from: natural(250) }),
+  Schema.TaggedStruct("release", { share: natural(100) }),
+  Schema.TaggedStruct("lay", { from: natural(100), count: natural(100) })
+])
+
+describe("SendBuffer", () => {
+  it.prop("does what one long array would do", [Schema.Array(Step), natural(50_000)], ([steps, capacity]) => {
+    const buffer = new SendBuffer(capacity)
+    let model = new Uint8Array(0)
+    for (const step of steps) {
+      switch (step._tag) {
+        case "write": {
+          const bytes = octets(step.length, step.from)
+          const count = buffer.write(bytes)
+          expect(count).toBe(Math.min(step.length, capacity - model.length))
+          model = Uint8Array.from([...model, ...bytes.subarray(0, count)])
+          break
+        }
+        case "release": {
+          const count = Math.floor(model.length * step.share / 100)
+          buffer.release(count)
+          model = model.slice(count)
+          break
+        }
+        case "lay": {
+          const offset = Math.floor(model.length * step.from / 100)
+          const count = Math.floor((model.length - offset) * step.count / 100)
+          expect(laid(buffer, offset, count)).toEqual(model.slice(offset, offset + count))
+        }
+      }
+      expect(buffer.queued).toBe(model.length)
+      expect(buffer.free).toBe(capacity - model.length)
+      expect(laid(buffer, 0, model.length)).toEqual(model)
+    }
+  }, { arbitrary: { runs: 200 } })
+
+  it("keeps its own copy", () => {
+    const buffer = new SendBuffer(100)
+    const bytes = octets(10)
+    buffer.write(bytes)
+    bytes.fill(255)
+    expect(laid(buffer, 0, 10)).toEqual(octets(10))
+  })
+
+  it("takes octets from the middle of what it is given, up to its capacity", () => {
+    const buffer = new SendBuffer(5)
+    expect(buffer.write(octets(10), 3)).toBe(5)
+    expect(buffer.write(octets(10), 8)).toBe(0)
+    expect(laid(buffer, 0, 5)).toEqual(octets(5, 3))
+  })
+
+  it("attaches a text that stands in one piece, without copying", () => {
+    const buffer = new SendBuffer(100_000)
+    buffer.write(octets(10_000))
+    const packet = Packet.make(2000)
+    buffer.lay(packet, 1460, 1460)
+    expect(packet.end - packet.start).toBe(0)
+    expect(packet.payloadEnd - packet.payloadStart).toBe(1460)
+    const again = Packet.make(2000)
+    buffer.lay(again, 2920, 1460)
+    expect(again.payload).toBe(packet.payload)
+  })
+
+  it("copies a text that spans pieces behind the linear octets", () => {
+    const buffer = new SendBuffer(100_000)
+    buffer.write(octets(1000))
+    buffer.write(octets(1000, 1000))
+    const packet = Packet.make(2000)
+    buffer.lay(packet, 500, 1000)
+    expect(packet.payload).toBeUndefined()
+    expect(packet.toBytes()).toEqual(octets(1000, 500))
+  })
+
+  it("puts small writes together", () => {
+    const buffer = new SendBuffer(100_000)
+    for (let index = 0; index < 1000; index++) buffer.write(octets(10, index * 10))
+    // All but the first share pages of 2, 4 and 8 KiB.
+    let pieces = new Set<Uint8Array>()
+    for (let offset = 0; offset < 10_000; offset += 10) {
+      const packet = Packet.make(100)
+      buffer.lay(packet, offset, 1)
+      pieces = pieces.add(packet.payload!)
+    }
+    expect(pieces.size).toBe(4)
+    expect([...pieces].reduce((sum, piece) => sum + piece.length, 0)).toBe(10 + 2048 + 4096 + 8192)
+  })
+})

@@ -1,0 +1,125 @@
+/**
+ * Two hosts of one process, 10.0.0.1 and 10.0.0.2, on one wire, in virtual time.
+ *
+ * A program written with `virtually` reads as if it ran in real time; seconds and minutes of it take no time at all.
+ */
+import { NetworkStack, Statistics, Tcp } from "@strata/core"
+import type { Connection } from "@strata/core/tcp/Tcp"
+import * as Address from "@strata/core/wire/Address"
+import { Wire } from "@strata/drivers"
+import * as Impairment from "@strata/drivers/Impairment"
+import * as VirtualTime from "@strata/simulation/VirtualTime"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { NetAddress } from "effect/net"
+import * as Scope from "effect/Scope"
+
+export const LEFT = "10.0.0.1"
+export const RIGHT = "10.0.0.2"
+
+export const ip = (text: string): NetAddress.Ipv4Address =>
+  NetAddress.ipFromStringUnsafe(text) as NetAddress.Ipv4Address
+export const inet = (address: string, port: number): NetAddress.InetAddressV4 =>
+  NetAddress.inetAddressUnsafe(ip(address), port) as NetAddress.InetAddressV4
+export const text = (address: NetAddress.InetAddressV4): string =>
+  `${Address.formatIpv4(Address.fromIpv4(address.address))}:${address.port}`
+
+/** One host, for plain use from a program that holds several. */
+export interface Host {
+  readonly tcp: Tcp["Service"]
+  readonly counters: Effect.Effect<Readonly<Record<string, number>>>
+  /** What this host sends and receives passes here. */
+  readonly impairment: Impairment.Impairment
+  readonly context: Context.Context<Layer.Success<ReturnType<typeof stack>>>
+  /** Ends the host, its stack last. */
+  readonly close: Effect.Effect<void>
+}
+
+export interface PairOptions {
+  readonly seed?: number
+  readonly mtu?: number
+  readonly left?: Impairment.Options
+  readonly right?: Impairment.Options
+}
+
+const stack = (seed: number) => NetworkStack.layerSeeded(seed)
+
+const host = Effect.fnUntraced(
+  function*(end: Wire.End, address: string, seed: number, mtu: number, options: Impairment.Options = {}) {
+    const impairment = Impairment.make(options)
+    const scope = yield* Scope.make()
+    const device = Impairment.of(impairment)(Wire.layer(end, { address: `${address}/24`, mtu }))
+    const memo = yield* Layer.makeMemoMap
+    const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(stack(seed))), memo, scope)
+    const close = Scope.close(scope, Exit.void)
+    yield* Effect.addFinalizer(() => close)
+    return {
+      tcp: Context.get(context, Tcp),
+      counters: Context.get(context, Statistics).snapshot,
+      impairment,
+      context,
+      close
+    }
+  }
+)
+
+export const pair = Effect.fnUntraced(function*(options: PairOptions = {}) {
+  const { mtu = 1500, seed = 1 } = options
+  const wire = Wire.make({ capacity: 4096 })
+  const left = yield* host(wire.left, LEFT, seed, mtu, options.left)
+  const right = yield* host(wire.right, RIGHT, seed + 1, mtu, options.right)
+  return { wire, left, right }
+})
+
+/** Runs a program to its end in virtual time; fails when it does what its error says, or when it waits for ever. */
+export const virtually = <A, E>(program: Effect.Effect<A, E, Scope.Scope>) => async (): Promise<A> => {
+  const time = VirtualTime.make()
+  const fiber = Effect.runForkWith(time.context)(Effect.scoped(program))
+  if (!await time.drive(() => fiber.pollUnsafe() !== undefined)) throw new Error("the program waits for ever")
+  const exit = fiber.pollUnsafe()!
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  return exit.value
+}
+
+/** A connection from the left to a port that the right one listens on, both ends. */
+export const connected = Effect.fnUntraced(
+  function*(hosts: { readonly left: Host; readonly right: Host }, options: {
+    readonly client?: Omit<Parameters<Tcp["Service"]["connect"]>[0], "remote">
+    readonly server?: Parameters<Tcp["Service"]["listen"]>[0]
+  } = {}) {
+    const listener = yield* hosts.right.tcp.listen(options.server)
+    const [client, server] = yield* Effect.all([
+      hosts.left.tcp.connect({ ...options.client, remote: inet(RIGHT, listener.local.port) }),
+      listener.accept
+    ], { concurrency: "unbounded" })
+    return { listener, client, server }
+  }
+)
+
+/** Everything until the end of the stream. */
+export const readAll = Effect.fnUntraced(function*(connection: Connection) {
+  const chunks: Array<Uint8Array> = []
+  yield* Effect.forever(Effect.map(connection.read, (read) => void chunks.push(...read))).pipe(
+    Effect.catchTag("Done", () => Effect.void)
+  )
+  return Buffer.concat(chunks)
+})
+
+/** What one read gives, as text. */
+export const readText = (connection: Connection) =>
+  Effect.map(connection.read, (chunks) => Buffer.concat(chunks).toString())
+
+export const bytes = (message: string): Uint8Array => new TextEncoder().encode(message)
+
+/** What a host still holds of TCP. */
+export const leftovers = (host: Host) =>
+  Effect.map(host.counters, (counters) => ({
+    connections: counters["tcp.connections"] ?? 0,
+    listeners: counters["tcp.listeners"] ?? 0,
+    established: counters["tcp.established"] ?? 0
+  }))
+
+export const NOTHING = { connections: 0, listeners: 0, established: 0 }

@@ -238,12 +238,12 @@ describe("Path", () => {
   )
 })
 
-describe("Distribution", () => {
-  const draw = (distribution: Distribution.Distribution, count: number) =>
-    Effect.map(Entropy, (entropy) => Array.from({ length: count }, () => Distribution.sample(distribution, entropy)))
-      .pipe(Effect.provide(Entropy.layerSeeded(3)))
-  const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+const draw = (distribution: Distribution.Distribution, count: number) =>
+  Effect.map(Entropy, (entropy) => Array.from({ length: count }, () => Distribution.sample(distribution, entropy)))
+    .pipe(Effect.provide(Entropy.layerSeeded(3)))
+const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
+describe("Distribution", () => {
   it.effect("has the moments its name promises", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* draw(Distribution.constant(3), 2), [3, 3])

@@ -205,7 +205,7 @@ describe("Timers", () => {
       for (const step of steps) {
         if (step._tag === "Pass") {
           now += step.milliseconds
-          const due = model.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at)
+          const due = model.filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)
           model = model.filter(({ at }) => at > now)
           expected.push(...due.map(({ at, timer }) => `${timer} at ${at}`))
           yield* TestClock.adjust(step.milliseconds)

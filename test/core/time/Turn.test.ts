@@ -3,6 +3,10 @@ import { Turn } from "@strata/core/time/Turn"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 
+const fail = (message: string) => () => {
+  throw new Error(message)
+}
+
 layer(Turn.layer)("a turn", (it) => {
   it.effect("ends with waking, then output, then flushing, whatever the order of the requests", () =>
     Effect.gen(function*() {
@@ -81,9 +85,6 @@ layer(Turn.layer)("a turn", (it) => {
     Effect.gen(function*() {
       const turn = yield* Turn
       const done: Array<string> = []
-      const fail = (message: string) => () => {
-        throw new Error(message)
-      }
       assert.throws(
         () =>
           turn.run(() => {

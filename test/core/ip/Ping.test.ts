@@ -2,11 +2,11 @@
  * Two hosts in memory, and pings between them.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Icmp, NetworkStack } from "@strata/core"
-import type { PingOptions } from "@strata/core/ip/Icmp"
+import { Icmp, type PingOptions } from "@strata/core/ip/Icmp"
+import * as NetworkStack from "@strata/core/NetworkStack"
 import { Loopback, Wire } from "@strata/drivers"
 import { Effect, Layer } from "effect"
-import { ipv4 } from "../../support/Probe.ts"
+import { ipv4 } from "../../support/internet.ts"
 
 const host = (end: Wire.End, address: string) =>
   Layer.fresh(

@@ -1,0 +1,275 @@
+/**
+ * Segment scripts: what arrives at a TCP and what it answers, in the notation of RFC 9293's figures.
+ *
+ *     listening({ iss: 300 })
+ *       .receives("<SEQ=100><CTL=SYN>").is("SYN-RECEIVED")
+ *       .sends("<SEQ=300><ACK=101><CTL=SYN,ACK>")
+ *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
+ *
+ * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
+ * event. `<DATA=n>` is n octets of text. WND, MSS, UP and PSH are compared when the expectation names them. Time stands
+ * still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
+ */
+import { assert } from "@effect/vitest"
+import type { ControlBlock, State } from "@strata/core/tcp/ControlBlock"
+import { Reno } from "@strata/core/tcp/Reno"
+import { NO_OPTIONS, type Segment, TcpFlag } from "@strata/core/tcp/Segment"
+import {
+  defaultSettings,
+  type Emission,
+  type OpenParameters,
+  type Outcome,
+  rfc9293,
+  type TcpSettings
+} from "@strata/core/tcp/TcpMachine"
+
+export interface ScriptOptions {
+  readonly iss?: number
+  readonly mss?: number
+  readonly capacity?: number
+  readonly settings?: Partial<TcpSettings>
+}
+
+/** No silly windows, no delays and no slow start beyond what a script is about. */
+const parameters = (options: ScriptOptions): OpenParameters => ({
+  endpoints: { localAddress: 0xc0000201, localPort: 49_152, remoteAddress: 0xc0000202, remotePort: 7 },
+  iss: options.iss ?? 100,
+  receiveMaximumSegmentSize: options.mss ?? 1460,
+  receiveCapacity: options.capacity ?? 65_535,
+  congestion: Reno,
+  settings: { ...defaultSettings, ...options.settings }
+})
+
+const FLAGS = [
+  ["SYN", TcpFlag.syn],
+  ["FIN", TcpFlag.fin],
+  ["RST", TcpFlag.rst],
+  ["PSH", TcpFlag.psh],
+  ["URG", TcpFlag.urg],
+  ["ACK", TcpFlag.ack]
+] as const
+
+type Fields = Readonly<Record<string, string>>
+
+const fieldsOf = (text: string): Fields =>
+  Object.fromEntries([...text.matchAll(/<([A-Z]+)=([^>]*)>/g)].map((match) => [match[1]!, match[2]!]))
+
+/** The segment that a figure's notation stands for. */
+export const segment = (text: string): Segment => {
+  const fields = fieldsOf(text)
+  const names = (fields["CTL"] ?? "").split(",")
+  return {
+    seq: Number(fields["SEQ"] ?? 0) >>> 0,
+    ack: Number(fields["ACK"] ?? 0) >>> 0,
+    flags: FLAGS.reduce((flags, [name, bit]) => names.includes(name) ? flags | bit : flags, 0),
+    wnd: Number(fields["WND"] ?? 65_535),
+    up: Number(fields["UP"] ?? 0),
+    length: Number(fields["DATA"] ?? 0),
+    options: fields["MSS"] === undefined
+      ? names.includes("SYN") ? { maximumSegmentSize: 1460 } : NO_OPTIONS
+      : fields["MSS"] === "none"
+      ? NO_OPTIONS
+      : { maximumSegmentSize: Number(fields["MSS"]) }
+  }
+}
+
+/** A segment in a figure's notation, with the optional fields that `like` has. */
+export const format = (segment: Segment, like: string): string => {
+  const wanted = fieldsOf(like)
+  const isFlagShown = (name: string) => name !== "PSH" || (wanted["CTL"] ?? "").includes("PSH")
+  const fields: Array<readonly [string, string | number | undefined]> = [
+    ["SEQ", segment.seq],
+    ["ACK", (segment.flags & TcpFlag.ack) !== 0 ? segment.ack : undefined],
+    ["DATA", segment.length > 0 ? segment.length : undefined],
+    ["WND", wanted["WND"] === undefined ? undefined : segment.wnd],
+    ["MSS", wanted["MSS"] === undefined ? undefined : segment.options.maximumSegmentSize ?? "none"],
+    ["UP", wanted["UP"] === undefined ? undefined : segment.up],
+    [
+      "CTL",
+      FLAGS.filter(([name, bit]) => (segment.flags & bit) !== 0 && isFlagShown(name)).map(([name]) => name).join(",")
+    ]
+  ]
+  return fields.filter(([, value]) => value !== undefined).map(([name, value]) => `<${name}=${value}>`).join("")
+}
+
+const normal = (text: string): string => format({ ...segment(text), options: optionsOf(text) }, text)
+
+const optionsOf = (text: string): Segment["options"] =>
+  fieldsOf(text)["MSS"] === undefined ? NO_OPTIONS : segment(text).options
+
+/** One TCP, and the story of what happened to it. */
+export class TcpScript {
+  tcb: ControlBlock
+  now = 0
+  /** Octets in the send buffer from SND.UNA on. */
+  queued = 0
+  /** The outcome of the last arrival or abort. */
+  outcome: Outcome | undefined
+  private sent: Array<Emission> = []
+  private readonly story: Array<string> = []
+
+  constructor(tcb: ControlBlock) {
+    this.tcb = tcb
+    this.output()
+  }
+
+  /** A segment arrives. */
+  receives(...texts: ReadonlyArray<string>): this {
+    for (const text of texts) {
+      this.begin(`receives ${text}`)
+      this.apply(rfc9293.arrives(this.tcb, segment(text), this.now))
+    }
+    return this
+  }
+
+  /** The segments that the last event caused, in order: exactly these. */
+  sends(...texts: ReadonlyArray<string>): this {
+    for (const text of texts) {
+      const next = this.sent.shift()
+      const actual = next === undefined ? "nothing" : format(next, text)
+      assert.strictEqual(actual, normal(text), this.told(`sends ${text}`))
+      this.story.push(`sends ${text}`)
+    }
+    return this
+  }
+
+  sendsNothing(): this {
+    const next = this.sent[0]
+    assert.strictEqual(next === undefined ? "nothing" : format(next, "<WND=1>"), "nothing", this.told("sends nothing"))
+    return this
+  }
+
+  /** Takes `count` segments out of what was sent, for scripts that only count them. */
+  sendsMany(count: number): this {
+    assert.strictEqual(this.sent.length, count, this.told(`sends ${count} segments`))
+    this.sent = []
+    return this
+  }
+
+  is(state: State, reason?: ControlBlock["reason"]): this {
+    assert.strictEqual(this.tcb.state, state, this.told(`is ${state}`))
+    if (state === "CLOSED") assert.strictEqual(this.tcb.reason, reason, this.told(`is closed: ${reason}`))
+    return this
+  }
+
+  /** The program writes; at most 1 MiB stays in the buffer. */
+  writes(octets: number): this {
+    this.begin(`writes ${octets}`)
+    this.queued += octets
+    return this.output()
+  }
+
+  /** The program reads; all that is there by default. */
+  reads(octets: number = this.tcb.rcv.unread): this {
+    this.begin(`reads ${octets}`)
+    this.tcb = rfc9293.consumed(this.tcb, octets, this.now)
+    return this.output()
+  }
+
+  /** Octets received in order that the program has not read. */
+  holds(octets: number): this {
+    assert.strictEqual(this.tcb.rcv.unread, octets, this.told(`holds ${octets} octets`))
+    return this
+  }
+
+  /** What the last segment's text was worth: `length` octets from `skip`, kept at `offset`. */
+  keeps(text: { readonly skip: number; readonly length: number; readonly offset: number }): this {
+    assert.deepStrictEqual(
+      { skip: this.outcome?.textSkip, length: this.outcome?.textLength, offset: this.outcome?.textOffset },
+      text,
+      this.told("keeps text")
+    )
+    return this
+  }
+
+  closes(): this {
+    this.begin("closes")
+    this.tcb = rfc9293.close(this.tcb, this.now)
+    return this.output()
+  }
+
+  aborts(): this {
+    this.begin("aborts")
+    return this.apply(rfc9293.abort(this.tcb))
+  }
+
+  /** Time passes, in milliseconds; timers fire when they are due. */
+  passes(milliseconds: number): this {
+    this.begin(`${milliseconds} ms pass`)
+    const until = this.now + milliseconds
+    for (let due = rfc9293.deadline(this.tcb); due <= until; due = rfc9293.deadline(this.tcb)) {
+      this.now = Math.max(due, this.now)
+      this.tcb = rfc9293.elapse(this.tcb, this.queued, this.now)
+      this.output()
+    }
+    this.now = until
+    return this
+  }
+
+  /** Any other event. */
+  meets(what: string, change: (tcb: ControlBlock, now: number) => ControlBlock): this {
+    this.begin(what)
+    this.tcb = change(this.tcb, this.now)
+    return this.output()
+  }
+
+  /** A look at the control block. */
+  looks(look: (tcb: ControlBlock) => void): this {
+    look(this.tcb)
+    return this
+  }
+
+  private apply(outcome: Outcome): this {
+    this.outcome = outcome
+    this.tcb = outcome.tcb
+    this.queued -= outcome.acknowledged
+    if (outcome.reply !== undefined) this.sent.push(outcome.reply)
+    return this.output()
+  }
+
+  private output(): this {
+    for (let turn = 0; turn < 1000; turn++) {
+      const next = rfc9293.output(this.tcb, this.queued, this.now)
+      if (next === undefined) return this
+      this.tcb = next.tcb
+      this.sent.push(next.segment)
+    }
+    throw new Error(this.told("output has no end"))
+  }
+
+  private begin(event: string): void {
+    this.sendsNothing()
+    this.story.push(event)
+  }
+
+  private told(last: string): string {
+    return [...this.story.slice(-12), last].map((line) => `\n  ${line}`).join("")
+  }
+}
+
+/** Passive OPEN. */
+export const listening = (options: ScriptOptions = {}): TcpScript => new TcpScript(rfc9293.listen(parameters(options)))
+
+/** Active OPEN; the SYN is the first segment sent. */
+export const connecting = (options: ScriptOptions = {}): TcpScript =>
+  new TcpScript(rfc9293.connect(parameters(options), 0))
+
+/** What the peer said while an `established` connection was opened. */
+export interface PeerOptions {
+  /** Its initial sequence number; 300 by default, so that its first octet is 301. */
+  readonly irs?: number
+  readonly peerMss?: number | "none"
+  readonly peerWindow?: number
+}
+
+/** ESTABLISHED by a passive OPEN: SND.NXT is ISS + 1 = 101, RCV.NXT is 301. */
+export const established = (options: ScriptOptions & PeerOptions = {}): TcpScript => {
+  const { irs = 300, peerMss = 1460, peerWindow = 65_535 } = options
+  const iss = options.iss ?? 100
+  const next = (irs + 1) % 0x1_0000_0000
+  return listening(options)
+    .receives(`<SEQ=${irs}><WND=${peerWindow}><MSS=${peerMss}><CTL=SYN>`)
+    .sends(`<SEQ=${iss}><ACK=${next}><CTL=SYN,ACK>`)
+    .receives(`<SEQ=${next}><ACK=${iss + 1}><WND=${peerWindow}><CTL=ACK>`)
+    .is("ESTABLISHED")
+}

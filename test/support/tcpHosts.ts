@@ -47,7 +47,7 @@ export interface PairOptions {
 
 const stack = (seed: number) => NetworkStack.layerSeeded(seed)
 
-const host = Effect.fnUntraced(
+const makeHost = Effect.fnUntraced(
   function*(end: Wire.End, address: string, seed: number, mtu: number, options: Impairment.Options = {}) {
     const impairment = Impairment.make(options)
     const scope = yield* Scope.make()
@@ -69,8 +69,8 @@ const host = Effect.fnUntraced(
 export const pair = Effect.fnUntraced(function*(options: PairOptions = {}) {
   const { mtu = 1500, seed = 1 } = options
   const wire = Wire.make({ capacity: 4096 })
-  const left = yield* host(wire.left, LEFT, seed, mtu, options.left)
-  const right = yield* host(wire.right, RIGHT, seed + 1, mtu, options.right)
+  const left = yield* makeHost(wire.left, LEFT, seed, mtu, options.left)
+  const right = yield* makeHost(wire.right, RIGHT, seed + 1, mtu, options.right)
   return { wire, left, right }
 })
 

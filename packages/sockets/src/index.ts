@@ -1,4 +1,6 @@
 /**
  * Sockets for programs, over the protocols of `@strata/core`.
  */
+export * as TcpServer from "./TcpServer.ts"
+export * as TcpSocket from "./TcpSocket.ts"
 export * as UdpSocket from "./UdpSocket.ts"

@@ -48,7 +48,7 @@ export class Acceptors {
   }
 
   add(acceptor: Acceptor): void {
-    const sorted = [...this.at(acceptor.port), acceptor].sort((a, b) => precision(b) - precision(a))
+    const sorted = [...this.at(acceptor.port), acceptor].toSorted((a, b) => precision(b) - precision(a))
     this.ports.set(acceptor.port, sorted)
   }
 

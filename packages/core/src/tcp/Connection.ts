@@ -190,6 +190,11 @@ export class LiveConnection {
     this.outputLater()
   }
 
+  /** Ends TIME-WAIT early, and in silence: a reset could hit the peer's next connection. */
+  forget(): void {
+    this.become({ ...this.tcb, state: "CLOSED", reason: "finished" })
+  }
+
   /** Takes on a new control block: a passive OPEN that found its peer, or lost it again. */
   restart(tcb: ControlBlock): void {
     this.become(tcb)

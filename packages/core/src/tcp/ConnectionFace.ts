@@ -124,6 +124,7 @@ export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Con
     read,
     write,
     closeWrite,
+    close: inTurn(() => connection.close()),
     abort: inTurn(() => connection.abort()),
     established: watch(() => {
       if (connection.established) return Effect.void

@@ -13,10 +13,13 @@ export interface Entry {
   next: this | undefined
 }
 
+/** A power of two, as every number of chains. */
 const SMALLEST = 16
 
+const emptyChains = (length: number): Array<undefined> => Array.from({ length }, () => undefined)
+
 export class ConnectionTable<A extends Entry & { next: A | undefined }> implements Iterable<A> {
-  private chains: Array<A | undefined> = new Array(SMALLEST).fill(undefined)
+  private chains: Array<A | undefined> = emptyChains(SMALLEST)
   private count = 0
   private readonly secret: number
 
@@ -79,7 +82,7 @@ export class ConnectionTable<A extends Entry & { next: A | undefined }> implemen
 
   private grow(): void {
     const all = [...this]
-    this.chains = new Array(this.chains.length * 2).fill(undefined)
+    this.chains = emptyChains(this.chains.length * 2)
     for (const entry of all) this.link(entry)
   }
 

@@ -55,8 +55,6 @@ export interface Host extends ConnectionHost {
   readonly unbind: (acceptor: Acceptor) => void
   /** Takes a connection that is not one any more out of the table. */
   readonly discard: (connection: LiveConnection) => void
-  /** Ends a connection in TIME-WAIT. */
-  readonly forget: (connection: LiveConnection) => void
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   readonly error: (error: DeliveryError, quoted: Packet) => void
   /** SYN-SENT, in the table. */
@@ -116,9 +114,6 @@ export const makeHost = Effect.gen(function*() {
     timeWaits.delete(connection)
     connectionsNow.value = connections.size
   }
-  /** Ends TIME-WAIT early and in silence: a reset could hit the peer's next connection. */
-  const forget = (connection: LiveConnection) =>
-    connection.restart({ ...connection.tcb, state: "CLOSED", reason: "finished" })
   const moved = (connection: LiveConnection, from: State) => {
     const { endpoints, state } = connection
     if (trace.enabled) {
@@ -136,7 +131,7 @@ export const makeHost = Effect.gen(function*() {
     if (state === "TIME-WAIT") {
       timeWaits.add(connection)
       const [oldest] = timeWaits
-      if (timeWaits.size > MAX_TIME_WAITS && oldest !== undefined) forget(oldest)
+      if (timeWaits.size > MAX_TIME_WAITS && oldest !== undefined) oldest.forget()
     }
     if (state === "CLOSED") discard(connection)
   }
@@ -162,7 +157,7 @@ export const makeHost = Effect.gen(function*() {
   const reopen = (connection: LiveConnection, segment: Segment, packet: Packet): boolean => {
     const { endpoints, tcb } = connection
     if (acceptors.find(endpoints) === undefined) return false
-    forget(connection)
+    connection.forget()
     welcome(endpoints, segment, packet, (tcb.snd.max + REOPEN_DISTANCE) >>> 0)
     return true
   }
@@ -249,7 +244,6 @@ export const makeHost = Effect.gen(function*() {
       changed("PortReleased", acceptor)
     },
     discard,
-    forget,
     listen: (endpoints, iss, options) => make(machine.listen(parameters(endpoints, iss, options)), options),
     connect: (endpoints, options) => {
       const iss = initialSequence(endpoints, turn.now())

@@ -75,8 +75,6 @@ export const makeOpening = (host: Host) => {
         foreignPort: endpoints.remotePort
       }))
 
-  const release = (connection: LiveConnection) => Effect.sync(() => turn.run(() => connection.close()))
-
   /** The active OPEN, in SYN-SENT. */
   const start = (foreign: InetAddressV4, local: Local, options: ConnectionOptions) =>
     Effect.suspend(() => {
@@ -95,7 +93,7 @@ export const makeOpening = (host: Host) => {
         const face = makeFace(connection, turn)
         // Whether it fails or is interrupted, nothing of a connection that was not established stays.
         yield* restore(face.established).pipe(Effect.onError(() => face.abort))
-        yield* Effect.addFinalizer(() => release(connection))
+        yield* Effect.addFinalizer(() => face.close)
         return face
       })
     )
@@ -119,7 +117,10 @@ export const makeOpening = (host: Host) => {
       if (options.foreign !== undefined) return start(options.foreign, options.local ?? {}, options)
       return Effect.fail(new TcpError({ reason: new Unreachable({ remote: show(0, 0) }) }))
     })
-    return Effect.map(Effect.acquireRelease(opened, release), (connection) => makeFace(connection, turn))
+    return Effect.acquireRelease(
+      Effect.map(opened, (connection) => makeFace(connection, turn)),
+      (face) => face.close
+    )
   }
 
   const listen = (options: ListenOptions = {}): Effect.Effect<Listener, TcpError, Scope.Scope> => {
@@ -132,8 +133,10 @@ export const makeOpening = (host: Host) => {
         return listener
       }))
     )
-    const close = (listener: LiveListener) => Effect.sync(() => turn.run(() => listener.close()))
-    return Effect.map(Effect.acquireRelease(opened, close), listenerFace)
+    return Effect.map(
+      Effect.acquireRelease(opened, (listener) => Effect.sync(() => turn.run(() => listener.close()))),
+      listenerFace
+    )
   }
 
   const listenerFace = (listener: LiveListener): Listener => {
@@ -143,7 +146,8 @@ export const makeOpening = (host: Host) => {
         if (listener.closed) return Effect.fail(closedHere())
         const connection = listener.accept()
         if (connection === undefined) return Effect.andThen(restore(listener.accepters.waitUnless(ready)), next)
-        return Effect.as(Effect.addFinalizer(() => release(connection)), makeFace(connection, turn))
+        const face = makeFace(connection, turn)
+        return Effect.as(Effect.addFinalizer(() => face.close), face)
       })
       return next
     })

@@ -22,7 +22,7 @@ export const shutdown = Effect.fnUntraced(function*(host: Host) {
   )
   host.turn.run(() => {
     for (const connection of host.connections) {
-      if (connection.state === "TIME-WAIT") host.forget(connection)
+      if (connection.state === "TIME-WAIT") connection.forget()
       else connection.abort()
     }
   })

@@ -90,6 +90,11 @@ export interface Connection {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, TcpError>
   /** Half-close: a FIN after all that was written. Reading goes on. */
   readonly closeWrite: Effect.Effect<void, TcpError>
+  /**
+   * What the end of the scope does: nothing more is read or written, a FIN follows what was written, and the stack sees it
+   * through. When octets that arrived were not read, or more arrive, the connection is reset (RFC 1122 §4.2.2.13).
+   */
+  readonly close: Effect.Effect<void>
   /** Resets the connection at once. */
   readonly abort: Effect.Effect<void>
   /** Waits until the connection is established (passive RFC 793 OPEN); fails when it ends before. */

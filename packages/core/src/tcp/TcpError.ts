@@ -41,6 +41,15 @@ export class AddressNotAvailable
 export class PortsExhausted extends Schema.TaggedError<PortsExhausted>()("PortsExhausted", {}) {
   override readonly message = "no ephemeral port is free (49152–65535)"
 }
+/** What was given as an address or a port is none. */
+export class InvalidAddress extends Schema.TaggedError<InvalidAddress>()("InvalidAddress", {
+  input: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.input} is not an address: ${this.why}`
+  }
+}
 /** The connection, or its sending half, was closed or aborted on this side. */
 export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("ConnectionClosed", {}) {
   override readonly message = "the connection is closed"
@@ -56,6 +65,7 @@ export class TcpError extends Schema.TaggedError<TcpError>()("TcpError", {
     AddressInUse,
     AddressNotAvailable,
     PortsExhausted,
+    InvalidAddress,
     ConnectionClosed
   ])
 }) {

@@ -1,0 +1,91 @@
+/**
+ * TCP servers: a Stream of connections, or a handler for each of them.
+ *
+ * ```ts
+ * const server = yield* TcpServer.listen({ port: 7 })
+ * yield* TcpServer.serve(server, (peer) => Stream.run(peer.incoming, peer.outgoing))
+ * ```
+ *
+ * A server listens until its scope closes; then the connections it accepted and
+ * that are still open are closed in order, and those that wait to be accepted
+ * are reset. Before that, a connection ends when both sides have closed it, or
+ * with `close`. `serve` calls `close` when the handler is done; who runs the
+ * Stream sees to that: `Stream.run(peer.incoming, peer.outgoing)` ends with both
+ * sides closed.
+ */
+import { Tcp, type TcpError } from "@strata/core"
+import type { Connection, ListenOptions as PortOptions } from "@strata/core/tcp/Tcp"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { toAddress } from "./internal/TcpAddress.ts"
+import { fromConnection, type TcpSocket } from "./TcpSocket.ts"
+
+export interface ListenOptions extends Omit<PortOptions, "address"> {
+  /** All addresses of the host by default; text such as `"192.0.2.2"` will do. */
+  readonly address?: Ipv4Address | string | undefined
+}
+
+export interface TcpServer {
+  /** The port, with 0.0.0.0 when the server has all addresses of the host. */
+  readonly address: InetAddressV4
+  /** Connections, each as soon as it is established and the one before it was taken. Ends when the server's scope closes. */
+  readonly connections: Stream.Stream<TcpSocket, TcpError>
+}
+
+/** Listens until the scope closes. */
+export const listen = Effect.fnUntraced(function*(
+  options: ListenOptions = {}
+): Effect.fn.Return<TcpServer, TcpError, Tcp | Scope.Scope> {
+  const tcp = yield* Tcp
+  const address = options.address === undefined ? undefined : yield* toAddress(options.address)
+  const scope = yield* Effect.scope
+  const open = new Set<Connection>()
+  yield* Effect.addFinalizer(() => Effect.forEach([...open], (connection) => connection.close, { discard: true }))
+  const listener = yield* tcp.listen({ ...options, address })
+
+  const accept = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const own = yield* Scope.make()
+      const connection = yield* restore(Scope.provide(listener.accept, own)).pipe(
+        // Whoever is interrupted with a connection in hand closes it.
+        Effect.onError(() => Scope.close(own, Exit.void))
+      )
+      open.add(connection)
+      yield* Effect.exit(connection.closed).pipe(
+        Effect.andThen(Effect.sync(() => open.delete(connection))),
+        Effect.interruptible,
+        Effect.forkIn(scope)
+      )
+      return [fromConnection(connection)] as const
+    })
+  ).pipe(Effect.catchReason("TcpError", "ConnectionClosed", () => Cause.done()))
+  return { address: listener.local, connections: Stream.fromPull(Effect.succeed(accept)) }
+})
+
+/**
+ * Runs the handler for each connection, in a fiber and a scope of its own, until the server's scope closes. A connection is
+ * closed when its handler is done; a handler that fails ends its connection only, and is logged at the level debug. With
+ * `concurrency`, at most that many connections are handled at a time, and the others wait in the backlog.
+ */
+export const serve = <E, R>(
+  self: TcpServer,
+  handler: (socket: TcpSocket) => Effect.Effect<unknown, E, R>,
+  options?: { readonly concurrency?: number | undefined }
+): Effect.Effect<void, TcpError, Exclude<R, Scope.Scope>> =>
+  self.connections.pipe(
+    Stream.mapEffect(
+      (socket) =>
+        Effect.scoped(handler(socket)).pipe(
+          Effect.ensuring(socket.close),
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.logDebug(cause)
+          )
+        ),
+      { concurrency: options?.concurrency ?? "unbounded", unordered: true }
+    ),
+    Stream.runDrain
+  )

@@ -1,0 +1,88 @@
+/**
+ * TCP for programs: a Stream of octets in, a Sink for octets out.
+ *
+ * A socket belongs to the scope in which it was opened. Closing the scope closes the connection in order: all that was
+ * written arrives, then a FIN, and the stack sees to that in the background. Octets that arrived and were not read are
+ * lost then, of which the peer is told by a reset (RFC 1122 §4.2.2.13).
+ */
+import { Tcp, type TcpError } from "@strata/core"
+import type { State } from "@strata/core/tcp/ControlBlock"
+import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
+import * as Effect from "effect/Effect"
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import { type Destination, toAddress, toDestination, toRemote } from "./internal/TcpAddress.ts"
+
+export type { Destination }
+
+export interface LocalOptions extends ConnectionOptions {
+  /** Chosen by the route by default; text such as `"192.0.2.2"` will do. */
+  readonly localAddress?: Ipv4Address | string | undefined
+  /** A random free ephemeral port by default. */
+  readonly localPort?: number | undefined
+}
+
+/** Whom to connect to: `{ remote: "192.0.2.1:7" }`, or `{ host: "192.0.2.1", port: 7 }`. Names are not resolved. */
+export type ConnectOptions =
+  & LocalOptions
+  & (
+    | { readonly remote: Destination }
+    | { readonly host: Ipv4Address | string; readonly port: number }
+  )
+
+export interface TcpSocket {
+  readonly local: InetAddressV4
+  readonly remote: InetAddressV4
+  /** What arrives, in the order in which it was sent, until the peer's FIN. Nobody else uses the memory of the chunks. */
+  readonly incoming: Stream.Stream<Uint8Array, TcpError>
+  /**
+   * Writes all it is given, waiting while the send buffer is full. The end of the stream half-closes the connection: the
+   * peer's `incoming` ends, and this side can still read. When the stream fails, the connection is left as it is.
+   */
+  readonly outgoing: Sink.Sink<void, Uint8Array, never, TcpError>
+  /**
+   * Done when everything is in the send buffer, which waits while that is full. Concurrent writes follow one another whole.
+   * When a write is interrupted, a part of it from its beginning, perhaps nothing, is sent. Text is sent as UTF-8.
+   */
+  readonly write: (payload: Uint8Array | string) => Effect.Effect<void, TcpError>
+  /** Half-close: a FIN after all that was written. */
+  readonly closeWrite: Effect.Effect<void, TcpError>
+  /** Closes the connection as the end of its scope does. */
+  readonly close: Effect.Effect<void>
+  /** Resets the connection at once; what was written and is not acknowledged is lost. */
+  readonly abort: Effect.Effect<void>
+  /** The name RFC 9293 §3.3.2 gives to it. */
+  readonly state: Effect.Effect<State>
+  /** Waits until both sides have closed and everything written has arrived; fails when the connection fails before that. */
+  readonly closed: Effect.Effect<void, TcpError>
+}
+
+/** A connection, once it is established. Interrupting leaves nothing behind. */
+export const connect = Effect.fnUntraced(function*(
+  options: ConnectOptions
+): Effect.fn.Return<TcpSocket, TcpError, Tcp | Scope.Scope> {
+  const tcp = yield* Tcp
+  const remote = yield* ("remote" in options ? toDestination(options.remote) : toRemote(options.host, options.port))
+  const localAddress = options.localAddress === undefined ? undefined : yield* toAddress(options.localAddress)
+  return fromConnection(yield* tcp.connect({ ...options, remote, localAddress }))
+})
+
+const encoder = new TextEncoder()
+
+/** A socket around a connection of `Tcp`. */
+export const fromConnection = (connection: Connection): TcpSocket => ({
+  local: connection.local,
+  remote: connection.remote,
+  incoming: Stream.fromPull(Effect.succeed(connection.read)),
+  outgoing: Sink.forEachArray((chunks: ReadonlyArray<Uint8Array>) =>
+    Effect.forEach(chunks, connection.write, { discard: true })
+  ).pipe(Sink.mapEffect(() => connection.closeWrite)),
+  write: (payload) => connection.write(typeof payload === "string" ? encoder.encode(payload) : payload),
+  closeWrite: connection.closeWrite,
+  close: connection.close,
+  abort: connection.abort,
+  state: Effect.sync(connection.state),
+  closed: connection.closed
+})

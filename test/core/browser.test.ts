@@ -78,7 +78,7 @@ describe("core", () => {
     const found = sources(core).flatMap((file) =>
       [
         ...readFileSync(file, "utf8").matchAll(
-          /^(?:export )?(?:let|var) .*$|^const \w+ = new (?:Map|Set|WeakMap)\b.*$/gm
+          /^(?:export )?(?:let|var) .*$|^const \w+ = (?:new (?:Map|Set|WeakMap)(?:<.*>)?\(\)|\[\]|\{\}).*$/gm
         )
       ]
         .map((match) => `${relative(core, file)}: ${match[0]}`)

@@ -209,7 +209,7 @@ const reset = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (segment.seq !== tcb.rcv.nxt) return challenge(tcb, segment, now)
   switch (tcb.state) {
     case "SYN-RECEIVED":
-      return outcome(unanswered(tcb))
+      return outcome(unanswered(tcb, "refused"))
     case "CLOSING":
     case "LAST-ACK":
     case "TIME-WAIT":
@@ -223,8 +223,9 @@ const reset = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
 const isTextAcknowledged = (snd: SendSpace): boolean =>
   snd.fin !== undefined && Sequence.greaterOrEqual(snd.una, snd.fin)
 
-/** The peer wanted no connection after all: back to LISTEN with a passive OPEN, refused with an active one. */
-export const unanswered = (tcb: ControlBlock): ControlBlock => tcb.passive ? relisten(tcb) : close(tcb, "refused")
+/** There will be no connection after all: back to LISTEN with a passive OPEN, closed for that reason with an active one. */
+export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable"): ControlBlock =>
+  tcb.passive ? relisten(tcb) : close(tcb, reason)
 
 const relisten = (tcb: ControlBlock): ControlBlock => {
   const { iss } = tcb.snd

@@ -70,7 +70,7 @@ const isOnItsWay = ({ snd }: ControlBlock, seq: number): boolean =>
 export const unreachable = (tcb: ControlBlock, seq: number, hard: boolean): ControlBlock => {
   if (tcb.state === "CLOSED" || tcb.state === "LISTEN" || !isOnItsWay(tcb, seq)) return tcb
   // RFC 5927 §5.2: of a synchronized connection, a hard error is taken as a soft one.
-  return hard && isOpening(tcb) ? unanswered(tcb) : { ...tcb, softError: true }
+  return hard && isOpening(tcb) ? unanswered(tcb, "unreachable") : { ...tcb, softError: true }
 }
 
 /** Octets of the IPv4 and TCP headers without options. */

@@ -43,14 +43,20 @@ export const packetOf = (bytes: Uint8Array): Packet.Packet => {
   return packet
 }
 
-/** Lets the event loop turn until `condition` holds; fails the test after `attempts` turns. */
-export const eventually = (condition: () => boolean, attempts = 10_000) =>
-  Effect.gen(function*() {
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      if (condition()) return
-      yield* Effect.callback<void>((resume) => {
-        setImmediate(() => resume(Effect.void))
-      })
+/** Lets the event loop turn until `condition` holds; fails the test when it does not within 20 seconds. */
+export const eventually = (condition: () => boolean) =>
+  Effect.callback<void>((resume) => {
+    const deadline = performance.now() + 20_000
+    let next: NodeJS.Immediate
+    const look = () => {
+      if (condition()) {
+        resume(Effect.void)
+      } else if (performance.now() > deadline) {
+        resume(Effect.die(new Error("the condition never held")))
+      } else {
+        next = setImmediate(look)
+      }
     }
-    return yield* Effect.die(new Error("the condition never held"))
+    look()
+    return Effect.sync(() => clearImmediate(next))
   })

@@ -1,0 +1,272 @@
+/**
+ * The driver over an addon that does what the test says: what a kernel does
+ * seldom, or never when asked.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Devices } from "@strata/core/device/Devices"
+import { ChecksumState } from "@strata/core/device/Packet"
+import { Statistics } from "@strata/core/Statistics"
+import { Turn } from "@strata/core/time/Turn"
+import { Native, Tap } from "@strata/drivers"
+import { Effect, Exit, Scope } from "effect"
+import * as BareStack from "../support/bareStack.ts"
+
+const { Descriptor, Readiness } = Native
+const EAGAIN = 11
+const ENOBUFS = 105
+const EMSGSIZE = 90
+
+interface Offered {
+  readonly bytes: Uint8Array
+  readonly truncated?: boolean
+  readonly checksum?: number
+  readonly checksumStart?: number
+  readonly checksumOffset?: number
+}
+
+/** A device whose kernel is this object. */
+class FakeKernel {
+  /** Frames that have arrived. */
+  readonly incoming: Array<Offered> = []
+  readonly written: Array<Uint8Array> = []
+  /** The first octets of frames that are refused, each time with this number. */
+  readonly refused = new Map<number, number>()
+  /** How many frames are taken before the kernel is full. */
+  room = Infinity
+  full = EAGAIN
+  readError = 0
+  watched: Array<number> = []
+  reads = 0
+  writes = 0
+  closed = 0
+  private memory: Parameters<Native.NativeDevice["start"]> | undefined
+
+  readonly device: Native.NativeDevice = {
+    name: () => "tap0",
+    mtu: () => 1500,
+    hardwareAddress: () => 0x0200_0000_0001,
+    start: (...memory) => {
+      this.memory = memory
+    },
+    watch: (events) => void this.watched.push(events),
+    readBatch: (max) => this.read(max),
+    writeBatch: (first, count) => this.write(first, count),
+    close: () => void this.closed++
+  }
+  readonly loader: Native.Loader = {
+    platform: "linux",
+    load: () => ({ openTap: () => this.device, openPacketSocket: () => this.device })
+  }
+
+  event(events: number): void {
+    this.memory![6](events)
+  }
+
+  private read(max: number): number {
+    const [slab, words, slotSize, , , status] = this.memory!
+    this.reads++
+    const frames = this.incoming.splice(0, max)
+    frames.forEach((frame, index) => {
+      const offset = index * slotSize
+      slab.set(frame.bytes, offset)
+      const at = index * Descriptor.size
+      words[at + Descriptor.offset] = offset
+      words[at + Descriptor.length] = frame.truncated ? -frame.bytes.length : frame.bytes.length
+      words[at + Descriptor.checksum] = frame.checksum ?? 0
+      words[at + Descriptor.checksumStart] = frame.checksumStart ?? 0
+      words[at + Descriptor.checksumOffset] = frame.checksumOffset ?? 0
+    })
+    status[0] = frames.length < max ? this.readError : 0
+    return frames.length
+  }
+
+  private write(first: number, count: number): number {
+    const [, , , slab, words, status] = this.memory!
+    this.writes++
+    for (let index = 0; index < count; index++) {
+      const at = (first + index) * Descriptor.size
+      const offset = words[at + Descriptor.offset]!
+      const bytes = slab.slice(offset, offset + words[at + Descriptor.length]!)
+      const errno = this.refused.get(bytes[0]!) ?? (this.room === 0 ? this.full : 0)
+      status[0] = errno
+      if (errno !== 0) return index
+      this.room--
+      this.written.push(bytes)
+    }
+    return count
+  }
+}
+
+const setup = Effect.gen(function*() {
+  const kernel = new FakeKernel()
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const { device } = yield* Tap.attach().pipe(
+    Effect.provideService(Native.Native, kernel.loader),
+    Scope.provide(scope)
+  )
+  const devices = yield* Devices
+  const turn = yield* Turn
+  const statistics = yield* Statistics
+  return {
+    kernel,
+    device,
+    turn,
+    close: Scope.close(scope, Exit.void),
+    send: (mark: number) => devices.transmit(device, BareStack.packetOf(new Uint8Array(60).fill(mark))),
+    counter: (name: string) => statistics.counter(name).value
+  }
+})
+
+const marks = (frames: ReadonlyArray<Uint8Array>) => frames.map((bytes) => bytes[0])
+const range = (length: number) => Array.from({ length }, (_, index) => index)
+
+describe("the driver of native devices", () => {
+  it.effect("writes what a turn has sent at once, when it ends", () =>
+    Effect.gen(function*() {
+      const { kernel, send, turn } = yield* setup
+      turn.run(() => {
+        for (const mark of range(50)) assert.isTrue(send(mark))
+        assert.strictEqual(kernel.writes, 0)
+      })
+      assert.strictEqual(kernel.writes, 1)
+      assert.deepStrictEqual(marks(kernel.written), range(50))
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("keeps what the kernel does not take until it is writable again, in order", () =>
+    Effect.gen(function*() {
+      for (const full of [EAGAIN, ENOBUFS]) {
+        const { kernel, send, turn, close } = yield* setup
+        kernel.full = full
+        kernel.room = 10
+        turn.run(() => range(30).forEach(send))
+        assert.deepStrictEqual(marks(kernel.written), range(10))
+        assert.deepStrictEqual(kernel.watched, [Readiness.readable, Readiness.readable | Readiness.writable])
+        kernel.room = 5
+        kernel.event(Readiness.writable)
+        kernel.room = Infinity
+        kernel.event(Readiness.writable)
+        assert.deepStrictEqual(marks(kernel.written), range(30))
+        assert.strictEqual(kernel.watched.at(-1), Readiness.readable)
+        yield* close
+      }
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("refuses more than 512 frames that wait, and goes on when there is room", () =>
+    Effect.gen(function*() {
+      const { counter, kernel, send, turn } = yield* setup
+      kernel.room = 0
+      turn.run(() => {
+        const taken = range(600).filter((mark) => send(mark % 256))
+        assert.strictEqual(taken.length, 512)
+      })
+      assert.strictEqual(counter("device.dropped.wireFull"), 88)
+      kernel.room = 100
+      kernel.event(Readiness.writable)
+      turn.run(() => {
+        assert.strictEqual(range(200).filter((mark) => send(mark % 256)).length, 100)
+      })
+      kernel.room = Infinity
+      kernel.event(Readiness.writable)
+      const expected = [...range(512), ...range(100)].map((mark) => mark % 256)
+      assert.deepStrictEqual(marks(kernel.written), expected)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("sends more frames in one turn than its ring holds", () =>
+    Effect.gen(function*() {
+      const { kernel, send, turn } = yield* setup
+      turn.run(() => {
+        for (const mark of range(2000)) assert.isTrue(send(mark % 256))
+      })
+      assert.deepStrictEqual(marks(kernel.written), range(2000).map((mark) => mark % 256))
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("drops a frame that the kernel will not have, and sends the others", () =>
+    Effect.gen(function*() {
+      const { counter, kernel, send, turn } = yield* setup
+      kernel.refused.set(3, EMSGSIZE)
+      turn.run(() => range(6).forEach(send))
+      assert.deepStrictEqual(marks(kernel.written), [0, 1, 2, 4, 5])
+      assert.strictEqual(counter("tap.dropped.refused"), 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("reads no more than its budget before others have their turn", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { kernel } = yield* setup
+      for (const mark of range(1000)) kernel.incoming.push({ bytes: new Uint8Array(60).fill(mark) })
+      kernel.event(Readiness.readable)
+      assert.strictEqual(arrivals.length, 256)
+      for (let round = 0; round < 3; round++) kernel.event(Readiness.readable)
+      assert.strictEqual(arrivals.length, 1000)
+      assert.deepStrictEqual(arrivals.map(({ bytes }) => bytes[0]), range(1000).map((mark) => mark % 256))
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("passes on what the device knows about checksums", () =>
+    Effect.gen(function*() {
+      const { kernel } = yield* setup
+      const devices = yield* Devices
+      const seen: Array<ReadonlyArray<number>> = []
+      yield* devices.handle("ethernet", (_, packet) => {
+        const { checksum, checksumOffset, checksumStart, start } = packet
+        seen.push(checksum === ChecksumState.partial ? [checksum, checksumStart - start, checksumOffset] : [checksum])
+      })
+      const bytes = new Uint8Array(60)
+      kernel.incoming.push(
+        { bytes },
+        { bytes, checksum: ChecksumState.partial, checksumStart: 34, checksumOffset: 16 },
+        { bytes, checksum: ChecksumState.valid }
+      )
+      kernel.event(Readiness.readable)
+      assert.deepStrictEqual(seen, [[ChecksumState.unverified], [ChecksumState.partial, 34, 16], [ChecksumState.valid]])
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("drops what did not fit into its slot", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { counter, kernel } = yield* setup
+      kernel.incoming.push({ bytes: new Uint8Array(2048), truncated: true }, { bytes: new Uint8Array(60) })
+      kernel.event(Readiness.readable)
+      assert.deepStrictEqual(arrivals.map(({ bytes }) => bytes.length), [60])
+      assert.strictEqual(counter("tap.dropped.oversized"), 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("watches again after trouble that has passed", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { device, kernel } = yield* setup
+      kernel.incoming.push({ bytes: new Uint8Array(60) })
+      kernel.event(-9)
+      assert.strictEqual(arrivals.length, 1)
+      assert.deepStrictEqual(kernel.watched, [Readiness.readable, Readiness.readable])
+      assert.isTrue(device.up)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("closes once, and goes down, when the kernel has taken the device away", () =>
+    Effect.gen(function*() {
+      const { close, device, kernel, send } = yield* setup
+      kernel.readError = 77
+      kernel.event(-9)
+      assert.isFalse(device.up)
+      assert.strictEqual(kernel.closed, 1)
+      const { reads } = kernel
+      kernel.event(Readiness.readable)
+      assert.strictEqual(kernel.reads, reads)
+      assert.isFalse(send(1))
+      assert.strictEqual(kernel.writes, 0)
+      yield* close
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("tries to send what waits when it is closed, and delivers nothing any more", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { close, kernel, send, turn } = yield* setup
+      turn.run(() => {
+        send(1)
+        Effect.runSync(close)
+      })
+      assert.deepStrictEqual(marks(kernel.written), [1])
+      kernel.incoming.push({ bytes: new Uint8Array(60) })
+      kernel.event(Readiness.readable)
+      assert.strictEqual(arrivals.length, 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+})

@@ -74,19 +74,19 @@ export const segment = (text: string): Segment => {
 }
 
 /** A segment in a figure's notation, with the optional fields that `like` has. */
-export const format = (segment: Segment, like: string): string => {
+export const format = (sent: Segment, like: string): string => {
   const wanted = fieldsOf(like)
   const isFlagShown = (name: string) => name !== "PSH" || (wanted["CTL"] ?? "").includes("PSH")
   const fields: Array<readonly [string, string | number | undefined]> = [
-    ["SEQ", segment.seq],
-    ["ACK", (segment.flags & TcpFlag.ack) !== 0 ? segment.ack : undefined],
-    ["DATA", segment.length > 0 ? segment.length : undefined],
-    ["WND", wanted["WND"] === undefined ? undefined : segment.wnd],
-    ["MSS", wanted["MSS"] === undefined ? undefined : segment.options.maximumSegmentSize ?? "none"],
-    ["UP", wanted["UP"] === undefined ? undefined : segment.up],
+    ["SEQ", sent.seq],
+    ["ACK", (sent.flags & TcpFlag.ack) !== 0 ? sent.ack : undefined],
+    ["DATA", sent.length > 0 ? sent.length : undefined],
+    ["WND", wanted["WND"] === undefined ? undefined : sent.wnd],
+    ["MSS", wanted["MSS"] === undefined ? undefined : sent.options.maximumSegmentSize ?? "none"],
+    ["UP", wanted["UP"] === undefined ? undefined : sent.up],
     [
       "CTL",
-      FLAGS.filter(([name, bit]) => (segment.flags & bit) !== 0 && isFlagShown(name)).map(([name]) => name).join(",")
+      FLAGS.filter(([name, bit]) => (sent.flags & bit) !== 0 && isFlagShown(name)).map(([name]) => name).join(",")
     ]
   ]
   return fields.filter(([, value]) => value !== undefined).map(([name, value]) => `<${name}=${value}>`).join("")
@@ -270,6 +270,6 @@ export const established = (options: ScriptOptions & PeerOptions = {}): TcpScrip
   return listening(options)
     .receives(`<SEQ=${irs}><WND=${peerWindow}><MSS=${peerMss}><CTL=SYN>`)
     .sends(`<SEQ=${iss}><ACK=${next}><CTL=SYN,ACK>`)
-    .receives(`<SEQ=${next}><ACK=${iss + 1}><WND=${peerWindow}><CTL=ACK>`)
+    .receives(`<SEQ=${next}><ACK=${(iss + 1) % 0x1_0000_0000}><WND=${peerWindow}><CTL=ACK>`)
     .is("ESTABLISHED")
 }

@@ -52,6 +52,10 @@ const lookup = (destination: string, source?: string) =>
 const addAddress = (device: string, address: string) =>
   Effect.flatMap(Routing, (routing) => routing.addAddress(device, host(address)))
 
+/** What a failure says. */
+const message = <A>(effect: Effect.Effect<A, { readonly message: string }, Routing>) =>
+  Effect.map(Effect.flip(effect), (error) => error.message)
+
 /** lo, eth0 in 192.0.2.0/24 with the default gateway, and eth1 in 198.51.100.0/25. */
 const twoNetworks = Effect.gen(function*() {
   const lo = yield* attachLoopback
@@ -286,8 +290,6 @@ describe("Routing", () => {
   it.effect("refuses what cannot be, in words", () =>
     Effect.gen(function*() {
       const { routing } = yield* twoNetworks
-      const message = <A>(effect: Effect.Effect<A, { readonly message: string }, Routing>) =>
-        Effect.map(Effect.flip(effect), (error) => error.message)
       assert.strictEqual(
         yield* message(addAddress("eth9", "10.0.0.1/8")),
         "there is no device eth9 in this stack"

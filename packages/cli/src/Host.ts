@@ -1,0 +1,56 @@
+/**
+ * The host a command line describes: a stack, its loopback device, one more
+ * device, and the log.
+ */
+import * as NetworkStack from "@strata/core/NetworkStack"
+import * as Loopback from "@strata/drivers/Loopback"
+import * as PacketSocket from "@strata/drivers/PacketSocket"
+import * as Tap from "@strata/drivers/Tap"
+import * as Layer from "effect/Layer"
+import * as IpInterface from "effect/net/IpInterface"
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type { DeviceName } from "./Format.ts"
+import type { HostOptions, LogOptions } from "./Options.ts"
+
+export const DEFAULT_DEVICE: DeviceName = { kind: "tap", name: "tap0" }
+export const DEFAULT_ADDRESS = IpInterface.fromStringUnsafe("192.0.2.2/24") as IpInterface.Ipv4Interface
+export const DEFAULT_GATEWAY = NetAddress.ipFromStringUnsafe("192.0.2.1") as NetAddress.Ipv4Address
+export const DEFAULT_MAC = NetAddress.macAddressFromStringUnsafe("00:00:5e:00:53:01")
+
+const deviceOf = (options: HostOptions): DeviceName => Option.getOrElse(options.device, () => DEFAULT_DEVICE)
+
+const addressOf = (options: HostOptions): IpInterface.Ipv4Interface =>
+  Option.getOrElse(options.address, () => DEFAULT_ADDRESS)
+
+/** A default gateway is of no use to a host whose network it is not on. */
+const gatewayOf = (options: HostOptions): NetAddress.Ipv4Address | undefined =>
+  Option.getOrElse(options.gateway, () => {
+    const network = IpNetwork.fromInterface(addressOf(options))
+    return IpNetwork.contains(network, DEFAULT_GATEWAY) ? DEFAULT_GATEWAY : undefined
+  })
+
+const deviceLayer = (options: HostOptions) => {
+  const device = deviceOf(options)
+  if (device.kind === "none") return Layer.empty
+  const common = { name: device.name, address: addressOf(options), gateway: gatewayOf(options) }
+  return device.kind === "tap"
+    ? Tap.layer({ ...common, mac: Option.getOrElse(options.mac, () => DEFAULT_MAC) })
+    : PacketSocket.layer({ ...common, mac: Option.getOrUndefined(options.mac) })
+}
+
+/** A host on any devices, with the log that was asked for. */
+export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, _log: LogOptions) =>
+  Layer.mergeAll(Loopback.layer, devices).pipe(
+    Layer.provideMerge(NetworkStack.layer)
+  )
+
+/** The host that the options describe. */
+export const layer = (options: HostOptions) => layerOn(deviceLayer(options), options)
+
+/** Its address, and the device it is on. */
+export const describe = (options: HostOptions): string => {
+  const device = deviceOf(options)
+  return device.kind === "none" ? "127.0.0.1" : `${addressOf(options).address} (${device.kind}:${device.name})`
+}

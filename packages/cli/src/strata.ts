@@ -1,0 +1,155 @@
+/**
+ * The command line: every command, its arguments and options.
+ *
+ * What a command does is imported when it runs, so that help and mistakes are
+ * answered at once and commands that need no native driver work without it.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Format from "./Format.ts"
+import { hostFlags, type HostOptions } from "./Options.ts"
+
+const root = Command.make("strata").pipe(
+  Command.withSharedFlags(hostFlags),
+  Command.withDescription("A TCP/IP host made of Effect Layers, on a Linux network device")
+)
+
+/** Imports a command's module and runs it with the shared options. */
+const lazily = <Module, A, E, R>(
+  load: () => Promise<Module>,
+  use: (module: Module, host: HostOptions) => Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function*() {
+    const host = yield* root
+    const module = yield* Effect.promise(load)
+    return yield* use(module, host)
+  })
+
+const service = (name: string, port: number, description: string) =>
+  Format.flag(name, Format.servicePort).pipe(
+    Flag.withDescription(`${description}; 0 leaves it out (default: ${port})`),
+    Flag.withDefault(port)
+  )
+
+const serve = Command.make(
+  "serve",
+  {
+    echo: service("echo", 7, "TCP and UDP port of echo (RFC 862)"),
+    discard: service("discard", 9, "TCP port of discard (RFC 863)"),
+    daytime: service("daytime", 13, "TCP port of daytime (RFC 867)"),
+    chargen: service("chargen", 19, "TCP port of the character generator (RFC 864)")
+  },
+  (ports) => lazily(() => import("./commands/serve.ts"), (module, host) => module.serve(host, ports))
+).pipe(Command.withDescription("Offer the simple services: echo, discard, daytime, chargen"))
+
+/** `[addr] port`: the address is in front, and may be left out. */
+const listenOn = Argument.String("[addr] port").pipe(
+  Argument.withDescription("The address (default: all of the host's) and the port to listen on"),
+  Argument.variadic({ min: 1, max: 2 }),
+  Argument.mapEffect((words) =>
+    Option.match(Format.local.read(words), {
+      onSome: Effect.succeed,
+      onNone: () =>
+        Effect.fail(
+          new CliError.InvalidValue({
+            option: "[addr] port",
+            value: words.join(" "),
+            expected: Format.local.expected,
+            kind: "argument"
+          })
+        )
+    })
+  )
+)
+
+const tcps = Command.make(
+  "tcps",
+  { local: listenOn },
+  ({ local }) => lazily(() => import("./commands/tcps.ts"), (module, host) => module.tcps(host, local))
+).pipe(Command.withDescription("Be a TCP echo server"))
+
+const udps = Command.make(
+  "udps",
+  { local: listenOn },
+  ({ local }) => lazily(() => import("./commands/udps.ts"), (module, host) => module.udps(host, local))
+).pipe(Command.withDescription("Be a UDP echo server"))
+
+const client = {
+  source: Format.flag("source", Format.address).pipe(
+    Flag.withAlias("s"),
+    Flag.withDescription("The address to send from (default: by the route)"),
+    Flag.optional
+  ),
+  port: Format.flag("port", Format.port).pipe(
+    Flag.withAlias("p"),
+    Flag.withDescription("The port to send from (default: a random one)"),
+    Flag.optional
+  ),
+  remote: Format.argument("host:port", Format.endpoint).pipe(Argument.withDescription("Where to"))
+}
+
+const tcpc = Command.make(
+  "tcpc",
+  client,
+  (options) => lazily(() => import("./commands/tcpc.ts"), (module, host) => module.tcpc(host, options))
+).pipe(Command.withDescription("Connect, send stdin and print what comes back"))
+
+const udpc = Command.make(
+  "udpc",
+  {
+    ...client,
+    wait: Format.flag("wait", Format.seconds).pipe(
+      Flag.withAlias("w"),
+      Flag.withDescription("Seconds without an answer after which to end, once stdin has ended (default: 1)"),
+      Flag.withDefault(1)
+    )
+  },
+  (options) => lazily(() => import("./commands/udpc.ts"), (module, host) => module.udpc(host, options))
+).pipe(Command.withDescription("Send each line of stdin as a datagram and print what comes back"))
+
+const ping = Command.make(
+  "ping",
+  {
+    count: Format.flag("count", Format.count).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("How many requests to send (default: until interrupted)"),
+      Flag.optional,
+      Flag.map(Option.getOrElse(() => Infinity))
+    ),
+    interval: Format.flag("interval", Format.seconds).pipe(
+      Flag.withAlias("i"),
+      Flag.withDescription("Seconds from one request to the next; 0 sends as replies come (default: 1)"),
+      Flag.withDefault(1)
+    ),
+    size: Format.flag("size", Format.payloadSize).pipe(
+      Flag.withAlias("s"),
+      Flag.withDescription("Bytes of payload (default: 56)"),
+      Flag.withDefault(56)
+    ),
+    timeout: Format.flag("timeout", Format.seconds).pipe(
+      Flag.withAlias("W"),
+      Flag.withDescription("Seconds to wait for each reply (default: 4)"),
+      Flag.withDefault(4)
+    ),
+    destination: Format.argument("host", Format.address).pipe(Argument.withDescription("Whom to ask"))
+  },
+  (options) => lazily(() => import("./commands/ping.ts"), (module, host) => module.ping(host, options))
+).pipe(Command.withDescription("Send ICMP echo requests"))
+
+const demo = Command.make(
+  "demo",
+  {
+    outside: Flag.String("outside").pipe(Flag.withHidden, Flag.optional)
+  },
+  ({ outside }) => lazily(() => import("./commands/demo.ts"), (module, host) => module.demo(host, outside))
+).pipe(
+  Command.withDescription(
+    "Watch a host answer the Linux kernel in a network namespace of its own, or another in memory"
+  )
+)
+
+export const strata = root.pipe(Command.withSubcommands([serve, tcps, tcpc, udps, udpc, ping, demo]))

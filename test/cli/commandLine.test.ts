@@ -1,0 +1,74 @@
+/**
+ * What the command line says to help and to mistakes, run as a process.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { run, runStrata } from "./process.ts"
+
+/** Bad input, and what the one line about it must name. */
+const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<string>]> = [
+  ["nonsense", ["nonsense"]],
+  ["serve --bogus", ["--bogus"]],
+  ["serve extra", ["extra"]],
+  ["serve --echo 65536", ["--echo", "65536", "port"]],
+  ["serve --echo seven", ["--echo", "seven"]],
+  ["serve --echo 0 --discard 0 --daytime 0 --chargen 0 --device none", ["nothing to serve"]],
+  ["serve --device eth0", ["--device", "eth0", "tap:tap0"]],
+  ["serve --device tap:a-name-that-is-too-long", ["--device"]],
+  ["serve --device tun:tun0", ["--device"]],
+  ["serve --address 192.0.2.2", ["--address", "192.0.2.2/24"]],
+  ["serve --address 192.0.2.2/33", ["--address"]],
+  ["serve --address 2001:db8::1/64", ["--address", "IPv4"]],
+  ["serve --gateway 192.0.2", ["--gateway"]],
+  ["serve --mac 00:00:5e:00:53", ["--mac"]],
+  ["serve --mac ff:ff:ff:ff:ff:ff", ["--mac"]],
+  ["serve --mac 00:00:00:00:00:00", ["--mac"]],
+  ["serve --log-level loud", ["--log-level", "debug"]],
+  ["tcps", ["port"]],
+  ["tcps 0", ["port"]],
+  ["tcps somewhere 7", ["somewhere 7"]],
+  ["tcps 192.0.2.2 7 8", ["8"]],
+  ["udps 192.0.2.2 port", ["192.0.2.2 port"]],
+  ["tcpc 192.0.2.1", ["host:port"]],
+  ["tcpc 192.0.2.1:0", ["192.0.2.1:0"]],
+  ["tcpc -p 70000 192.0.2.1:7", ["70000"]],
+  ["udpc -s localhost 192.0.2.1:7", ["localhost"]],
+  ["ping", ["host"]],
+  ["ping 192.0.2.256", ["192.0.2.256"]],
+  ["ping -c 0 192.0.2.1", ["--count"]],
+  ["ping -s 65508 192.0.2.1", ["--size", "65507"]],
+  ["ping -i soon 192.0.2.1", ["--interval"]],
+  ["ping --count", ["--count"]],
+  ["demo --device tap:tap0", ["--device"]]
+]
+
+describe.concurrent("strata", () => {
+  it.effect.each(mistakes)("answers `%s` with one line on stderr", ([args, mentions]) =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* runStrata(...args.split(" "))
+      expect(stderr).toMatch(/^strata: [^\n]+\n$/)
+      for (const mention of mentions) expect(stderr).toContain(mention)
+      expect(stdout).toBe("")
+      expect(code).toBe(1)
+    }), 30_000)
+
+  it.effect("explains itself and each command", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* runStrata("--help")
+      for (const command of ["serve", "tcps", "tcpc", "udps", "udpc", "ping", "demo"]) expect(stdout).toContain(command)
+      for (const option of ["device", "address", "gateway", "mac", "log-level", "hexdump"]) {
+        expect(stdout).toContain(`--${option}`)
+      }
+      expect([code, stderr]).toEqual([0, ""])
+      const ping = yield* runStrata("ping", "--help")
+      for (const option of ["--count, -c", "--interval, -i", "--size, -s"]) expect(ping.stdout).toContain(option)
+      expect(ping.stdout).not.toContain("--outside")
+    }), 30_000)
+
+  it.effect("runs from the checkout as `npx strata`", () =>
+    Effect.gen(function*() {
+      const { code, stdout } = yield* run(["npx", "strata", "--version"])
+      expect(stdout).toMatch(/^strata v\d+\.\d+\.\d+\n$/)
+      expect(code).toBe(0)
+    }), 30_000)
+})

@@ -1,0 +1,252 @@
+/**
+ * The commands of strata as processes beside the kernel, at the two ends of a
+ * TAP.
+ */
+import { expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { strata } from "../cli/process.ts"
+import { KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import { describeLinux } from "../support/namespace.ts"
+
+const MiB = 1024 * 1024
+
+/** Starts a server and waits until it says that it is ready. */
+const startServer = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const server = yield* (yield* Kernel).spawn(...strata, ...args)
+  yield* server.prints(/\n/)
+  return server
+})
+
+/** Runs a client to its end, with that stdin. */
+const client = Effect.fnUntraced(function*(input: string, ...args: ReadonlyArray<string>) {
+  return yield* (yield* Kernel).execWith({ input }, ...strata, ...args)
+})
+
+/** Resident memory of a process in octets. */
+const resident = (pid: number): number =>
+  1024 * Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])
+
+describeLinux("Linux, the command line", () => {
+  layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("serve offers echo, discard, daytime and chargen", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const server = yield* startServer("serve")
+        expect(server.stdout()).toBe(
+          `strata serves on ${STACK} (tap:tap0): echo 7 (tcp, udp), discard 9 (tcp), daytime 13 (tcp), chargen 19 (tcp)\n`
+        )
+        const echoed = yield* kernel.execWith({ input: "foo\nbar\n" }, "nc", "-N", STACK, "7")
+        expect([echoed.exitCode, echoed.stdout]).toEqual([0, "foo\nbar\n"])
+        const udp = yield* kernel.spawn("nc", "-u", STACK, "7")
+        yield* udp.write("datagram\n")
+        yield* udp.prints(/^datagram\n$/)
+        const discarded = yield* kernel.execWith({ input: new Uint8Array(MiB) }, "nc", "-N", STACK, "9")
+        expect([discarded.exitCode, discarded.stdout]).toEqual([0, ""])
+        const daytime = yield* kernel.exec("nc", "-d", STACK, "13")
+        expect(daytime.stdout).toMatch(
+          /^(Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day, [A-Z][a-z]+ \d{1,2}, \d{4} \d\d:\d\d:\d\d-UTC\r\n$/
+        )
+        const lines = (yield* kernel.exec("sh", "-c", `nc -d ${STACK} 19 | head -n 96`)).stdout.split("\r\n")
+        expect(lines.slice(0, 96).every((line) => line.length === 72)).toBe(true)
+        expect(lines[1]).toBe(lines[0]!.slice(1) + "h")
+        expect(lines[95]).toBe(lines[0])
+        yield* server.kill("SIGTERM")
+        const { exitCode, stderr } = yield* server.result
+        expect([exitCode, stderr]).toEqual([0, ""])
+      }))
+
+    it.effect("serve leaves out what has port 0, and takes other ports and addresses", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const server = yield* startServer(
+          "--address",
+          "192.0.2.9/24",
+          "serve",
+          "--echo",
+          "2007",
+          "--discard",
+          "0",
+          "--daytime",
+          "0",
+          "--chargen",
+          "0"
+        )
+        expect(server.stdout()).toBe("strata serves on 192.0.2.9 (tap:tap0): echo 2007 (tcp, udp)\n")
+        const echoed = yield* kernel.execWith({ input: "here\n" }, "nc", "-N", "192.0.2.9", "2007")
+        expect(echoed.stdout).toBe("here\n")
+        for (const port of ["7", "9", "13", "19"]) {
+          expect((yield* kernel.exec("nc", "-z", "192.0.2.9", port)).exitCode).toBe(1)
+        }
+      }))
+
+    it.effect("chargen keeps nothing for a reader that does not read", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const server = yield* startServer("serve")
+        const before = resident(server.pid)
+        for (let reader = 0; reader < 4; reader++) {
+          yield* kernel.spawn(
+            process.execPath,
+            "-e",
+            `require("node:net").connect(19, "${STACK}").pause(); setTimeout(() => {}, 30_000)`
+          )
+        }
+        yield* Effect.sleep("3 seconds")
+        expect(resident(server.pid) - before).toBeLessThan(64 * MiB)
+        // Others are served meanwhile.
+        const echoed = yield* kernel.execWith({ input: "still here\n" }, "nc", "-N", STACK, "7")
+        expect(echoed.stdout).toBe("still here\n")
+      }))
+
+    it.effect.each(["SIGINT", "SIGTERM"] as const)(
+      "%s closes connections and the device, exit code 0",
+      (signal) =>
+        Effect.gen(function*() {
+          const kernel = yield* Kernel
+          const server = yield* startServer("tcps", STACK, "7")
+          expect(server.stdout()).toBe(`TCP echo server on ${STACK}, port 7\n`)
+          // Answers the FIN with its own, and would report a reset as an error.
+          const peer = yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, send: 1000, end: "afterReceiving" })
+          yield* peer.prints(/connected/)
+          const idle = yield* kernel.spawn("nc", STACK, "7")
+          yield* idle.write("hello\n")
+          yield* idle.prints(/hello/)
+          yield* server.kill(signal)
+          const { exitCode, stderr } = yield* server.result
+          expect([exitCode, stderr]).toEqual([0, ""])
+          const [report] = yield* tcpReports(peer)
+          expect(report).toMatchObject({ sent: 1000, received: 1000, ended: true })
+          expect(report).not.toHaveProperty("error")
+        })
+    )
+
+    it.effect("a second server on the same device is told so", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* startServer("tcps", "7")
+        const second = yield* kernel.exec(...strata, "tcps", "8")
+        expect(second.stderr).toMatch(/^strata: tap0: another program has it open[^\n]*\n$/)
+        expect(second.exitCode).toBe(1)
+      }))
+
+    it.effect("udps sends datagrams back", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const server = yield* startServer("udps", STACK, "2007")
+        expect(server.stdout()).toBe(`UDP echo server on ${STACK}, port 2007\n`)
+        const nc = yield* kernel.spawn("nc", "-u", STACK, "2007")
+        yield* nc.write("one\n")
+        yield* nc.prints(/^one\n$/)
+        yield* server.kill("SIGINT")
+        expect((yield* server.result).exitCode).toBe(0)
+      }))
+
+    it.effect("tcpc sends stdin, prints what comes back, and ends when both sides have closed", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* tcpPeer(kernel, { listen: 3007, echo: true })
+        const { exitCode, stderr, stdout } = yield* client("hello\nworld", "tcpc", `${KERNEL}:3007`)
+        expect([exitCode, stdout, stderr]).toEqual([0, "hello\nworld", ""])
+      }))
+
+    it.effect("tcpc sends from the address and port it is told to", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const listener = yield* kernel.spawn("nc", "-v", "-n", "-l", "3008")
+        yield* listener.prints(/Listening/i)
+        const running = yield* kernel.spawn(...strata, "tcpc", "-s", STACK, "-p", "4567", `${KERNEL}:3008`)
+        yield* listener.prints(new RegExp(`${STACK} 4567`))
+        yield* listener.write("greetings\n")
+        yield* running.prints(/^greetings\n$/)
+        yield* running.write("and back\n")
+        yield* listener.prints(/and back/)
+        // The kernel's side goes first; stdin of tcpc is still open.
+        yield* listener.kill("SIGTERM")
+        expect((yield* running.result).exitCode).toBe(0)
+      }))
+
+    it.effect("tcpc to a port nobody has fails at once, in one line", () =>
+      Effect.gen(function*() {
+        const { exitCode, stderr } = yield* client("", "tcpc", `${KERNEL}:3999`)
+        expect(stderr).toMatch(/^strata: 192\.0\.2\.1:3999 refused the connection[^\n]*\n$/)
+        expect(exitCode).toBe(1)
+      }))
+
+    it.effect("udpc sends each line as a datagram and prints the answers", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const echo = yield* kernel.spawn(
+          process.execPath,
+          "-e",
+          `const socket = require("node:dgram").createSocket("udp4")
+           socket.on("message", (message, from) => socket.send("<" + message + ">", from.port, from.address))
+           socket.bind(3009, () => console.error("listening"))`
+        )
+        yield* echo.prints(/listening/)
+        const { exitCode, stdout } = yield* client("one\ntwo\n", "udpc", `${KERNEL}:3009`)
+        expect([exitCode, stdout]).toEqual([0, "<one\n><two\n>"])
+      }))
+
+    it.effect("udpc is told that nobody listens", () =>
+      Effect.gen(function*() {
+        const { exitCode, stderr } = yield* client("anybody?\n", "udpc", `${KERNEL}:3998`)
+        expect(stderr).toMatch(/^strata: nothing listens on udp 192\.0\.2\.1:3998\n$/)
+        expect(exitCode).toBe(1)
+      }))
+
+    it.effect("ping asks the kernel, with the payload it is told to", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const { exitCode, stdout } = yield* kernel.exec(
+          ...strata,
+          "ping",
+          "-c",
+          "3",
+          "-i",
+          "0.2",
+          "-s",
+          "4000",
+          KERNEL
+        )
+        expect(stdout).toMatch(/^PING 192\.0\.2\.1 \(192\.0\.2\.1\) 4000\(4028\) bytes of data\.\n/)
+        expect(stdout.match(/^4008 bytes from 192\.0\.2\.1: icmp_seq=\d ttl=64 time=[\d.]+ ms$/gm)).toHaveLength(3)
+        expect(stdout).toMatch(
+          /\n3 packets transmitted, 3 received, 0% packet loss, time \d+ms\nrtt min\/avg\/max\/mdev = /
+        )
+        expect(exitCode).toBe(0)
+      }))
+
+    it.effect("ping of a host that is not there ends with exit code 1", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const { exitCode, stdout } = yield* kernel.exec(...strata, "ping", "-c", "1", "192.0.2.77")
+        expect(stdout).toMatch(/From 192\.0\.2\.2 icmp_seq=1 Destination Host Unreachable\n/)
+        expect(stdout).toMatch(/1 packets transmitted, 0 received, \+1 errors, 100% packet loss/)
+        expect(exitCode).toBe(1)
+      }))
+
+    it.effect("a reader of stdout that goes away ends the program quietly", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const command = [...strata, "ping", "-i", "0.2", KERNEL].join(" ")
+        const { stderr, stdout } = yield* kernel.exec("bash", "-c", `${command} | head -n 1; echo "\${PIPESTATUS[0]}"`)
+        expect(stdout).toMatch(/^PING [^\n]*\n0\n$/)
+        expect(stderr).toBe("")
+      }))
+
+    it.effect("the packet device uses the interface's own hardware address", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* kernel.succeed("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
+        yield* kernel.succeed("ip", "link", "set", "right", "address", "02:00:00:00:00:99", "up")
+        yield* kernel.succeed("ip", "addr", "add", "198.51.100.1/24", "dev", "left")
+        yield* kernel.succeed("ip", "link", "set", "left", "up")
+        yield* startServer("--device", "packet:right", "--address", "198.51.100.2/24", "tcps", "7")
+        const echoed = yield* kernel.execWith({ input: "over a packet socket\n" }, "nc", "-N", "198.51.100.2", "7")
+        expect(echoed.stdout).toBe("over a packet socket\n")
+        const neighbours = yield* kernel.succeed("ip", "neigh", "show", "198.51.100.2")
+        expect(neighbours.stdout).toContain("02:00:00:00:00:99")
+      }))
+  })
+})

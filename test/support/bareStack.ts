@@ -4,6 +4,8 @@
 import type { AttachedDevice } from "@strata/core/device/Devices"
 import { Devices } from "@strata/core/device/Devices"
 import * as Packet from "@strata/core/device/Packet"
+import { Entropy } from "@strata/core/Entropy"
+import { Routing } from "@strata/core/ip/Routing"
 import { Statistics } from "@strata/core/Statistics"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
@@ -13,9 +15,12 @@ import { Effect, Layer } from "effect"
 /** Devices and what they stand on; fresh each time it is provided. */
 export const layer = Layer.fresh(
   Layer.mergeAll(Devices.layer, Timers.layer).pipe(
-    Layer.provideMerge(Layer.mergeAll(Turn.layer, Trace.layer, Statistics.layer))
+    Layer.provideMerge(Layer.mergeAll(Turn.layer, Trace.layer, Statistics.layer, Entropy.layerSeeded(1)))
   )
 )
+
+/** The same with routing, for Layers that configure addresses. */
+export const layerWithRouting = Layer.fresh(Routing.layer.pipe(Layer.provideMerge(layer)))
 
 export interface Arrival {
   readonly device: AttachedDevice

@@ -12,7 +12,7 @@ import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
 import * as Effect from "effect/Effect"
 import type { Conditions } from "./path/Conditions.ts"
-import { Path, type PathCounters } from "./path/Path.ts"
+import { NO_COUNTERS, Path, type PathCounters } from "./path/Path.ts"
 
 export interface Options {
   /** From the wire to the stack; ideal by default. */
@@ -98,20 +98,7 @@ export const make = (options: Options = {}): Impairment => {
   }
 }
 
-const NOTHING: PathCounters = {
-  offered: 0,
-  delivered: 0,
-  inFlight: 0,
-  duplicated: 0,
-  corrupted: 0,
-  reordered: 0,
-  lost: 0,
-  blackholed: 0,
-  overflowed: 0,
-  tooBig: 0
-}
-
-const counted = (path: Path | undefined): PathCounters => path?.counters() ?? NOTHING
+const counted = (path: Path | undefined): PathCounters => path?.counters() ?? NO_COUNTERS
 
 /** Impairs the device of a Layer. */
 export const of = (impairment: Impairment) => wrap(impairment.middleware)

@@ -28,9 +28,13 @@ export class Transit {
     this.capacity = capacity
   }
 
+  isFull(): boolean {
+    return this.waiting.length >= this.capacity
+  }
+
   /** Takes a packet that nobody else uses; false when the queue is full. */
   offer(packet: Packet): boolean {
-    if (this.waiting.length >= this.capacity) return false
+    if (this.isFull()) return false
     this.waiting.push(packet)
     if (!this.scheduled) {
       this.scheduled = true
@@ -40,9 +44,14 @@ export class Transit {
   }
 
   /** Forgets the frames that have not arrived. */
+  clear(): void {
+    this.waiting = []
+  }
+
+  /** Forgets them, and delivers nothing any more. */
   close(): void {
     this.closed = true
-    this.waiting = []
+    this.clear()
   }
 
   private readonly deliver = (): void => {

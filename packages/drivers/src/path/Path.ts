@@ -37,6 +37,19 @@ export interface PathServices {
   readonly entropy: Entropy["Service"]
 }
 
+export const NO_COUNTERS: PathCounters = {
+  offered: 0,
+  delivered: 0,
+  inFlight: 0,
+  duplicated: 0,
+  corrupted: 0,
+  reordered: 0,
+  lost: 0,
+  blackholed: 0,
+  overflowed: 0,
+  tooBig: 0
+}
+
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 interface Travelling extends Placed {
@@ -67,18 +80,7 @@ export class Path {
   private line: Array<{ readonly leaves: number; readonly octets: number }> = []
   /** The latest arrival among packets that keep their place. */
   private latest = -Infinity
-  private readonly counted: Mutable<PathCounters> = {
-    offered: 0,
-    delivered: 0,
-    inFlight: 0,
-    duplicated: 0,
-    corrupted: 0,
-    reordered: 0,
-    lost: 0,
-    blackholed: 0,
-    overflowed: 0,
-    tooBig: 0
-  }
+  private readonly counted: Mutable<PathCounters> = { ...NO_COUNTERS }
 
   /** `deliver` is called in a turn, and owns the packet. */
   constructor(

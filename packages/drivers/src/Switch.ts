@@ -1,0 +1,168 @@
+/**
+ * An Ethernet switch in memory, with any number of ports.
+ *
+ * It learns which port a hardware address is on from the frames that come in
+ * there (IEEE 802.1D-2004 §7.8), forgets what it has not seen for a while, and
+ * floods what it does not know. Two bounds keep a storm small: the number of
+ * addresses it knows (the one seen longest ago gives way), and the number of
+ * frames per second that a port may have flooded.
+ */
+import type { DevicesError } from "@strata/core/device/Devices"
+import type { Packet } from "@strata/core/device/Packet"
+import type { Routing, RoutingError } from "@strata/core/ip/Routing"
+import { BROADCAST, EthernetHeader } from "@strata/core/wire/EthernetHeader"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { DeviceError } from "./DeviceError.ts"
+import { configure, parseAddresses } from "./DeviceOptions.ts"
+import { AddressTable } from "./internal/AddressTable.ts"
+import { type Fate, Outlet, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
+import { CAPACITY } from "./internal/Transit.ts"
+import type { Conditions } from "./path/Conditions.ts"
+import type { PathCounters, PathServices } from "./path/Path.ts"
+
+export interface Options {
+  /** Hardware addresses known at most; 1,024 by default. */
+  readonly addresses?: number | undefined
+  /** Milliseconds after which an address is forgotten; 300,000 by default (802.1D-2004 table 7-5). */
+  readonly ageing?: number | undefined
+  /** Frames per second of one port that are flooded; 10,000 by default. The rest is dropped. */
+  readonly floodLimit?: number | undefined
+  /** What times the travel of frames, draws their faults, and tells the age of what was learnt. */
+  readonly services: PathServices
+}
+
+export interface PortOptions {
+  /** Frames held for the stack; 1,024 by default. */
+  readonly capacity?: number | undefined
+  /** Conditions of the way from the switch to the stack; ideal by default. */
+  readonly conditions?: Partial<Conditions> | undefined
+}
+
+/** A socket to plug one stack into. */
+export interface Port {
+  /** From 0. */
+  readonly number: number
+  readonly set: (changes: Partial<Conditions>) => void
+  /** Loses all that is under way to the stack. */
+  readonly cut: () => void
+  readonly counters: () => PathCounters
+}
+
+export interface SwitchCounters {
+  /** Frames that came in, on all ports. */
+  readonly received: number
+  /** Sent to the one port their destination is on. */
+  readonly forwarded: number
+  /** Sent to all other ports. */
+  readonly flooded: number
+  /** Whose destination is on the port they came from. */
+  readonly filtered: number
+  /** Dropped at the flood limit. */
+  readonly stormed: number
+  /** Copies that a port had no room for, or nobody to take. */
+  readonly dropped: number
+}
+
+export interface Switch {
+  /** A new port. */
+  readonly port: (options?: PortOptions) => Port
+  readonly counters: () => SwitchCounters
+  /** The hardware addresses known now, and the number of the port each is on. */
+  readonly known: () => ReadonlyMap<number, number>
+}
+
+interface PlugPort extends Port {
+  readonly outlet: Outlet
+}
+
+/** One second of the flood limit of one port. */
+interface Allowance {
+  until: number
+  left: number
+}
+
+const ethernet = EthernetHeader.get
+/** The hardware addresses of stacks that bring none: 02:00:00:01:00:00 and up. */
+const FIRST_MAC = 0x0200_0001_0000
+const GROUP_BIT = 0x0100_0000_0000
+
+export const make = (options: Options): Switch => {
+  const { now } = options.services.turn
+  const floodLimit = options.floodLimit ?? 10_000
+  const ports: Array<PlugPort> = []
+  const table = new AddressTable(options.addresses ?? 1024, options.ageing ?? 300_000)
+  const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, dropped: 0 }
+
+  const deliver = (port: PlugPort, packet: Packet): void => {
+    if (port.outlet.deliver(packet) !== "taken") counters.dropped++
+  }
+  const flood = (from: number, allowance: Allowance, packet: Packet): void => {
+    const time = now()
+    if (time >= allowance.until) {
+      allowance.until = time + 1000
+      allowance.left = floodLimit
+    }
+    if (allowance.left === 0) return void counters.stormed++
+    allowance.left--
+    counters.flooded++
+    for (const port of ports) if (port.number !== from) deliver(port, packet.clone())
+  }
+  const forward = (from: number, allowance: Allowance, packet: Packet): Fate => {
+    counters.received++
+    const source = ethernet.source(packet.view, packet.start)
+    const destination = ethernet.destination(packet.view, packet.start)
+    if (!isGroup(source)) table.learn(source, from, now())
+    const towards = isGroup(destination) ? undefined : table.lookup(destination, now())
+    if (towards === undefined) {
+      flood(from, allowance, packet)
+    } else if (towards === from) {
+      counters.filtered++
+    } else {
+      counters.forwarded++
+      deliver(ports[towards]!, packet)
+    }
+    return "taken"
+  }
+
+  return {
+    port: (portOptions = {}) => {
+      const number = ports.length
+      const allowance: Allowance = { until: -Infinity, left: 0 }
+      const outlet = new Outlet({
+        hardwareAddress: FIRST_MAC + number,
+        capacity: portOptions.capacity ?? CAPACITY,
+        checksumOffload: false,
+        conditions: portOptions.conditions ?? {},
+        services: options.services,
+        accept: (packet) => forward(number, allowance, packet)
+      })
+      const port: PlugPort = {
+        number,
+        outlet,
+        set: (changes) => outlet.set(changes),
+        cut: () => outlet.cut(),
+        counters: () => outlet.counters()
+      }
+      ports.push(port)
+      return port
+    },
+    counters: () => ({ ...counters }),
+    known: () => table.entries(now())
+  }
+}
+
+/** Whether frames to an address are for more than one station; the group bit (IEEE 802-2014 §8.2.2). */
+const isGroup = (address: number): boolean => address === BROADCAST || Math.floor(address / GROUP_BIT) % 2 === 1
+
+/** Plugs a stack into a port, with an address where one is given. Fails with `DeviceBusy` while another stack holds it. */
+export const layer = (port: Port, options: PlugOptions = {}): Layer.Layer<
+  never,
+  DeviceError | DevicesError | RoutingError,
+  PlugServices | Routing
+> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const addresses = yield* parseAddresses(options.name ?? "eth0", options)
+    const { device } = yield* (port as PlugPort).outlet.attach(options)
+    yield* configure(device, addresses)
+  }))

@@ -1,0 +1,135 @@
+/**
+ * Where a stack is plugged into a medium of the same process: one end of a
+ * wire, one port of a switch.
+ *
+ * Frames towards the stack travel under the outlet's conditions and arrive in
+ * a later turn. The travel is timed by `services` where the medium has its own,
+ * and by the stack that is plugged in where it has not.
+ */
+import { NO_OFFLOAD } from "@strata/core/device/Device"
+import { type Attachment, Devices, type DevicesError } from "@strata/core/device/Devices"
+import { ChecksumState, type Packet } from "@strata/core/device/Packet"
+import { Entropy } from "@strata/core/Entropy"
+import type { Statistics } from "@strata/core/Statistics"
+import { Timers } from "@strata/core/time/Timers"
+import { Turn } from "@strata/core/time/Turn"
+import { makeDrop, type Trace } from "@strata/core/Trace"
+import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
+import type * as Scope from "effect/Scope"
+import { DeviceBusy, DeviceError } from "../DeviceError.ts"
+import { type EthernetOptions, parseMac, parseMtu } from "../DeviceOptions.ts"
+import type { Conditions } from "../path/Conditions.ts"
+import { NO_COUNTERS, Path, type PathCounters, type PathServices } from "../path/Path.ts"
+import { Transit } from "./Transit.ts"
+
+/** What a medium did with a frame: `full` and `unplugged` frames are dropped, and counted by their sender. */
+export type Fate = "taken" | "full" | "unplugged"
+
+export interface OutletOptions {
+  /** The device's hardware address where its user gives none; unsigned 48-bit. */
+  readonly hardwareAddress: number
+  /** Frames that wait to be delivered. */
+  readonly capacity: number
+  readonly checksumOffload: boolean
+  readonly conditions: Partial<Conditions>
+  readonly services: PathServices | undefined
+  /** Takes a frame from the stack; the packet is the medium's to keep. */
+  readonly accept: (packet: Packet) => Fate
+}
+
+export interface PlugOptions extends EthernetOptions {
+  /** `eth0` by default. */
+  readonly name?: string | undefined
+}
+
+/** What a stack needs to be plugged in. */
+export type PlugServices = Devices | Turn | Timers | Entropy | Trace | Statistics
+
+export class Outlet {
+  private readonly options: OutletOptions
+  private conditions: Partial<Conditions>
+  private transit: Transit | undefined
+  private path: Path | undefined
+
+  constructor(options: OutletOptions) {
+    this.options = options
+    this.conditions = options.conditions
+  }
+
+  /** Sends a packet that nobody else uses to the stack. */
+  deliver(packet: Packet): Fate {
+    if (this.path === undefined || this.transit === undefined) return "unplugged"
+    if (this.transit.isFull()) return "full"
+    this.path.send(packet)
+    return "taken"
+  }
+
+  /** Changes some conditions from the next frame on. */
+  set(changes: Partial<Conditions>): void {
+    this.conditions = { ...this.conditions, ...changes }
+    this.path?.set(changes)
+  }
+
+  /** Loses what is under way. */
+  cut(): void {
+    this.path?.cut()
+    this.transit?.clear()
+  }
+
+  /** Of the stack that is plugged in now. */
+  counters(): PathCounters {
+    return this.path?.counters() ?? NO_COUNTERS
+  }
+
+  /** Plugs a stack in until the scope closes. Fails with `DeviceBusy` while another one is. */
+  attach(
+    options: PlugOptions = {}
+  ): Effect.Effect<Attachment, DeviceError | DevicesError, PlugServices | Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      const name = options.name ?? "eth0"
+      const mac = yield* parseMac(name, options.mac)
+      const mtu = yield* parseMtu(name, options.mtu)
+      const devices = yield* Devices
+      const scheduler = yield* Scheduler.Scheduler
+      const drop = yield* makeDrop("wire")
+      const services = this.options.services ??
+        { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
+      const { accept, capacity, checksumOffload, hardwareAddress } = this.options
+
+      if (this.transit !== undefined) return yield* new DeviceError({ reason: new DeviceBusy({ device: name }) })
+      const attachment = yield* devices.attach({
+        name,
+        type: "ethernet",
+        framing: "ethernet",
+        flags: { loopback: false, broadcast: true, multicast: true, pointToPoint: false, needsArp: true },
+        mtu: mtu ?? 1500,
+        hardwareAddress: mac ?? hardwareAddress,
+        offload: { ...NO_OFFLOAD, checksum: checksumOffload },
+        transmit: (packet) => {
+          const frame = packet.clone()
+          if (!checksumOffload) frame.checksum = ChecksumState.unverified
+          const fate = accept(frame)
+          if (fate === "unplugged") drop("unplugged", packet)
+          return fate !== "full"
+        },
+        flush: () => {}
+      })
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const transit = new Transit(scheduler, attachment, capacity)
+          this.transit = transit
+          this.path = new Path(services, "ethernet", this.conditions, (packet) => transit.offer(packet))
+        }),
+        () =>
+          Effect.sync(() => {
+            this.path?.cut()
+            this.transit?.close()
+            this.path = undefined
+            this.transit = undefined
+          })
+      )
+      return attachment
+    })
+  }
+}

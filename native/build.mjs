@@ -3,7 +3,8 @@
  * since the in-memory devices do not need them; one line says what is missing.
  */
 import { spawnSync } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 
 const say = (line) => process.stdout.write(`strata: ${line}\n`)
 
@@ -14,11 +15,18 @@ const missing = () =>
   TOOLS.filter(([tool]) => spawnSync(tool, ["--version"], { stdio: "ignore" }).error !== undefined)
     .map(([, debianPackage]) => debianPackage)
 
+/** The headers that came with this Node, so that none need to be fetched. */
+const headers = () => {
+  const root = dirname(dirname(process.execPath))
+  const given = process.env.npm_config_nodedir !== undefined
+  return given || !existsSync(join(root, "include/node/node_api.h")) ? [] : [`--nodedir=${root}`]
+}
+
 const build = () => {
   // npm says where its own node-gyp is.
   const own = process.env.npm_config_node_gyp
   const [command, ...prefix] = own === undefined ? ["node-gyp"] : [process.execPath, own]
-  return spawnSync(command, [...prefix, "rebuild"], { encoding: "utf8", maxBuffer: 64 << 20 })
+  return spawnSync(command, [...prefix, "rebuild", ...headers()], { encoding: "utf8", maxBuffer: 64 << 20 })
 }
 
 const onlyInMemory = "the native drivers are not built, only in-memory devices will work"

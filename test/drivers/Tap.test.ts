@@ -44,7 +44,7 @@ Namespace.describeLinux("Tap", () => {
         yield* up(ns)
 
         // Linux asks who has the address it pings.
-        yield* ns.exec("ping", "-c", "1", "-W", "1", "192.0.2.2")
+        yield* ns.exec("ping", "-c", "1", "-W", "0.2", "192.0.2.2")
         const request = arrivals.find(({ bytes }) => typeOf(bytes) === EtherType.arp)
         assert.deepStrictEqual([...request!.bytes.subarray(38, 42)], [192, 0, 2, 2])
 
@@ -95,8 +95,8 @@ Namespace.describeLinux("Tap", () => {
       for (const [space, name, network] of [[ns, "tapa", 1], [ns, "tapb", 2], [other, "tapc", 1]] as const) {
         yield* space.succeed("ip", "addr", "add", `10.0.${network}.1/24`, "dev", name)
       }
-      yield* ns.exec("ping", "-c", "1", "-W", "1", "10.0.1.9")
-      yield* ns.exec("ping", "-c", "1", "-W", "1", "10.0.2.9")
+      yield* ns.exec("ping", "-c", "1", "-W", "0.2", "10.0.1.9")
+      yield* ns.exec("ping", "-c", "1", "-W", "0.2", "10.0.2.9")
       const asked = arrivals.filter(({ bytes }) => typeOf(bytes) === EtherType.arp)
       assert.deepStrictEqual([...new Set(asked.map(({ device }) => device.name))].toSorted(), ["tapa", "tapb"])
 
@@ -180,8 +180,8 @@ Namespace.describeLinux("Tap", () => {
       yield* ns.succeed("ip", "link", "set", "tap0", "mtu", "9000", "up")
       yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
       yield* ns.succeed("ip", "neigh", "add", "192.0.2.2", "lladdr", "02:00:00:00:00:09", "dev", "tap0")
-      yield* ns.exec("ping", "-c", "1", "-W", "1", "-s", "2020", "192.0.2.2")
-      yield* ns.exec("ping", "-c", "1", "-W", "1", "-s", "2000", "192.0.2.2")
+      yield* ns.exec("ping", "-c", "1", "-W", "0.2", "-s", "2020", "192.0.2.2")
+      yield* ns.exec("ping", "-c", "1", "-W", "0.2", "-s", "2000", "192.0.2.2")
       const echoes = arrivals.filter(({ bytes }) => typeOf(bytes) === EtherType.ipv4).map(({ bytes }) => bytes.length)
       assert.deepStrictEqual(echoes.filter((length) => length > 1500), [2042])
       assert.strictEqual((yield* statistics.snapshot)["tap.dropped.oversized"], 1)
@@ -197,6 +197,34 @@ Namespace.describeLinux("Tap", () => {
       assert.isFalse(devices.transmit(device, BareStack.packetOf(frame(BROADCAST, 1, 60, 1))))
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("leaves timers their time under a flood, and can be closed in the midst of it", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const devices = yield* Devices
+      let seen = 0
+      yield* devices.handle("ethernet", () => {
+        seen++
+      })
+      yield* ns.succeed("ip", "tuntap", "add", "mode", "tap", "name", "tap0")
+      yield* ns.succeed("ip", "link", "set", "tap0", "up")
+      const scope = yield* Scope.make()
+      const { device } = yield* Scope.provide(Tap.attach({ namespace: ns.path }), scope)
+      const flood = yield* ns.spawn("python3", "-c", FLOOD)
+      yield* BareStack.eventually(() => seen > 1000)
+      for (let tick = 0; tick < 50; tick++) {
+        const before = seen
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+        yield* BareStack.eventually(() => seen > before)
+      }
+      yield* Scope.close(scope, Exit.void)
+      const after = seen
+      assert.isFalse(device.up)
+      // Linux goes on sending to an interface that nobody holds any more.
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)))
+      assert.strictEqual(seen, after)
+      yield* flood.kill("SIGKILL")
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("can be closed by its own receiver, in the middle of a batch", () =>
     Effect.gen(function*() {
       const ns = yield* Namespace.make
@@ -210,10 +238,22 @@ Namespace.describeLinux("Tap", () => {
       })
       yield* up(ns)
       // Linux announces itself as soon as the interface is up; and it is gone as soon as the device is closed.
-      yield* ns.exec("ping", "-c", "2", "-i", "0.01", "-W", "1", "-I", "tap0", "192.0.2.2")
+      yield* ns.exec("ping", "-c", "2", "-i", "0.01", "-W", "0.2", "-I", "tap0", "192.0.2.2")
       yield* BareStack.eventually(() => seen > 0)
       assert.isFalse(device.up)
       assert.strictEqual(seen, 1)
       assert.notStrictEqual((yield* ns.exec("ip", "link", "show", "tap0")).exitCode, 0)
     }).pipe(Effect.provide(BareStack.layer)))
 })
+
+const FLOOD = `
+import socket
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind(("tap0", 0))
+frame = b"\\xff" * 12 + b"\\x88\\xb5" + bytes(1500)
+while True:
+    try:
+        out.send(frame)
+    except OSError:
+        pass
+`

@@ -14,9 +14,6 @@ import * as Namespace from "../support/namespace.ts"
 
 const ROUNDS = 100
 
-/** Milliseconds; the kernel takes its time to put interfaces away. */
-const TIMEOUT = 60_000
-
 const fixture = new URL("./fixtures/openTap.ts", import.meta.url)
 
 const openDescriptors = () => readdirSync("/proc/self/fd").length
@@ -65,14 +62,14 @@ Namespace.describeLinux("a device gives everything back", () => {
   it.effect("when its scope ends", () =>
     Effect.gen(function*() {
       for (const attach of (yield* kinds).attach) yield* leavesNothing(Effect.scoped(attach()))
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("its interface too, when it has made one", () =>
     Effect.gen(function*() {
       const ns = yield* Namespace.make
       yield* leavesNothing(Effect.scoped(Tap.attach({ namespace: ns.path })), 10)
       assert.notStrictEqual((yield* ns.exec("ip", "link", "show", "tap0")).exitCode, 0)
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when the stack has a device of that name", () =>
     Effect.gen(function*() {
@@ -81,7 +78,7 @@ Namespace.describeLinux("a device gives everything back", () => {
         yield* leavesNothing(Effect.flip(Effect.scoped(attach())))
         assert.isTrue(device.up)
       }
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when its address is refused", () =>
     Effect.gen(function*() {
@@ -95,14 +92,14 @@ Namespace.describeLinux("a device gives everything back", () => {
         )
       }
       assert.deepStrictEqual(devices.all(), [])
-    }).pipe(Effect.provide(refusingRouting), Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(refusingRouting), Effect.provide(BareStack.layer)))
 
   it.effect("when it cannot be opened", () =>
     leavesNothing(Effect.gen(function*() {
       yield* Effect.flip(Effect.scoped(Tap.attach({ namespace: "/proc/self/exe" })))
       yield* Effect.flip(Effect.scoped(Tap.attach({ namespace: "strata-nowhere" })))
       yield* Effect.flip(Effect.scoped(PacketSocket.attach({ name: "strata-none" })))
-    })).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    })).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when it is interrupted", () =>
     Effect.gen(function*() {
@@ -114,7 +111,7 @@ Namespace.describeLinux("a device gives everything back", () => {
           yield* Fiber.interrupt(fiber)
         }))
       }
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when it is closed by its own receiver", () =>
     Effect.gen(function*() {
@@ -135,7 +132,7 @@ Namespace.describeLinux("a device gives everything back", () => {
         }
         yield* BareStack.eventually(() => !device.up)
       }))
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when its interface is deleted", () =>
     Effect.gen(function*() {
@@ -148,7 +145,7 @@ Namespace.describeLinux("a device gives everything back", () => {
         })),
         5
       )
-    }).pipe(Effect.provide(BareStack.layer)), TIMEOUT)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("when its thread is stopped", () =>
     Effect.gen(function*() {
@@ -165,7 +162,7 @@ Namespace.describeLinux("a device gives everything back", () => {
         5
       )
       assert.notStrictEqual((yield* namespace.exec("ip", "link", "show", "tap0")).exitCode, 0)
-    }), TIMEOUT)
+    }))
 
   it.effect("so that its process ends by itself, and not before", () =>
     Effect.gen(function*() {
@@ -183,7 +180,7 @@ Namespace.describeLinux("a device gives everything back", () => {
       yield* holding.kill("SIGTERM")
       assert.strictEqual((yield* holding.result).exitCode, 143)
       assert.notStrictEqual((yield* namespace.exec("ip", "link", "show", "tap0")).exitCode, 0)
-    }), TIMEOUT)
+    }))
 
   it.effect("its memory included", () =>
     Effect.gen(function*() {
@@ -191,5 +188,5 @@ Namespace.describeLinux("a device gives everything back", () => {
       const { stdout } = yield* namespace.succeed(process.execPath, fixture.pathname, "leak")
       // The slabs of one device take about a million octets; thirty were opened.
       assert.isBelow(Number(stdout), 10_000_000)
-    }), TIMEOUT)
+    }))
 })

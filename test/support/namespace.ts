@@ -259,6 +259,9 @@ export const obstacle: string | undefined = (() => {
   return used.status === 0 ? undefined : `TAP interfaces cannot be made: ${used.stderr.trim()}`
 })()
 
+/** Milliseconds that a test against Linux may take, on a slow and busy machine too. */
+const TIMEOUT = 60_000
+
 /**
  * `describe` for tests against Linux. Where they cannot run they are skipped and the reason is part of their name; when
  * `CI` is set, which promises an environment that can, they fail instead.
@@ -266,7 +269,7 @@ export const obstacle: string | undefined = (() => {
 export const describeLinux = (name: string, tests: () => void): void => {
   const promised = process.env.CI !== undefined && process.env.CI !== ""
   if (obstacle === undefined) {
-    describe(name, tests)
+    describe(name, { timeout: TIMEOUT }, tests)
   } else if (promised) {
     describe(name, () => {
       it("can run here", () => {

@@ -19,13 +19,17 @@ export type PacketLayer = "ethernet" | "arp" | "ipv4" | "icmp" | "udp" | "tcp"
 
 /** What happened; `stage` is the name of the place it happened in, such as `ipv4.input`. */
 export type TraceDetail =
-  /** A packet passed a layer: its octets from that layer's header on, copied. `network` is set for layers above IPv4. */
+  /**
+   * A packet passed a layer: its octets from that layer's header on, copied. `network` is set for layers above IPv4,
+   * `interface` by IPv4 and those above: the address of ours it came to or leaves from.
+   */
   | {
     readonly _tag: "Packet"
     readonly layer: PacketLayer
     readonly direction: "in" | "out"
     readonly device?: string
     readonly network?: { readonly source: number; readonly destination: number }
+    readonly interface?: number | undefined
     readonly bytes: Uint8Array
   }
   | { readonly _tag: "Dropped"; readonly layer: string; readonly reason: string; readonly bytes: Uint8Array }
@@ -46,6 +50,8 @@ export type TraceDetail =
     readonly network: number
     readonly prefixLength: number
     readonly gateway: number
+    /** The source address of packets that take it. */
+    readonly source?: number
     readonly device: string
   }
   | {

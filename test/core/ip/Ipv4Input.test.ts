@@ -320,7 +320,7 @@ describe("Ipv4 input", () => {
       neighbour.say(bytes)
       stop()
       assert.deepStrictEqual(details.filter((detail) => !("layer" in detail) || detail.layer === "ipv4"), [
-        { _tag: "Packet", layer: "ipv4", direction: "in", device: "eth0", bytes },
+        { _tag: "Packet", layer: "ipv4", direction: "in", device: "eth0", interface: 0xc000_0202, bytes },
         { _tag: "Dropped", layer: "ipv4", reason: "unknownProtocol", bytes: body }
       ])
     }).pipe(Effect.provide(stack)))

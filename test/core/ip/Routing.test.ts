@@ -363,8 +363,9 @@ describe("Routing", () => {
       yield* (yield* Routing).setDefaultGateway(ipv4("192.0.2.1"))
       yield* (yield* Routing).removeAddress("eth0", ipv4("192.0.2.2"))
       stop()
-      const connected = { network: raw("192.0.2.0"), prefixLength: 24, gateway: 0, device: "eth0" }
-      const standard = { network: 0, prefixLength: 0, gateway: raw("192.0.2.1"), device: "eth0" }
+      const source = raw("192.0.2.2")
+      const connected = { network: raw("192.0.2.0"), prefixLength: 24, gateway: 0, source, device: "eth0" }
+      const standard = { network: 0, prefixLength: 0, gateway: raw("192.0.2.1"), source, device: "eth0" }
       const address = { device: "eth0", address: raw("192.0.2.2"), prefixLength: 24 }
       assert.deepStrictEqual(details, [
         { _tag: "RouteAdded", ...connected },

@@ -163,6 +163,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
             layer: "ipv4",
             direction: "in",
             device: device.name,
+            interface: routing.interfaceOf(device)?.address,
             bytes: packet.toBytes()
           })
         }
@@ -244,7 +245,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
             Effect.sync(() => {
               const handler: Handler = { input: transportInput, error }
               handlers[protocol] = handler
-              if (trace.enabled) trace.emit({ _tag: "ProtocolRegistered", layer: "ipv4", number: protocol })
+              trace.emit({ _tag: "ProtocolRegistered", layer: "ipv4", number: protocol })
               return handler
             }),
             (handler) =>

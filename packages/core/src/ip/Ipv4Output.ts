@@ -47,7 +47,14 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu) {
     const { destination } = packet
     sent.value++
     if (trace.enabled) {
-      trace.emit({ _tag: "Packet", layer: "ipv4", direction: "out", device: device.name, bytes: packet.toBytes() })
+      trace.emit({
+        _tag: "Packet",
+        layer: "ipv4",
+        direction: "out",
+        device: device.name,
+        interface: route.source,
+        bytes: packet.toBytes()
+      })
     }
     if (route.kind === "broadcast") return ethernet.output(device, packet, EtherType.ipv4, BROADCAST)
     if (isMulticast(destination)) {

@@ -204,9 +204,9 @@ export class Routing extends Context.Service<Routing, {
         else usable.insert(network, prefixLength, route)
       }
       const tellRoute = (tag: "RouteAdded" | "RouteRemoved", route: Route) => {
-        if (!trace.enabled || route.kind === "broadcast") return
-        const { gateway, network, prefixLength } = route
-        trace.emit({ _tag: tag, network, prefixLength, gateway, device: route.device.name })
+        if (route.kind === "broadcast") return
+        const { gateway, network, prefixLength, source } = route
+        trace.emit({ _tag: tag, network, prefixLength, gateway, source, device: route.device.name })
       }
       const insertRoute = (route: Route) => {
         const others = configured.get(route.network, route.prefixLength) ?? []
@@ -243,7 +243,7 @@ export class Routing extends Context.Service<Routing, {
         if (broadcast !== LIMITED_BROADCAST) {
           insertRoute({ ...hostRoute(broadcast, device, address), kind: "broadcast" })
         }
-        if (trace.enabled) trace.emit({ _tag: "AddressAdded", device: device.name, address, prefixLength })
+        trace.emit({ _tag: "AddressAdded", device: device.name, address, prefixLength })
         tell(true, own)
       }
       const removeInterface = (own: Interface) => {
@@ -251,7 +251,7 @@ export class Routing extends Context.Service<Routing, {
         interfaces.splice(interfaces.indexOf(own), 1)
         refreshAddresses()
         removeRoutes((route) => route.device === device && route.source === address)
-        if (trace.enabled) trace.emit({ _tag: "AddressRemoved", device: device.name, address, prefixLength })
+        trace.emit({ _tag: "AddressRemoved", device: device.name, address, prefixLength })
         tell(false, own)
       }
 

@@ -213,7 +213,7 @@ export const makeHost = Effect.gen(function*() {
 
   const changed = (tag: "PortBound" | "PortReleased", { address, port }: Acceptor) => {
     listenersNow.value = acceptors.all().length
-    if (trace.enabled) trace.emit({ _tag: tag, protocol: "tcp", address, port })
+    trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
     new LiveConnection(host, tcb, options.sendBuffer ?? DEFAULT_BUFFER)

@@ -24,7 +24,6 @@ export interface Sent {
   readonly source: number
   readonly destination: number
   readonly protocol: number
-  readonly timeToLive: number
   /** From the transport header on, its checksum completed. */
   readonly bytes: Uint8Array
 }
@@ -88,8 +87,8 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
       output: (packet: Packet): OutputResult => {
         if (network.result === "sent") {
           packet.completeChecksum()
-          const { destination, protocol, source, timeToLive } = packet
-          network.sent.push({ source, destination, protocol, timeToLive, bytes: packet.toBytes() })
+          const { destination, protocol, source } = packet
+          network.sent.push({ source, destination, protocol, bytes: packet.toBytes() })
         }
         return network.result
       },

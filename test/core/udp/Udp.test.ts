@@ -115,6 +115,11 @@ describe("Udp, binding", () => {
       assert.strictEqual(yield* reasonOf(bind({ address: ip(PEER) })), "AddressNotAvailable")
     }))
 
+  test("refuses a number that is no port", () =>
+    Effect.gen(function*() {
+      for (const port of [65536, -1, 1.5, NaN]) assert.strictEqual(yield* reasonOf(bind({ port })), "InvalidAddress")
+    }))
+
   test("a port is free again when its scope closes", () =>
     Effect.gen(function*() {
       yield* Effect.scoped(bind({ port: 7 }))
@@ -303,6 +308,16 @@ describe("Udp, receiving", () => {
       assert.deepStrictEqual(texts(yield* port.take), ["f"])
     }))
 
+  test("keeps no more once its buffer is full, but the largest datagram where it is empty", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7, receiveBuffer: 10 })
+      for (const message of ["123456789", "0123456789", "too much"]) yield* arrive(7, message)
+      assert.deepStrictEqual(texts(yield* port.take), ["123456789", "0123456789"])
+      assert.strictEqual(port.dropped(), 1)
+      yield* arrive(7, new Uint8Array(MAX_PAYLOAD))
+      assert.strictEqual((yield* port.take)[0].payload.length, MAX_PAYLOAD)
+    }))
+
   test("plain code is called in place", () =>
     Effect.gen(function*() {
       const udp = yield* Udp
@@ -465,15 +480,6 @@ describe("Udp, sending", () => {
         yield* permitted.send(bytes("all"), destination)
       }
       assert.strictEqual(sent.length, 2)
-    }))
-
-  test("multicasts do not leave the link (RFC 1112 §6.1)", () =>
-    Effect.gen(function*() {
-      const { sent } = yield* Network
-      const port = yield* bind()
-      yield* port.send(bytes("group"), inet("224.0.0.251:5353"))
-      yield* port.send(bytes("one"), inet(`${PEER}:5353`))
-      assert.deepStrictEqual(sent.map(({ timeToLive }) => timeToLive), [1, 0])
     }))
 
   test("says when there is no route", () =>

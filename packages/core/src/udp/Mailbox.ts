@@ -11,37 +11,41 @@ import type { Turn } from "../time/Turn.ts"
 
 export type NonEmpty<A> = readonly [A, ...Array<A>]
 
+export interface Bounds {
+  /** How many items it holds. */
+  readonly capacity: number
+  /** The sum of their sizes at which it takes no more. */
+  readonly size: number
+}
+
 export class Mailbox<A, E> {
-  /** Items that found the mailbox full. */
+  /** Items that found no room, counted by who had them. */
   dropped = 0
 
   private items: Array<A> = []
+  private size = 0
   private failure: E | undefined = undefined
   private closed: E | undefined = undefined
   private readonly waiting = new Set<(exit: Exit.Exit<NonEmpty<A>, E>) => void>()
   private waking = false
   private readonly turn: Turn["Service"]
-  private readonly capacity: number
+  private readonly bounds: Bounds
 
-  constructor(turn: Turn["Service"], capacity: number) {
+  constructor(turn: Turn["Service"], bounds: Bounds) {
     this.turn = turn
-    this.capacity = capacity
+    this.bounds = bounds
   }
 
-  /** Whether an item would find room. */
+  /** Whether there is room for one more item. */
   get hasRoom(): boolean {
-    return this.items.length < this.capacity && this.closed === undefined
+    return this.items.length < this.bounds.capacity && this.size < this.bounds.size && this.closed === undefined
   }
 
-  /** False when there was no room. */
-  offer(item: A): boolean {
-    if (!this.hasRoom) {
-      this.dropped++
-      return false
-    }
+  /** Adds an item, for which there must be room. */
+  offer(item: A, size: number): void {
     this.items.push(item)
+    this.size += size
     this.wakeLater()
-    return true
   }
 
   fail(failure: E): void {
@@ -71,6 +75,7 @@ export class Mailbox<A, E> {
     if (this.items.length > 0) {
       const items = this.items as unknown as NonEmpty<A>
       this.items = []
+      this.size = 0
       return Exit.succeed(items)
     }
     if (this.failure === undefined) return undefined

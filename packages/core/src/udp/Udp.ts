@@ -10,43 +10,34 @@ import * as Layer from "effect/Layer"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { AttachedDevice } from "../device/Devices.ts"
-import { ChecksumState, make as makePacket, type Packet } from "../device/Packet.ts"
+import type { Packet } from "../device/Packet.ts"
 import { Entropy } from "../Entropy.ts"
+import { isMulticast } from "../ip/AddressClass.ts"
 import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
 import { type Destination, Routing } from "../ip/Routing.ts"
-import { Statistics } from "../Statistics.ts"
+import type { Statistics } from "../Statistics.ts"
 import { Turn } from "../time/Turn.ts"
-import { makeDrop, Trace } from "../Trace.ts"
-import { formatInet, formatIpv4, fromIpv4, toInet, toIpv4 } from "../wire/Address.ts"
-import * as Checksum from "../wire/Checksum.ts"
-import { IcmpType, UnreachableCode } from "../wire/IcmpHeader.ts"
+import { Trace } from "../Trace.ts"
+import { formatInet, formatIpv4, fromIpv4, toIpv4 } from "../wire/Address.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
-import { UdpHeader } from "../wire/UdpHeader.ts"
 import { Mailbox, type NonEmpty } from "./Mailbox.ts"
-import { type Binding, PortTable } from "./PortTable.ts"
+import { PortTable } from "./PortTable.ts"
+import { Addresses, type Datagram, type DatagramInput, type Socket } from "./Socket.ts"
 import {
   AddressInUse,
   AddressNotAvailable,
   BroadcastNotPermitted,
-  MessageTooLarge,
+  InvalidAddress,
   NoDestination,
-  NotSent,
   PortsExhausted,
-  Refused,
   SocketClosed,
   UdpError,
   Unreachable
 } from "./UdpError.ts"
+import { makeError, makeInput } from "./UdpInput.ts"
+import { makeSend, MAX_PAYLOAD } from "./UdpOutput.ts"
 
-export { UdpError }
-
-/** A datagram that arrived; `payload` is its owner's to keep. */
-export interface Datagram {
-  readonly payload: Uint8Array
-  readonly source: InetAddressV4
-  /** The address it was sent to, which may be a broadcast. An answer leaves from there with `{ source: destination }`. */
-  readonly destination: Ipv4Address
-}
+export { type Datagram, type DatagramInput, MAX_PAYLOAD, UdpError }
 
 export interface BindOptions {
   /** All addresses of the host by default; with `remote`, the one from which the route to it leaves. */
@@ -61,6 +52,8 @@ export interface BindOptions {
   readonly shared?: boolean | undefined
   /** Datagrams kept for a slow reader, 1,024 by default; the newest are dropped at the bound. */
   readonly capacity?: number | undefined
+  /** Octets of payload beyond which no further datagram is kept, 4,194,304 by default. */
+  readonly receiveBuffer?: number | undefined
 }
 
 export interface SendOptions {
@@ -70,9 +63,6 @@ export interface SendOptions {
    */
   readonly source?: Ipv4Address | undefined
 }
-
-/** What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. */
-export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => void
 
 /** A bound port. */
 export interface UdpPort {
@@ -101,10 +91,8 @@ export interface UdpPort {
   ) => UdpError["reason"] | undefined
 }
 
-/** The most a datagram carries, in octets: a packet of 65,535 without its IPv4 and UDP headers. */
-export const MAX_PAYLOAD = 65507
-
 const DEFAULT_CAPACITY = 1024
+const DEFAULT_RECEIVE_BUFFER = 4_194_304
 
 export class Udp extends Context.Service<Udp, {
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
@@ -126,204 +114,100 @@ export class Udp extends Context.Service<Udp, {
       const entropy = yield* Entropy
       const routing = yield* Routing
       const ipv4 = yield* Ipv4
-      const statistics = yield* Statistics
-      const drop = yield* makeDrop("udp")
-      const received = statistics.counter("udp.received")
-      const sent = statistics.counter("udp.sent")
       const ports = new PortTable<Socket>()
-      const outgoing = makePacket(MAX_PAYLOAD)
+      const input = yield* makeInput(ports)
+      const error = makeError(ports)
+      const send = yield* makeSend
 
-      const tell = (direction: "in" | "out", packet: Packet, bytes: Uint8Array, device?: AttachedDevice) => {
-        const network = { source: packet.source, destination: packet.destination }
-        const where = device === undefined ? {} : { device: device.name }
-        trace.emit({ _tag: "Packet", layer: "udp", direction, network, bytes, ...where })
-      }
-
-      const deliver = (socket: Socket, packet: Packet, source: number, sourcePort: number) => {
-        if (socket.input !== undefined) return socket.input(packet, source, sourcePort, packet.destination)
-        const { mailbox } = socket
-        if (mailbox.hasRoom) mailbox.offer(datagramOf(socket, packet, source, sourcePort))
-        else {
-          mailbox.dropped++
-          drop("queueFull", packet)
+      /** The address that a socket gets, or why it gets none. */
+      const localAddress = ({ address, broadcast, remote }: BindOptions): Effect.Effect<number, UdpError> => {
+        const own = address === undefined ? 0 : fromIpv4(address)
+        if (own !== 0 && !routing.isLocal(own) && !isMulticast(own) && !routing.isBroadcast(own)) {
+          return failure(new AddressNotAvailable({ address: formatIpv4(own) }))
         }
+        if (remote === undefined) return Effect.succeed(own)
+        const peer = fromIpv4(remote.address)
+        if (peer === 0 || remote.port === 0) return failure(new NoDestination())
+        if (broadcast !== true && routing.isBroadcast(peer)) {
+          return failure(new BroadcastNotPermitted({ destination: formatIpv4(peer) }))
+        }
+        const source = own === 0 ? ipv4.sourceFor(peer) : own
+        return source === 0
+          ? failure(new Unreachable({ destination: formatInet(peer, remote.port), kind: "noRoute" }))
+          : Effect.succeed(source)
       }
 
-      const input = (device: AttachedDevice, packet: Packet, destination: Destination) => {
-        received.value++
-        const { start, view } = packet
-        if (packet.length < UdpHeader.size) return drop("truncated", packet)
-        const length = header.length(view, start)
-        if (length < UdpHeader.size || length > packet.length) return drop("badLength", packet)
-        packet.end = start + length
-        if (trace.enabled) tell("in", packet, packet.toBytes(), device)
-        if (!checksumHolds(packet)) return drop("badChecksum", packet)
-        const sourcePort = header.sourcePort(view, start)
-        const port = header.destinationPort(view, start)
-        if (destination !== "local") {
-          const sockets = ports.findAll(packet.destination, port, packet.source, sourcePort)
-          if (sockets.length === 0) return drop("noListener", packet)
-          for (const socket of sockets) {
-            packet.start = start + UdpHeader.size
-            deliver(socket, packet, packet.source, sourcePort)
-          }
-          return
-        }
-        const socket = ports.find(packet.destination, port, packet.source, sourcePort)
-        if (socket === undefined) {
-          drop("noListener", packet)
-          return ipv4.report(packet, IcmpType.destinationUnreachable, UnreachableCode.port, 0)
-        }
-        packet.start += UdpHeader.size
-        deliver(socket, packet, packet.source, sourcePort)
-      }
-
-      const error = (reported: DeliveryError, quoted: Packet) => {
-        // RFC 6633 §3: source quenches are ignored.
-        if (reported.kind === "sourceQuench" || quoted.length < UdpHeader.size) return
-        const port = header.sourcePort(quoted.view, quoted.start)
-        const remotePort = header.destinationPort(quoted.view, quoted.start)
-        const socket = ports.find(reported.source, port, reported.destination, remotePort)
-        if (socket === undefined || socket.remotePort === 0) return
-        const destination = formatInet(reported.destination, remotePort)
-        const reason = reported.kind === "portUnreachable"
-          ? new Refused({ destination })
-          : new Unreachable({ destination, kind: reported.kind })
-        socket.mailbox.fail(new UdpError({ reason }))
-      }
-
-      const transmit = (socket: Socket, payload: Uint8Array, source: number, destination: number, port: number) => {
-        const packet = outgoing
-        packet.reset()
-        packet.append(payload)
-        const at = packet.push(UdpHeader.size)
-        const length = UdpHeader.size + payload.length
-        write.sourcePort(packet.view, at, socket.port)
-        write.destinationPort(packet.view, at, port)
-        write.length(packet.view, at, length)
-        write.checksum(packet.view, at, Checksum.pseudoHeader(source, destination, Protocol.udp, length))
-        packet.checksum = ChecksumState.partial
-        packet.checksumStart = at
-        packet.checksumOffset = CHECKSUM_OFFSET
-        packet.source = source
-        packet.destination = destination
-        packet.protocol = Protocol.udp
-        packet.timeToLive = isMulticast(destination) ? MULTICAST_TIME_TO_LIVE : 0
-        if (trace.enabled) tell("out", packet, withChecksum(packet))
-        const result = ipv4.output(packet)
-        if (result === "sent") sent.value++
-        return result
-      }
-
-      const send = (
-        socket: Socket,
-        payload: Uint8Array,
-        destination: number,
-        port: number,
-        wanted: number
-      ): UdpError["reason"] | undefined => {
-        if (socket.closed) return new SocketClosed()
-        if (destination === 0 || port === 0) return new NoDestination()
-        if (payload.length > MAX_PAYLOAD) return new MessageTooLarge({ length: payload.length })
-        if (!socket.broadcast && routing.isBroadcast(destination)) {
-          return new BroadcastNotPermitted({ destination: formatIpv4(destination) })
-        }
-        let source = routing.isLocal(socket.address) ? socket.address : 0
-        if (wanted !== 0 && wanted !== source && !isForMany(wanted)) {
-          if (source !== 0 || !routing.isLocal(wanted)) return new AddressNotAvailable({ address: formatIpv4(wanted) })
-          source = wanted
-        }
-        if (source === 0) source = ipv4.sourceFor(destination)
-        switch (source === 0 ? "unreachable" : transmit(socket, payload, source, destination, port)) {
-          case "sent":
-            return undefined
-          case "unreachable":
-            return new Unreachable({ destination: formatInet(destination, port), kind: "noRoute" })
-          case "tooBig":
-            return new MessageTooLarge({ length: payload.length })
-          case "dropped":
-            return new NotSent({ destination: formatInet(destination, port) })
-        }
-      }
-      const isForMany = (address: number) => isMulticast(address) || routing.isBroadcast(address)
-      const sendInTurn = (socket: Socket, payload: Uint8Array, destination: number, port: number, wanted: number) => {
-        let reason: UdpError["reason"] | undefined
-        turn.run(() => {
-          reason = send(socket, payload, destination, port, wanted)
-        })
-        return reason
-      }
-
-      const open = (options: BindOptions, plain: DatagramInput | undefined): Effect.Effect<Socket, UdpError> => {
+      const open = Effect.fnUntraced(function*(options: BindOptions, plain: DatagramInput | undefined) {
         const { remote, shared = false } = options
-        const remoteAddress = remote === undefined ? 0 : fromIpv4(remote.address)
-        let address = options.address === undefined ? 0 : fromIpv4(options.address)
-        if (address !== 0 && !routing.isLocal(address) && !isForMany(address)) {
-          return failure(new AddressNotAvailable({ address: formatIpv4(address) }))
+        if (options.port !== undefined && !isPort(options.port)) {
+          return yield* failure(new InvalidAddress({ input: `${options.port}`, why: "a port is a number up to 65535" }))
         }
-        if (remote !== undefined) {
-          if (remoteAddress === 0 || remote.port === 0) return failure(new NoDestination())
-          if (routing.isBroadcast(remoteAddress) && options.broadcast !== true) {
-            return failure(new BroadcastNotPermitted({ destination: formatIpv4(remoteAddress) }))
-          }
-          if (address === 0) address = ipv4.sourceFor(remoteAddress)
-          if (address === 0) {
-            return failure(new Unreachable({ destination: formatInet(remoteAddress, remote.port), kind: "noRoute" }))
-          }
-        }
+        const address = yield* localAddress(options)
         const port = options.port === undefined || options.port === 0
           ? ports.ephemeral(address, entropy.below)
           : options.port
-        if (port === undefined) return failure(new PortsExhausted())
+        if (port === undefined) return yield* failure(new PortsExhausted())
         if (ports.conflicts(address, port, shared)) {
-          return failure(new AddressInUse({ address: formatInet(address, port) }))
+          return yield* failure(new AddressInUse({ address: formatInet(address, port) }))
         }
         const socket: Socket = {
           address,
           port,
-          remoteAddress,
+          remoteAddress: remote === undefined ? 0 : fromIpv4(remote.address),
           remotePort: remote?.port ?? 0,
           shared,
           broadcast: options.broadcast === true,
           input: plain,
-          mailbox: new Mailbox<Datagram, UdpError>(turn, options.capacity ?? DEFAULT_CAPACITY),
-          closed: false,
-          lastSource: toInet(remoteAddress, remote?.port ?? 0),
-          lastDestination: toIpv4(address)
+          mailbox: new Mailbox(turn, {
+            capacity: options.capacity ?? DEFAULT_CAPACITY,
+            size: options.receiveBuffer ?? DEFAULT_RECEIVE_BUFFER
+          }),
+          addresses: new Addresses(),
+          closed: false
         }
         ports.add(socket)
-        if (trace.enabled) trace.emit({ _tag: "PortBound", protocol: "udp", address, port })
-        return Effect.succeed(socket)
-      }
+        trace.emit({ _tag: "PortBound", protocol: "udp", address, port })
+        return socket
+      })
+
       const close = (socket: Socket) => {
         if (socket.closed) return
         socket.closed = true
         ports.remove(socket)
         socket.mailbox.close(new UdpError({ reason: new SocketClosed() }))
-        if (trace.enabled) {
-          trace.emit({ _tag: "PortReleased", protocol: "udp", address: socket.address, port: socket.port })
+        trace.emit({ _tag: "PortReleased", protocol: "udp", address: socket.address, port: socket.port })
+      }
+
+      const face = (socket: Socket, remote: InetAddressV4 | undefined): UdpPort => {
+        const sendUnsafe: UdpPort["sendUnsafe"] = (payload, address, port, source = 0) => {
+          let reason: UdpError["reason"] | undefined
+          turn.run(() => {
+            reason = send(socket, payload, address, port, source)
+          })
+          return reason
+        }
+        return {
+          address: toIpv4(socket.address),
+          port: socket.port,
+          remote,
+          take: socket.mailbox.take,
+          dropped: () => socket.mailbox.dropped,
+          sendUnsafe,
+          send: (payload, destination, options) =>
+            Effect.suspend(() => {
+              const address = destination === undefined ? socket.remoteAddress : fromIpv4(destination.address)
+              const port = destination === undefined ? socket.remotePort : destination.port
+              const source = options?.source === undefined ? 0 : fromIpv4(options.source)
+              const reason = sendUnsafe(payload, address, port, source)
+              return reason === undefined ? Effect.void : failure(reason)
+            })
         }
       }
-      const face = (socket: Socket, remote: InetAddressV4 | undefined): UdpPort => ({
-        address: toIpv4(socket.address),
-        port: socket.port,
-        remote,
-        take: socket.mailbox.take,
-        dropped: () => socket.mailbox.dropped,
-        send: (payload, destination = remote, options) =>
-          Effect.suspend(() => {
-            const address = destination === undefined ? 0 : fromIpv4(destination.address)
-            const source = options?.source === undefined ? 0 : fromIpv4(options.source)
-            const reason = sendInTurn(socket, payload, address, destination?.port ?? 0, source)
-            return reason === undefined ? Effect.void : failure(reason)
-          }),
-        sendUnsafe: (payload, address, port, source = 0) => sendInTurn(socket, payload, address, port, source)
-      })
+
       const bind = (options: BindOptions, plain?: DatagramInput) =>
-        Effect.acquireRelease(
-          Effect.suspend(() => open(options, plain)),
-          (socket) => Effect.sync(() => close(socket))
-        ).pipe(Effect.map((socket) => face(socket, options.remote)))
+        Effect.acquireRelease(open(options, plain), (socket) => Effect.sync(() => close(socket))).pipe(
+          Effect.map((socket) => face(socket, options.remote))
+        )
 
       yield* ipv4.handle(Protocol.udp, input, error)
       yield* Effect.addFinalizer(() => Effect.sync(() => ports.all().forEach(close)))
@@ -332,44 +216,6 @@ export class Udp extends Context.Service<Udp, {
   )
 }
 
-interface Socket extends Binding {
-  readonly broadcast: boolean
-  readonly input: DatagramInput | undefined
-  readonly mailbox: Mailbox<Datagram, UdpError>
-  closed: boolean
-  /** Of the datagram before, whose values the next one shares where they are the same. */
-  lastSource: InetAddressV4
-  lastDestination: Ipv4Address
-}
-
-const header = UdpHeader.get
-const write = UdpHeader.set
-const CHECKSUM_OFFSET = 6
-/** RFC 1112 §6.1. */
-const MULTICAST_TIME_TO_LIVE = 1
-
-const isMulticast = (address: number): boolean => address >>> 28 === 0xe
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 0xffff
 
 const failure = (reason: UdpError["reason"]) => Effect.fail(new UdpError({ reason }))
-
-const checksumHolds = (packet: Packet): boolean => {
-  // RFC 768: all zero means that the sender computed none.
-  if (packet.checksum !== ChecksumState.unverified || header.checksum(packet.view, packet.start) === 0) return true
-  const pseudo = Checksum.pseudoHeader(packet.source, packet.destination, Protocol.udp, packet.length)
-  return Checksum.verify(packet.sum(pseudo, packet.start))
-}
-
-/** A copy of an outgoing datagram as it will stand on the wire. */
-const withChecksum = (packet: Packet): Uint8Array => {
-  const copy = packet.clone()
-  copy.completeChecksum()
-  return copy.toBytes()
-}
-
-const datagramOf = (socket: Socket, packet: Packet, source: number, sourcePort: number): Datagram => {
-  if (fromIpv4(socket.lastSource.address) !== source || socket.lastSource.port !== sourcePort) {
-    socket.lastSource = toInet(source, sourcePort)
-  }
-  if (fromIpv4(socket.lastDestination) !== packet.destination) socket.lastDestination = toIpv4(packet.destination)
-  return { payload: packet.toBytes(), source: socket.lastSource, destination: socket.lastDestination }
-}

@@ -1,0 +1,56 @@
+/**
+ * An open socket, as the parts of UDP share it.
+ */
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import type { Packet } from "../device/Packet.ts"
+import { toInet, toIpv4 } from "../wire/Address.ts"
+import type { Mailbox } from "./Mailbox.ts"
+import type { Binding } from "./PortTable.ts"
+import type { UdpError } from "./UdpError.ts"
+
+/** A datagram that arrived; `payload` is its owner's to keep. */
+export interface Datagram {
+  readonly payload: Uint8Array
+  readonly source: InetAddressV4
+  /** The address it was sent to, which may be a broadcast. An answer leaves from there with `{ source: destination }`. */
+  readonly destination: Ipv4Address
+}
+
+/** What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. */
+export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => void
+
+export interface Socket extends Binding {
+  /** Whether it may send to broadcast addresses. */
+  readonly broadcast: boolean
+  /** Takes the place of the mailbox. */
+  readonly input: DatagramInput | undefined
+  readonly mailbox: Mailbox<Datagram, UdpError>
+  readonly addresses: Addresses
+  closed: boolean
+}
+
+/** Makes addresses for readers; a datagram shares those of the one before where they are the same. */
+export class Addresses {
+  private sourceAddress = 0
+  private sourcePort = 0
+  private source = toInet(0, 0)
+  private destinationAddress = 0
+  private destination = toIpv4(0)
+
+  sourceOf(address: number, port: number): InetAddressV4 {
+    if (address !== this.sourceAddress || port !== this.sourcePort) {
+      this.sourceAddress = address
+      this.sourcePort = port
+      this.source = toInet(address, port)
+    }
+    return this.source
+  }
+
+  destinationOf(address: number): Ipv4Address {
+    if (address !== this.destinationAddress) {
+      this.destinationAddress = address
+      this.destination = toIpv4(address)
+    }
+    return this.destination
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The way up: from IPv4 to the sockets that want a datagram.
+ */
+import * as Effect from "effect/Effect"
+import type { AttachedDevice } from "../device/Devices.ts"
+import { ChecksumState, type Packet } from "../device/Packet.ts"
+import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import type { Destination } from "../ip/Routing.ts"
+import { Statistics } from "../Statistics.ts"
+import { makeDrop, Trace } from "../Trace.ts"
+import { formatInet } from "../wire/Address.ts"
+import * as Checksum from "../wire/Checksum.ts"
+import { IcmpType, UnreachableCode } from "../wire/IcmpHeader.ts"
+import { Protocol } from "../wire/Ipv4Header.ts"
+import { UdpHeader } from "../wire/UdpHeader.ts"
+import type { PortTable } from "./PortTable.ts"
+import type { Datagram, Socket } from "./Socket.ts"
+import { Refused, UdpError, Unreachable } from "./UdpError.ts"
+
+const header = UdpHeader.get
+
+/** `Udp.input`. */
+export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
+  const trace = yield* Trace
+  const ipv4 = yield* Ipv4
+  const drop = yield* makeDrop("udp")
+  const received = (yield* Statistics).counter("udp.received")
+
+  const deliver = (socket: Socket, packet: Packet, sourcePort: number) => {
+    if (socket.input !== undefined) return socket.input(packet, packet.source, sourcePort, packet.destination)
+    if (socket.mailbox.hasRoom) return socket.mailbox.offer(datagramOf(socket, packet, sourcePort), packet.length)
+    socket.mailbox.dropped++
+    drop("queueFull", packet)
+  }
+
+  const deliverToOne = (packet: Packet, port: number, sourcePort: number) => {
+    const socket = ports.find(packet.destination, port, packet.source, sourcePort)
+    if (socket === undefined) {
+      drop("noListener", packet)
+      return ipv4.report(packet, IcmpType.destinationUnreachable, UnreachableCode.port, 0)
+    }
+    packet.start += UdpHeader.size
+    deliver(socket, packet, sourcePort)
+  }
+
+  const deliverToAll = (packet: Packet, port: number, sourcePort: number) => {
+    const sockets = ports.findAll(packet.destination, port, packet.source, sourcePort)
+    if (sockets.length === 0) return drop("noListener", packet)
+    const payload = packet.start + UdpHeader.size
+    for (const socket of sockets) {
+      packet.start = payload
+      deliver(socket, packet, sourcePort)
+    }
+  }
+
+  return (device: AttachedDevice, packet: Packet, destination: Destination): void => {
+    received.value++
+    const { start, view } = packet
+    if (packet.length < UdpHeader.size) return drop("truncated", packet)
+    const length = header.length(view, start)
+    if (length < UdpHeader.size || length > packet.length) return drop("badLength", packet)
+    packet.end = start + length
+    if (trace.enabled) {
+      trace.emit({
+        _tag: "Packet",
+        layer: "udp",
+        direction: "in",
+        device: device.name,
+        network: { source: packet.source, destination: packet.destination },
+        bytes: packet.toBytes()
+      })
+    }
+    if (!checksumHolds(packet)) return drop("badChecksum", packet)
+    const port = header.destinationPort(view, start)
+    const sourcePort = header.sourcePort(view, start)
+    if (destination === "local") deliverToOne(packet, port, sourcePort)
+    else deliverToAll(packet, port, sourcePort)
+  }
+})
+
+/** `Udp.error`: the connected socket whose datagram is quoted is told. */
+export const makeError = (ports: PortTable<Socket>) => (error: DeliveryError, quoted: Packet): void => {
+  // RFC 6633 §3: source quenches are ignored.
+  if (error.kind === "sourceQuench" || quoted.length < UdpHeader.size) return
+  const port = header.sourcePort(quoted.view, quoted.start)
+  const remotePort = header.destinationPort(quoted.view, quoted.start)
+  const socket = ports.find(error.source, port, error.destination, remotePort)
+  if (socket === undefined || socket.remotePort === 0) return
+  const destination = formatInet(error.destination, remotePort)
+  const reason = error.kind === "portUnreachable"
+    ? new Refused({ destination })
+    : new Unreachable({ destination, kind: error.kind })
+  socket.mailbox.fail(new UdpError({ reason }))
+}
+
+const checksumHolds = (packet: Packet): boolean => {
+  // RFC 768: all zero means that the sender computed none.
+  if (packet.checksum !== ChecksumState.unverified || header.checksum(packet.view, packet.start) === 0) return true
+  const pseudo = Checksum.pseudoHeader(packet.source, packet.destination, Protocol.udp, packet.length)
+  return Checksum.verify(packet.sum(pseudo, packet.start))
+}
+
+const datagramOf = ({ addresses }: Socket, packet: Packet, sourcePort: number): Datagram => ({
+  payload: packet.toBytes(),
+  source: addresses.sourceOf(packet.source, sourcePort),
+  destination: addresses.destinationOf(packet.destination)
+})

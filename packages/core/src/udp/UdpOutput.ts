@@ -1,0 +1,121 @@
+/**
+ * The way down: from a socket to IPv4.
+ */
+import * as Effect from "effect/Effect"
+import { ChecksumState, make as makePacket, type Packet } from "../device/Packet.ts"
+import { isMulticast } from "../ip/AddressClass.ts"
+import { Ipv4, type OutputResult } from "../ip/Ipv4.ts"
+import { Routing } from "../ip/Routing.ts"
+import { Statistics } from "../Statistics.ts"
+import { Trace } from "../Trace.ts"
+import { formatInet, formatIpv4 } from "../wire/Address.ts"
+import * as Checksum from "../wire/Checksum.ts"
+import { Protocol } from "../wire/Ipv4Header.ts"
+import { UdpHeader } from "../wire/UdpHeader.ts"
+import type { Socket } from "./Socket.ts"
+import {
+  AddressNotAvailable,
+  BroadcastNotPermitted,
+  MessageTooLarge,
+  NoDestination,
+  NotSent,
+  SocketClosed,
+  type UdpError,
+  Unreachable
+} from "./UdpError.ts"
+
+/** The most a datagram carries, in octets: a packet of 65,535 without its IPv4 and UDP headers. */
+export const MAX_PAYLOAD = 65507
+
+const CHECKSUM_OFFSET = 6
+
+const write = UdpHeader.set
+
+/** Sends a datagram from `wanted`, or from where the route leaves when that is 0; the reason why not, or undefined. */
+export type Send = (
+  socket: Socket,
+  payload: Uint8Array,
+  destination: number,
+  port: number,
+  wanted: number
+) => UdpError["reason"] | undefined
+
+export const makeSend = Effect.gen(function*() {
+  const trace = yield* Trace
+  const routing = yield* Routing
+  const ipv4 = yield* Ipv4
+  const sent = (yield* Statistics).counter("udp.sent")
+  const packet = makePacket(MAX_PAYLOAD)
+
+  /** The source for a datagram, 0 when there is no route, or undefined when it cannot be the one that is wanted. */
+  const sourceFor = (socket: Socket, destination: number, wanted: number): number | undefined => {
+    const bound = routing.isLocal(socket.address) ? socket.address : 0
+    if (wanted === 0 || wanted === bound || isMulticast(wanted) || routing.isBroadcast(wanted)) {
+      return bound === 0 ? ipv4.sourceFor(destination) : bound
+    }
+    return bound === 0 && routing.isLocal(wanted) ? wanted : undefined
+  }
+
+  const transmit = (
+    socket: Socket,
+    payload: Uint8Array,
+    source: number,
+    destination: number,
+    port: number
+  ): OutputResult => {
+    packet.reset()
+    packet.append(payload)
+    const at = packet.push(UdpHeader.size)
+    const length = UdpHeader.size + payload.length
+    write.sourcePort(packet.view, at, socket.port)
+    write.destinationPort(packet.view, at, port)
+    write.length(packet.view, at, length)
+    write.checksum(packet.view, at, Checksum.pseudoHeader(source, destination, Protocol.udp, length))
+    packet.checksum = ChecksumState.partial
+    packet.checksumStart = at
+    packet.checksumOffset = CHECKSUM_OFFSET
+    packet.source = source
+    packet.destination = destination
+    packet.protocol = Protocol.udp
+    if (trace.enabled) {
+      trace.emit({
+        _tag: "Packet",
+        layer: "udp",
+        direction: "out",
+        network: { source, destination },
+        bytes: withChecksum(packet)
+      })
+    }
+    return ipv4.output(packet)
+  }
+
+  const send: Send = (socket, payload, destination, port, wanted) => {
+    if (socket.closed) return new SocketClosed()
+    if (destination === 0 || port === 0) return new NoDestination()
+    if (payload.length > MAX_PAYLOAD) return new MessageTooLarge({ length: payload.length })
+    if (!socket.broadcast && routing.isBroadcast(destination)) {
+      return new BroadcastNotPermitted({ destination: formatIpv4(destination) })
+    }
+    const source = sourceFor(socket, destination, wanted)
+    if (source === undefined) return new AddressNotAvailable({ address: formatIpv4(wanted) })
+    switch (source === 0 ? "unreachable" : transmit(socket, payload, source, destination, port)) {
+      case "sent":
+        sent.value++
+        return undefined
+      case "unreachable":
+        return new Unreachable({ destination: formatInet(destination, port), kind: "noRoute" })
+      case "tooBig":
+        return new MessageTooLarge({ length: payload.length })
+      case "dropped":
+        return new NotSent({ destination: formatInet(destination, port) })
+    }
+  }
+  return send
+})
+
+/** A copy of an outgoing datagram as it will stand on the wire. */
+const withChecksum = (packet: Packet): Uint8Array => {
+  const copy = packet.clone()
+  copy.completeChecksum()
+  return copy.toBytes()
+}

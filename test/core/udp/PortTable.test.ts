@@ -24,6 +24,8 @@ const admit = (candidates: ReadonlyArray<Binding>) => {
   return { table, admitted }
 }
 
+const conflict = (first: Binding, second: Binding) => admit([first, second]).admitted.length === 1
+
 describe("PortTable", () => {
   it.prop("without sharing, no two sockets want the same datagram", { candidates: bindings }, ({ candidates }) => {
     const { table } = admit(candidates.map((candidate) => ({ ...candidate, shared: false })))
@@ -35,7 +37,6 @@ describe("PortTable", () => {
   })
 
   it.prop("conflicts do not depend on who came first", { a: binding, b: binding }, (pair) => {
-    const conflict = (first: Binding, second: Binding) => admit([first, second]).admitted.length === 1
     assert.strictEqual(conflict(pair.a, pair.b), conflict(pair.b, pair.a))
   })
 

@@ -319,10 +319,10 @@ describe("Ipv4 input", () => {
       const bytes = packet({ protocol: 99, body })
       neighbour.say(bytes)
       stop()
-      assert.deepStrictEqual(details.filter((detail) => !("layer" in detail) || detail.layer === "ipv4"), [
-        { _tag: "Packet", layer: "ipv4", direction: "in", device: "eth0", interface: 0xc000_0202, bytes },
-        { _tag: "Dropped", layer: "ipv4", reason: "unknownProtocol", bytes: body }
-      ])
+      const seen = details.flatMap((detail) =>
+        "layer" in detail && detail.layer === "ipv4" && "bytes" in detail ? [[detail._tag, detail.bytes]] : []
+      )
+      assert.deepStrictEqual(seen, [["Packet", bytes], ["Dropped", body]])
     }).pipe(Effect.provide(stack)))
 
   it.effect.prop(

@@ -48,7 +48,7 @@ export { type EchoReply, PingError, PingNotSent, PingTimedOut, PingUnreachable }
 export interface PingOptions {
   /** At most 65,507 octets; 56 by default. */
   readonly payload?: Uint8Array | undefined
-  /** 0 by default. */
+  /** 0 by default; its low 16 bits count, as those of `identifier`. */
   readonly sequence?: number | undefined
   /** Random by default, and not that of another request on its way. */
   readonly identifier?: number | undefined
@@ -88,9 +88,10 @@ export class Icmp extends Context.Service<Icmp, {
       const limiter = new ErrorLimiter()
       const requests = new Requests()
 
-      /** Completes and sends the message in `scratch`. */
-      const send = (source: number, destination: number): OutputResult => {
+      /** Completes and sends the message in `scratch`; a source of 0 is chosen by the route. */
+      const send = (from: number, destination: number): OutputResult => {
         const { start, view } = scratch
+        const source = from === 0 ? ipv4.sourceFor(destination) : from
         scratch.source = source
         scratch.destination = destination
         scratch.protocol = Protocol.icmp
@@ -131,7 +132,7 @@ export class Icmp extends Context.Service<Icmp, {
       const report = (packet: Packet.Packet, type: number, code: number, parameter: number) => {
         const silent = silence(packet, routing.isBroadcast)
         if (silent !== undefined) return void statistics.counter(`icmp.silent.${silent}`).value++
-        if (!limiter.permits(packet.source, turn.now())) {
+        if (!routing.isLocal(packet.source) && !limiter.permits(packet.source, turn.now())) {
           return void statistics.counter("icmp.silent.rateLimited").value++
         }
         const quoteEnd = Math.min(packet.end, packet.networkStart + MAX_QUOTE)
@@ -160,8 +161,10 @@ export class Icmp extends Context.Service<Icmp, {
           roundTrip: turn.now() - request.sentAt
         })
       }
-      const inputError = (packet: Packet.Packet) => {
+      const inputError = (packet: Packet.Packet, destination: Destination) => {
         const { start, view } = packet
+        // RFC 1122 §3.2.2: errors concern one host.
+        if (destination !== "local") return drop("broadcastError", packet)
         const type = header.type(view, start)
         const kind = kindOf(type, header.code(view, start))
         if (kind === undefined) return drop("unknownCode", packet)
@@ -182,6 +185,7 @@ export class Icmp extends Context.Service<Icmp, {
             direction: "in",
             device: device.name,
             network: { source: packet.source, destination: packet.destination },
+            interface: routing.interfaceOf(device)?.address,
             bytes: packet.toBytes()
           })
         }
@@ -193,7 +197,7 @@ export class Icmp extends Context.Service<Icmp, {
           case IcmpType.destinationUnreachable:
           case IcmpType.timeExceeded:
           case IcmpType.parameterProblem:
-            return inputError(packet)
+            return inputError(packet, destination)
           case IcmpType.timestampRequest:
             return answerTimestamp(device, packet, destination)
           case IcmpType.sourceQuench:
@@ -237,7 +241,7 @@ export class Icmp extends Context.Service<Icmp, {
         done: (exit: Exit.Exit<EchoReply, PingError>) => void
       ): () => void => {
         const payload = options.payload ?? DEFAULT_PAYLOAD
-        const sequence = options.sequence ?? 0
+        const sequence = (options.sequence ?? 0) & 0xffff
         const timeout = timers.make(() => fail(new PingTimedOut()))
         const withdraw = () => {
           timeout.clear()
@@ -249,7 +253,7 @@ export class Icmp extends Context.Service<Icmp, {
         }
         const fail = (reason: PingError["reason"]) => finish(Exit.fail(new PingError({ reason })))
         const request: Request = {
-          identifier: options.identifier ?? unusedIdentifier(sequence),
+          identifier: (options.identifier ?? unusedIdentifier(sequence)) & 0xffff,
           sequence,
           destination,
           fromAnybody: routing.isBroadcast(destination) || isMulticast(destination),

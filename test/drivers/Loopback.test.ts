@@ -75,6 +75,29 @@ describe("Loopback", () => {
       assert.isAbove(rounds, 1)
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("uses its memory again without mixing packets up", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const devices = yield* Devices
+      const { device } = yield* Loopback.attach()
+      const sizes = [100, 2048, 2049, 30_000, 65_535, 40_000, 1]
+      const expected: Array<readonly [length: number, mark: number, checksum: number]> = []
+      for (let round = 0; round < 20; round++) {
+        for (const size of sizes) {
+          const packet = datagram(round, size)
+          if ((round + size) % 3 === 0) packet.checksum = ChecksumState.partial
+          expected.push([size, round, packet.checksum])
+          devices.transmit(device, packet)
+        }
+        yield* BareStack.eventually(() => arrivals.length === expected.length)
+      }
+      assert.deepStrictEqual(
+        arrivals.map(({ bytes, checksum }) => [bytes.length, bytes[0], checksum] as const),
+        expected
+      )
+      assert.isTrue(arrivals.every(({ bytes }) => bytes.every((octet) => octet === bytes[0])))
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("delivers nothing once its scope is closed", () =>
     Effect.gen(function*() {
       const arrivals = yield* BareStack.collect

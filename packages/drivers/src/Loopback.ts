@@ -34,7 +34,7 @@ export const attach: (name?: string) => Effect.Effect<Attachment, DevicesError, 
       mtu: 65_535,
       hardwareAddress: 0,
       offload: { ...NO_OFFLOAD, checksum: true },
-      transmit: (packet) => transit.offer(packet.clone()),
+      transmit: (packet) => !transit.isFull() && transit.offer(transit.copy(packet)),
       flush: () => {}
     })
     const transit = new Transit(scheduler, attachment, CAPACITY)

@@ -9,6 +9,7 @@
 import type { Attachment } from "@strata/core/device/Devices"
 import type { Packet } from "@strata/core/device/Packet"
 import type * as Scheduler from "effect/Scheduler"
+import { PacketPool } from "./PacketPool.ts"
 
 /** How many frames one direction holds; what is offered beyond is refused. */
 export const CAPACITY = 1024
@@ -21,11 +22,17 @@ export class Transit {
   private delivering: Array<Packet> = []
   private scheduled = false
   private closed = false
+  private readonly pool = new PacketPool()
 
   constructor(scheduler: Scheduler.Scheduler, attachment: Attachment, capacity: number) {
     this.dispatcher = scheduler.makeDispatcher()
     this.attachment = attachment
     this.capacity = capacity
+  }
+
+  /** A copy to be offered. */
+  copy(packet: Packet): Packet {
+    return this.pool.copy(packet)
   }
 
   isFull(): boolean {
@@ -71,6 +78,7 @@ export class Transit {
     for (const frame of this.delivering) {
       if (this.closed) return
       this.attachment.input(frame)
+      this.pool.release(frame)
     }
   }
 }

@@ -3,7 +3,7 @@
  *
  * A program written with `virtually` reads as if it ran in real time; seconds and minutes of it take no time at all.
  */
-import { NetworkStack, Statistics, Tcp } from "@strata/core"
+import { Entropy, Icmp, NetworkStack, Statistics, Tcp } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Address from "@strata/core/wire/Address"
 import { Wire } from "@strata/drivers"
@@ -33,9 +33,9 @@ export interface Host {
   readonly counters: Effect.Effect<Readonly<Record<string, number>>>
   /** What this host sends and receives passes here. */
   readonly impairment: Impairment.Impairment
-  readonly context: Context.Context<Layer.Success<ReturnType<typeof stack>>>
-  /** Ends the host, its stack last. */
-  readonly close: Effect.Effect<void>
+  readonly context: Context.Context<Layer.Success<ReturnType<typeof below>>>
+  /** Ends the host's TCP, as the end of its Layer does while the rest of the stack still runs. */
+  readonly closeTcp: Effect.Effect<void>
 }
 
 export interface PairOptions {
@@ -45,23 +45,26 @@ export interface PairOptions {
   readonly right?: Impairment.Options
 }
 
-const stack = (seed: number) => NetworkStack.layerSeeded(seed)
+const below = (seed: number) =>
+  Icmp.layer.pipe(Layer.provideMerge(NetworkStack.network), Layer.provideMerge(Entropy.layerSeeded(seed)))
 
 const makeHost = Effect.fnUntraced(
   function*(end: Wire.End, address: string, seed: number, mtu: number, options: Impairment.Options = {}) {
     const impairment = Impairment.make(options)
-    const scope = yield* Scope.make()
     const device = Impairment.of(impairment)(Wire.layer(end, { address: `${address}/24`, mtu }))
+    const scope = yield* Effect.scope
     const memo = yield* Layer.makeMemoMap
-    const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(stack(seed))), memo, scope)
-    const close = Scope.close(scope, Exit.void)
-    yield* Effect.addFinalizer(() => close)
+    const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(below(seed))), memo, scope)
+    const tcpScope = yield* Scope.fork(scope)
+    const tcp = yield* Layer.buildWithScope(Layer.fresh(NetworkStack.tcp), tcpScope).pipe(
+      Effect.provideContext(context)
+    )
     return {
-      tcp: Context.get(context, Tcp),
+      tcp: Context.get(tcp, Tcp),
       counters: Context.get(context, Statistics).snapshot,
       impairment,
       context,
-      close
+      closeTcp: Scope.close(tcpScope, Exit.void)
     }
   }
 )

@@ -26,6 +26,8 @@ export const ORPHAN_TIMEOUT = 60_000
 const BURST = 32
 /** Milliseconds until a device that was full is tried again. */
 const DEVICE_RETRY = 2
+/** Octets of the IPv4 and TCP headers without options. */
+const HEADERS = 40
 
 /** What a connection needs of its stack. */
 export interface ConnectionHost {
@@ -76,6 +78,7 @@ export class LiveConnection {
   private wakeDue = false
   private outputDue = false
   private stateChanged = false
+  private mayFragment = false
   private orphanDeadline = Infinity
   private retryAt = Infinity
 
@@ -109,12 +112,12 @@ export class LiveConnection {
       this.receiving.advance(received)
       this.wakeLater()
     }
+    if (outcome.acknowledged > 0) this.sending.release(outcome.acknowledged)
+    this.apply(outcome)
     if (outcome.acknowledged > 0) {
-      this.sending.release(outcome.acknowledged)
       this.touch()
       if (this.writes.length > 0) this.pump()
     }
-    this.apply(outcome)
     // RFC 1122 §4.2.2.13: nobody will ever read this, and the peer shall know.
     if (received > 0 && this.orphan) return this.abort()
     this.outputLater()
@@ -187,6 +190,8 @@ export class LiveConnection {
   /** The path's MTU is `mtu` octets now; a segment that started at `seq` was too big. */
   pathMtu(seq: number, mtu: number): void {
     this.become(this.host.machine.pathMtu(this.tcb, seq, mtu, this.host.turn.now()))
+    // RFC 1191 §3: segments do not get arbitrarily small; below that, fragments it is.
+    if (mtu < this.tcb.snd.mss + HEADERS) this.mayFragment = true
     this.outputLater()
   }
 
@@ -319,9 +324,10 @@ export class LiveConnection {
       this.become(next.tcb)
       const { segment } = next
       if (((segment.seq - max) | 0) < 0 && segment.length > 0) retransmitted.value++
-      const result = this.host.writeSegment(next.tcb.endpoints, segment, this.sending)
+      const result = this.host.writeSegment(next.tcb.endpoints, segment, this.sending, this.mayFragment)
       if (result === "tooBig") {
         this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))
+        if (this.mayFragment) this.host.writeSegment(next.tcb.endpoints, segment, this.sending, true)
       } else if (result === "unreachable") {
         this.unreachable(segment.seq, true)
       } else if (result === "dropped") {

@@ -88,5 +88,5 @@ export const reject = (segment: Segment): Emission | undefined => {
   return empty(0, Sequence.add(segment.seq, sequenceLength(segment)), TcpFlag.rst | TcpFlag.ack)
 }
 
-/** A reset that ends `tcb` at the peer (RFC 9293 §3.10.5). */
-export const abortion = (tcb: ControlBlock): Emission => reset(tcb.snd.max)
+/** A reset that ends `tcb` at the peer (RFC 9293 §3.10.5), inside its window, where it is believed. */
+export const abortion = (tcb: ControlBlock): Emission => reset(emptySequence(tcb))

@@ -20,8 +20,16 @@ const CHECKSUM_OFFSET = 16
 /** The most text a segment can have over IPv4. */
 const LARGEST_TEXT = 65_535 - 40
 
-/** Sends a segment; its text comes from `text`, `emission.textOffset` octets after SND.UNA's octet. */
-export type WriteSegment = (endpoints: Endpoints, emission: Emission, text?: SendBuffer) => OutputResult
+/**
+ * Sends a segment; its text comes from `text`, `emission.textOffset` octets after SND.UNA's octet. Too big for the path, it
+ * is refused, unless `mayFragment` says otherwise.
+ */
+export type WriteSegment = (
+  endpoints: Endpoints,
+  emission: Emission,
+  text?: SendBuffer,
+  mayFragment?: boolean
+) => OutputResult
 
 export const makeWriter = (
   ipv4: Ipv4["Service"],
@@ -33,7 +41,7 @@ export const makeWriter = (
   // One packet for all: its octets are consumed before `ipv4.output` returns.
   const packet = make(LARGEST_TEXT)
 
-  return (endpoints, emission, text) => {
+  return (endpoints, emission, text, mayFragment = false) => {
     packet.reset()
     if (text !== undefined) text.lay(packet, emission.textOffset, emission.length)
     const optionsLength = emission.options === NO_OPTIONS ? 0 : TcpOptions.encodedLength(emission.options)
@@ -57,7 +65,7 @@ export const makeWriter = (
     packet.destination = remoteAddress
     packet.protocol = Protocol.tcp
     // RFC 1191 §6.5: the segment size follows the path's MTU.
-    packet.dontFragment = true
+    packet.dontFragment = !mayFragment
 
     sent.value++
     if ((emission.flags & TcpFlag.rst) !== 0) resetsSent.value++

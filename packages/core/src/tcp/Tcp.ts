@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import type { AttachedDevice } from "../device/Devices.ts"
+import { type AttachedDevice, Devices } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import type { Entropy } from "../Entropy.ts"
 import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
@@ -21,7 +21,7 @@ import type { CongestionAlgorithm, CongestionControl } from "./Congestion.ts"
 import type { ControlBlock, State } from "./ControlBlock.ts"
 import { makeHost } from "./Host.ts"
 import { makeOpening } from "./Opening.ts"
-import { shutdown } from "./Shutdown.ts"
+import { drain, shutdown } from "./Shutdown.ts"
 import { makeStatus } from "./Status.ts"
 import type { TcpError } from "./TcpError.ts"
 import type { TcpMachine, TcpSettings } from "./TcpMachine.ts"
@@ -126,18 +126,20 @@ export class Tcp extends Context.Service<Tcp, {
 }>()("@strata/core/Tcp") {
   /**
    * When it is released, listeners close, and so do all connections, in order; after a second at the most what is left is
-   * reset.
+   * reset. A device that is detached waits for the connections through it that programs let go of, until nothing moved
+   * for a second; then they are reset.
    */
   static readonly layer: Layer.Layer<
     Tcp,
     never,
-    Turn | Timers | Trace | Statistics | Entropy | Ipv4 | Routing | TcpMachine | CongestionControl
+    Turn | Timers | Trace | Statistics | Entropy | Devices | Ipv4 | Routing | TcpMachine | CongestionControl
   > = Layer.effect(
     Tcp,
     Effect.gen(function*() {
       const host = yield* makeHost
       const ipv4 = yield* Ipv4
       yield* ipv4.handle(Protocol.tcp, host.input, host.error)
+      yield* (yield* Devices).beforeDetach((device) => drain(host, device))
       yield* Effect.addFinalizer(() => shutdown(host))
       return Tcp.of({ input: host.input, error: host.error, ...makeOpening(host), status: makeStatus(host) })
     })

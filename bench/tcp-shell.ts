@@ -1,0 +1,152 @@
+/**
+ * Bulk TCP from one stack to another in one process: what the layers above the
+ * driver can do.
+ *
+ *     node bench/tcp-shell.ts [--octets 1073741824] [--rounds 5]
+ *
+ * `tcp`: two TCPs, with nothing between them but a queue that hands over
+ * segments of 1,460 octets in batches. `stack`: two whole stacks on a wire, with
+ * and without checksums. Octets are written 64 KiB at a time and read as they
+ * come.
+ */
+import { Devices, Entropy, Ipv4, NetworkStack, Routing, Tcp, Turn } from "@strata/core"
+import type { AttachedDevice } from "@strata/core/device/Devices"
+import { ChecksumState, Packet } from "@strata/core/device/Packet"
+import type { TransportInput } from "@strata/core/ip/Ipv4"
+import * as Address from "@strata/core/wire/Address"
+import { Wire } from "@strata/drivers"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import { parseArgs } from "node:util"
+
+const { values } = parseArgs({
+  options: { octets: { type: "string", default: String(1024 ** 3) }, rounds: { type: "string", default: "5" } }
+})
+const OCTETS = Number(values.octets)
+const PORT = 7
+const MTU = 1500
+const SERVER = "10.0.0.2"
+const CLIENT = "10.0.0.1"
+
+const ip = (text: string) => NetAddress.ipFromStringUnsafe(text) as NetAddress.Ipv4Address
+const inet = NetAddress.inetAddressUnsafe(ip(SERVER), PORT) as NetAddress.InetAddressV4
+
+/** Hands packets to the other side's transport, all that are there as one batch. */
+class Channel {
+  input: TransportInput = () => {}
+  run: (work: () => void) => void = (work) => work()
+  private readonly slab = new Uint8Array(512 * 2048)
+  private readonly packets = Array.from({ length: 512 }, () => new Packet(this.slab))
+  private count = 0
+  private due = false
+  private readonly deliver = () => {
+    this.due = false
+    const count = this.count
+    this.run(() => {
+      for (let index = 0; index < count; index++) this.input(device, this.packets[index]!, "local")
+    })
+    this.count = 0
+  }
+
+  offer(packet: Packet): "sent" | "dropped" {
+    if (this.count === this.packets.length) return "dropped"
+    const copy = this.packets[this.count]!
+    const at = this.count++ * 2048
+    copy.point(at, at + packet.copyTo(this.slab, at))
+    copy.source = packet.source
+    copy.destination = packet.destination
+    copy.checksum = ChecksumState.valid
+    if (!this.due) {
+      this.due = true
+      setImmediate(this.deliver)
+    }
+    return "sent"
+  }
+}
+
+const device = { name: "channel" } as AttachedDevice
+
+const bare = (out: Channel, back: Channel, own: string) =>
+  NetworkStack.tcp.pipe(
+    Layer.provide(Layer.effectContext(Effect.gen(function*() {
+      const turn = yield* Turn
+      back.run = turn.run
+      const address = Address.fromIpv4(ip(own))
+      const ipv4 = {
+        sourceFor: () => address,
+        mtuFor: () => MTU,
+        output: (packet: Packet) => out.offer(packet),
+        handle: (_protocol: number, input: TransportInput) => Effect.sync(() => void (back.input = input))
+      } as unknown as Ipv4["Service"]
+      const routing = { isLocal: () => true, isBroadcast: () => false } as unknown as Routing["Service"]
+      return Context.make(Ipv4, ipv4).pipe(Context.add(Routing, routing))
+    }))),
+    Layer.provide(Devices.layer),
+    Layer.provide(Layer.mergeAll(NetworkStack.foundation, Entropy.layer)),
+    Layer.fresh
+  )
+
+const transfer = Effect.fnUntraced(function*(client: Tcp["Service"], server: Tcp["Service"]) {
+  const listener = yield* server.listen({ port: PORT })
+  const [sender, receiver] = yield* Effect.all([client.connect({ remote: inet }), listener.accept], {
+    concurrency: "unbounded"
+  })
+  const chunk = new Uint8Array(64 * 1024).fill(7)
+  const started = process.hrtime.bigint()
+  let received = 0
+  const read = Effect.whileLoop({
+    while: () => received < OCTETS,
+    body: () => receiver.read,
+    step: (chunks) => {
+      for (const each of chunks) received += each.length
+    }
+  })
+  let sent = 0
+  const write = Effect.whileLoop({
+    while: () => sent < OCTETS,
+    body: () => sender.write(chunk),
+    step: () => {
+      sent += chunk.length
+    }
+  })
+  yield* Effect.all([read, write], { concurrency: "unbounded" })
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9
+  const segments = received / 1460
+  return `${(received * 8 / seconds / 1e9).toFixed(2)} Gbit/s, ${(seconds * 1e9 / segments).toFixed(0)} ns a segment`
+}, Effect.scoped)
+
+const build = <A, E>(layer: Layer.Layer<A, E>) =>
+  Effect.flatMap(
+    Layer.makeMemoMap,
+    (memo) => Effect.flatMap(Effect.scope, (scope) => Layer.buildWithMemoMap(layer, memo, scope))
+  )
+
+const tcpOnly = Effect.gen(function*() {
+  const there = new Channel()
+  const back = new Channel()
+  const left = yield* build(bare(there, back, CLIENT))
+  const right = yield* build(bare(back, there, SERVER))
+  return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp))
+}).pipe(Effect.scoped)
+
+const whole = (checksumOffload: boolean) =>
+  Effect.gen(function*() {
+    const wire = Wire.make({ checksumOffload })
+    const host = (end: Wire.End, address: string) =>
+      build(Wire.layer(end, { address: `${address}/24`, mtu: MTU }).pipe(Layer.provideMerge(NetworkStack.layer)))
+    const left = yield* host(wire.left, CLIENT)
+    const right = yield* host(wire.right, SERVER)
+    return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp))
+  }).pipe(Effect.scoped)
+
+const program = Effect.gen(function*() {
+  for (let round = 0; round < Number(values.rounds); round++) {
+    console.log(`tcp                      ${yield* tcpOnly}`)
+    console.log(`stack, no checksums      ${yield* whole(true)}`)
+    console.log(`stack, checksums         ${yield* whole(false)}`)
+  }
+})
+
+await Effect.runPromise(program)

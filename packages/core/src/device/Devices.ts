@@ -91,6 +91,13 @@ export class Devices extends Context.Service<Devices, {
   readonly close: (name: string) => Effect.Effect<void, DevicesError>
   /** `mtu` in octets, without the link header: 68 to 65,535. */
   readonly setMtu: (name: string, mtu: number) => Effect.Effect<void, DevicesError>
+  /**
+   * Runs `leave` when a device is about to be detached and still works, and detaches it when that is done, until the
+   * scope closes. It is the last chance to send something, and must have a bound.
+   */
+  readonly beforeDetach: (
+    leave: (device: AttachedDevice) => Effect.Effect<void>
+  ) => Effect.Effect<void, never, Scope.Scope>
   /** Calls `listener` with each change, at once, until the scope closes. */
   readonly watch: (listener: (change: DeviceChange) => void) => Effect.Effect<void, never, Scope.Scope>
 }>()("@strata/core/Devices") {
@@ -104,6 +111,7 @@ export class Devices extends Context.Service<Devices, {
       const devices: Array<Mutable> = []
       const inputs = new Map<Framing, LinkInput>()
       const listeners = new Set<(change: DeviceChange) => void>()
+      const leavers = new Set<(device: AttachedDevice) => Effect.Effect<void>>()
       let attached = 0
 
       const change = (tag: DeviceChange["_tag"], device: AttachedDevice) => {
@@ -199,11 +207,14 @@ export class Devices extends Context.Service<Devices, {
                 setUp(device, true)
               }),
               () =>
-                Effect.sync(() => {
-                  setUp(device, false)
-                  devices.splice(devices.indexOf(device), 1)
-                  change("Detached", device)
-                })
+                Effect.andThen(
+                  Effect.forEach(leavers, (leave) => leave(device), { discard: true }),
+                  Effect.sync(() => {
+                    setUp(device, false)
+                    devices.splice(devices.indexOf(device), 1)
+                    change("Detached", device)
+                  })
+                )
             )
             return { device, batch: turn.run, input: (packet: Packet) => input(device, packet) }
           }),
@@ -219,6 +230,11 @@ export class Devices extends Context.Service<Devices, {
           device.mtu = mtu
           change("MtuChanged", device)
         }),
+        beforeDetach: (leave) =>
+          Effect.acquireRelease(
+            Effect.sync(() => leavers.add(leave)),
+            () => Effect.sync(() => leavers.delete(leave))
+          ),
         watch: (listener) =>
           Effect.acquireRelease(
             Effect.sync(() => listeners.add(listener)),

@@ -1,0 +1,94 @@
+/**
+ * TCP between the stack and the kernel over a network that loses packets: the
+ * kernel's namespace, a cable, and a namespace in the middle that bridges it to
+ * the TAP and drops 2 % of what comes in from either side.
+ */
+import { expect, layer } from "@effect/vitest"
+import { NetworkStack, Tcp } from "@strata/core"
+import { Tap } from "@strata/drivers"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { KERNEL, Kernel, quiet, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import * as Namespace from "../support/namespace.ts"
+import { inet } from "../support/Probe.ts"
+import { readHash, writeRandom } from "../support/transfer.ts"
+
+const MiB = 1024 * 1024
+
+/** The namespace in the middle. */
+class Middle extends Context.Service<Middle, Namespace.Namespace>()("test/Middle") {}
+
+const RULES = `
+table netdev loss {
+  chain fromKernel {
+    type filter hook ingress device "cable1" priority 0
+    meta protocol ip numgen random mod 100 < 2 counter drop
+  }
+  chain fromStack {
+    type filter hook ingress device "tap0" priority 0
+    meta protocol ip numgen random mod 100 < 2 counter drop
+  }
+}
+`
+
+const Network = Layer.effectContext(Effect.gen(function*() {
+  const kernel = yield* Namespace.make
+  const middle = yield* Namespace.make
+  yield* quiet(kernel)
+  yield* quiet(middle)
+  yield* Namespace.veth({ namespace: kernel, name: "cable0" }, { namespace: middle, name: "cable1" })
+  // Each packet is lost by itself, not as part of one of 64 KiB.
+  yield* kernel.succeed("ethtool", "-K", "cable0", "tso", "off", "gso", "off", "gro", "off")
+  yield* middle.succeed("ethtool", "-K", "cable1", "gro", "off")
+  yield* kernel.succeed("ip", "addr", "add", `${KERNEL}/24`, "dev", "cable0")
+  yield* middle.succeed("ip", "tuntap", "add", "mode", "tap", "name", "tap0")
+  yield* middle.succeed("ip", "link", "add", "bridge0", "type", "bridge", "stp_state", "0")
+  for (const port of ["cable1", "tap0"]) yield* middle.succeed("ip", "link", "set", port, "master", "bridge0")
+  for (const port of ["tap0", "bridge0"]) yield* middle.succeed("ip", "link", "set", port, "up")
+  const { exitCode, stderr } = yield* middle.execWith({ input: RULES }, "nft", "-f", "-")
+  if (exitCode !== 0) return yield* Effect.die(new Error(stderr))
+  return Context.make(Kernel, kernel).pipe(Context.add(Middle, middle))
+}))
+
+const Lossy = Layer.unwrap(
+  Effect.map(Middle, (middle) => Tap.layer({ name: "tap0", address: `${STACK}/24`, namespace: middle.path }))
+).pipe(
+  Layer.provideMerge(NetworkStack.layer),
+  Layer.provideMerge(Network)
+)
+
+/** Packets that the middle dropped in each direction. */
+const lost = Effect.gen(function*() {
+  const { stdout } = yield* (yield* Middle).succeed("nft", "list", "table", "netdev", "loss")
+  return [...stdout.matchAll(/counter packets (\d+)/g)].map((match) => Number(match[1]))
+})
+
+Namespace.describeLinux("Linux, TCP over a network that loses 2 % each way", () => {
+  layer(Lossy, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("20 MiB from the kernel arrive as they were sent", () =>
+      Effect.gen(function*() {
+        const listener = yield* (yield* Tcp).listen({ port: 7 })
+        const peer = yield* tcpPeer(yield* Kernel, { connect: { host: STACK, port: 7 }, send: 20 * MiB })
+        const connection = yield* listener.accept
+        const received = yield* readHash(connection)
+        yield* connection.closeWrite
+        const [report] = yield* tcpReports(peer)
+        expect(received).toEqual({ octets: 20 * MiB, hash: report!.sentHash })
+        expect(Math.min(...yield* lost)).toBeGreaterThan(0)
+      }))
+
+    it.effect("20 MiB to the kernel arrive as they were sent", () =>
+      Effect.gen(function*() {
+        const peer = yield* tcpPeer(yield* Kernel, { listen: 9000, end: "afterReceiving" })
+        yield* peer.prints(/listening/)
+        const before = yield* lost
+        const connection = yield* (yield* Tcp).connect({ remote: inet(KERNEL, 9000) })
+        const hash = yield* writeRandom(connection, 20 * MiB)
+        yield* connection.closeWrite
+        yield* peer.prints(/sentHash/)
+        expect(JSON.parse(peer.stdout())).toMatchObject({ received: 20 * MiB, receivedHash: hash, ended: true })
+        expect((yield* lost)[1]).toBeGreaterThan(before[1]!)
+      }))
+  })
+})

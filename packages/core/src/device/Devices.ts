@@ -184,6 +184,10 @@ export class Devices extends Context.Service<Devices, {
             const counter = (name: string) => statistics.counter(`device.${driver.name}.${name}`)
             const device: Mutable = {
               ...driver,
+              // A driver may be an instance of a class, whose methods a spread does not copy.
+              transmit: (packet) => driver.transmit(packet),
+              flush: () => driver.flush(),
+              setUp: (up) => driver.setUp?.(up),
               index: ++attached,
               up: false,
               mtu: driver.mtu,

@@ -146,6 +146,13 @@ export class TcpScript {
     return this
   }
 
+  /** Lets the segments pass that the last event caused, for scripts that are about something else, and tells how many. */
+  passed(): number {
+    const count = this.sent.length
+    this.sent = []
+    return count
+  }
+
   is(state: State, reason?: ControlBlock["reason"]): this {
     assert.strictEqual(this.tcb.state, state, this.told(`is ${state}`))
     if (state === "CLOSED") assert.strictEqual(this.tcb.reason, reason, this.told(`is closed: ${reason}`))

@@ -129,7 +129,7 @@ const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Ou
       rtt: !isProbe && seq === snd.max ? Rtt.start(next.rtt, end, now) : next.rtt,
       probes: isProbe ? next.probes + 1 : 0,
       deadlines: isProbe
-        ? { ...next.deadlines, persist: now + SendWindow.probeInterval(next) }
+        ? { ...next.deadlines, persist: now + SendWindow.probeInterval(next, next.probes + 1) }
         : transmitted(next, now)
     },
     segment: Reply.emission(

@@ -13,9 +13,9 @@ export const flight = (snd: SendSpace): number => Sequence.difference(snd.una, s
  */
 export const isClosed = (snd: SendSpace): boolean => snd.wnd < Math.min(snd.mss, Math.max(1, snd.maxWnd >>> 1))
 
-/** How long to wait for an answer to a probe: like the retransmission timeout, doubled for each (RFC 9293 §3.8.6.1). */
-export const probeInterval = (tcb: ControlBlock): number =>
-  Math.min(tcb.rtt.timeout * 2 ** tcb.probes, tcb.settings.maximumRetransmissionTimeout)
+/** How long to wait after `probes` probes: the retransmission timeout, doubled for each (RFC 9293 §3.8.6.1). */
+export const probeInterval = (tcb: ControlBlock, probes: number): number =>
+  Math.min(tcb.rtt.timeout * 2 ** probes, tcb.settings.maximumRetransmissionTimeout)
 
 /** Starts the persist timer when nothing is on its way and the window is closed, and stops it otherwise. */
 export const persisting = (tcb: ControlBlock, now: number): ControlBlock => {
@@ -23,7 +23,7 @@ export const persisting = (tcb: ControlBlock, now: number): ControlBlock => {
   if (snd.nxt === snd.una && isClosed(snd)) {
     return deadlines.persist !== Infinity || snd.forced
       ? tcb
-      : { ...tcb, deadlines: withPersist(deadlines, now + probeInterval(tcb)) }
+      : { ...tcb, deadlines: withPersist(deadlines, now + probeInterval(tcb, tcb.probes)) }
   }
   return deadlines.persist === Infinity && tcb.probes === 0
     ? tcb
@@ -33,9 +33,11 @@ export const persisting = (tcb: ControlBlock, now: number): ControlBlock => {
 const withPersist = (deadlines: Deadlines, persist: number): Deadlines => ({ ...deadlines, persist })
 
 /** Octets the congestion window leaves, fresh segments for the first two duplicates included (RFC 3042). */
-const congestionWindow = (tcb: ControlBlock): number =>
-  Math.max(tcb.congestion.window, tcb.snd.mss) +
-  (tcb.recover === undefined && tcb.duplicates > 0 ? Math.min(tcb.duplicates, 2) * tcb.snd.mss : 0)
+const congestionWindow = (tcb: ControlBlock): number => {
+  const window = Math.max(tcb.congestion.window, tcb.snd.mss)
+  const isRepairing = tcb.recover !== undefined || tcb.resentUntil !== undefined
+  return isRepairing || tcb.duplicates === 0 ? window : window + Math.min(tcb.duplicates, 2) * tcb.snd.mss
+}
 
 /** Octets that both windows leave beyond SND.NXT; never negative, though a peer may take back what it offered. */
 export const usable = (tcb: ControlBlock): number =>

@@ -87,17 +87,16 @@ const take = (
   const nxt = isFinished ? Sequence.add(reached, 1) : reached
   const unacknowledged = rcv.unacknowledged + advanced
   const fullSize = Math.min(Math.max(rcv.fullSize, length), rcv.mss)
-  const acknowledge = isFinished || rcv.acknowledge === "now" || unacknowledged >= 2 * fullSize ||
-      (advanced > 0 && rcv.ranges.length > 0)
-    ? "now"
-    : advanced > 0
-    ? "delayed"
-    : rcv.acknowledge
+  const wnd = Math.max(0, rcv.wnd - advanced - (isFinished ? 1 : 0))
+  const isDue = isFinished || rcv.acknowledge === "now" || unacknowledged >= 2 * fullSize ||
+    // The gap is filled, or the peer's next segment has to wait for this acknowledgement.
+    (advanced > 0 && (rcv.ranges.length > 0 || wnd < fullSize))
+  const acknowledge = isDue ? "now" : advanced > 0 ? "delayed" : rcv.acknowledge
   const next: ControlBlock = {
     ...tcb,
     rcv: {
       nxt,
-      wnd: Math.max(0, rcv.wnd - advanced - (isFinished ? 1 : 0)),
+      wnd,
       up: Sequence.latest(rcv.up, nxt),
       irs: rcv.irs,
       capacity: rcv.capacity,

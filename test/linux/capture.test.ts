@@ -1,0 +1,167 @@
+/**
+ * What tcpdump and tshark say about everything the stack does on a wire that loses nothing.
+ */
+import { expect, layer } from "@effect/vitest"
+import { Icmp, Tcp, Udp } from "@strata/core"
+import * as Effect from "effect/Effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Host, KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer, udpReport } from "../support/linux.ts"
+import { describeLinux } from "../support/namespace.ts"
+import { inet, ipv4 } from "../support/Probe.ts"
+import { patterned, readHash, writeRandom } from "../support/transfer.ts"
+
+const MiB = 1024 * 1024
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "strata-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+/** Records `tap0` while `exchange` runs, and gives the file. */
+const record = Effect.fnUntraced(function*<A, E, R>(exchange: Effect.Effect<A, E, R>) {
+  const kernel = yield* Kernel
+  const file = join(yield* directory, "exchange.pcap")
+  const tcpdump = yield* kernel.spawn(
+    "tcpdump",
+    "-i",
+    "tap0",
+    "-s",
+    "0",
+    "--immediate-mode",
+    "-B",
+    "65536",
+    "-Z",
+    "root",
+    "-w",
+    file
+  )
+  yield* tcpdump.prints(/listening on tap0/)
+  yield* exchange
+  yield* Effect.sleep(300)
+  yield* tcpdump.kill("SIGINT")
+  const { stderr } = yield* tcpdump.result
+  expect(stderr).toContain("\n0 packets dropped by kernel")
+  return file
+})
+
+const PREFERENCES = ["ip", "udp", "tcp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`])
+const FIELDS = ["frame.number", "ip.src", "_ws.expert.message"].flatMap((field) => ["-e", field])
+/** Severity "note" and up. */
+const FILTER = "_ws.expert.severity >= 0x400000"
+
+/** What tshark notes about every connection that is closed in order. */
+const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the connection closing/
+
+/** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
+const remarks = Effect.fnUntraced(function*(file: string) {
+  const kernel = yield* Kernel
+  const tshark = ["tshark", "-r", file, ...PREFERENCES, "-Y", FILTER, "-T", "fields", ...FIELDS]
+  const { stdout } = yield* kernel.succeed(...tshark)
+  const lines = stdout.split("\n").filter((line) => line !== "")
+  return lines.map((line) => line.replaceAll("\t", " ")).filter((line) => !CLOSING.test(line))
+})
+
+/** Lines of `tcpdump -vvv` that complain. */
+const complaints = Effect.fnUntraced(function*(file: string) {
+  const { stdout } = yield* (yield* Kernel).succeed("tcpdump", "-n", "-vvv", "-r", file)
+  expect(stdout).toContain(` > ${KERNEL}`)
+  return stdout.split("\n").filter((line) => /\b(bad|incorrect|wrong|invalid|malformed|truncated)\b|\[\|/i.test(line))
+})
+
+describeLinux("Linux, captured", () => {
+  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("ARP, ICMP and UDP: no complaint", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const file = yield* record(Effect.gen(function*() {
+          yield* kernel.succeed("arping", "-c", "2", "-w", "20", "-I", "tap0", STACK)
+          for (const size of [0, 56, 1473, 65_507]) {
+            yield* kernel.succeed("ping", "-c", "2", "-i", "0.1", "-W", "5", "-s", String(size), STACK)
+            yield* (yield* Icmp).ping(ipv4(KERNEL), { payload: patterned(size, 0), timeout: "5 seconds" })
+          }
+          const port = yield* (yield* Udp).bind({ port: 7 })
+          yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
+            for (const datagram of yield* port.take) yield* port.send(datagram.payload, datagram.source)
+          })))
+          const lengths = [0, 1, 2, 1471, 1472, 1473, 65_507]
+          const peer = yield* udpPeer(kernel, { send: { host: STACK, port: 7, lengths } })
+          expect(yield* udpReport(peer)).toEqual({ equal: lengths.length })
+          const refused = yield* udpPeer(kernel, { send: { host: STACK, port: 4444, lengths: [5000] } })
+          expect(yield* udpReport(refused)).toEqual({ equal: 0, error: "ECONNREFUSED" })
+        }))
+        expect(yield* complaints(file)).toEqual([])
+        expect(yield* remarks(file)).toEqual([])
+      }))
+
+    it.effect("TCP connections opened, used and closed from both sides: no complaint", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const tcp = yield* Tcp
+        const file = yield* record(Effect.gen(function*() {
+          const listener = yield* tcp.listen({ port: 7 })
+          for (const send of [0, 1, 1460, 1461, 50_000]) {
+            const peer = yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, send })
+            const connection = yield* listener.accept
+            const received = yield* readHash(connection)
+            yield* writeRandom(connection, send)
+            yield* connection.closeWrite
+            yield* connection.closed
+            expect(yield* tcpReports(peer)).toMatchObject([{ sentHash: received.hash, received: send, ended: true }])
+          }
+          const peer = yield* tcpPeer(kernel, { listen: 9000, send: 50_000 })
+          yield* peer.prints(/listening/)
+          const connection = yield* tcp.connect({ remote: inet(KERNEL, 9000) })
+          yield* writeRandom(connection, 50_000)
+          yield* connection.closeWrite
+          expect((yield* readHash(connection)).octets).toBe(50_000)
+          yield* connection.closed
+        }))
+        expect(yield* complaints(file)).toEqual([])
+        expect(yield* remarks(file)).toEqual([])
+      }))
+
+    it.effect("4 MiB each way: nothing is sent twice, nothing malformed; a full window is no fault", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const listener = yield* (yield* Tcp).listen({ port: 7 })
+        const file = yield* record(Effect.gen(function*() {
+          const peer = yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, send: 4 * MiB })
+          const connection = yield* listener.accept
+          const received = yield* readHash(connection)
+          const sent = yield* writeRandom(connection, 4 * MiB)
+          yield* connection.closeWrite
+          yield* connection.closed
+          const [report] = yield* tcpReports(peer)
+          expect(report).toMatchObject({ sentHash: received.hash, receivedHash: sent })
+        }))
+        expect(yield* complaints(file)).toEqual([])
+        const unexpected = (yield* remarks(file)).filter((remark) =>
+          !/window .*full|zero window|ZeroWindow/i.test(remark)
+        )
+        expect(unexpected).toEqual([])
+      }))
+
+    it.effect("refusals and resets: nothing but the resets is remarked on", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const tcp = yield* Tcp
+        const file = yield* record(Effect.gen(function*() {
+          const refused = yield* tcpPeer(kernel, { connect: { host: STACK, port: 4444 } })
+          expect(yield* tcpReports(refused)).toMatchObject([{ error: "ECONNREFUSED" }])
+          yield* Effect.flip(tcp.connect({ remote: inet(KERNEL, 4444) }))
+          const listener = yield* tcp.listen({ port: 7 })
+          const peer = yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, end: "never" })
+          const connection = yield* listener.accept
+          yield* peer.prints(/connected/)
+          yield* connection.abort
+          expect(yield* tcpReports(peer)).toMatchObject([{ error: "ECONNRESET" }])
+        }))
+        expect(yield* complaints(file)).toEqual([])
+        const all = yield* remarks(file)
+        expect(all.filter((remark) => remark.includes("RST"))).toHaveLength(3)
+        expect(all.filter((remark) => !remark.includes("RST"))).toEqual([])
+      }))
+  })
+})

@@ -1,7 +1,7 @@
+import { assert, describe, it } from "@effect/vitest"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
 import * as VirtualTime from "@strata/simulation/VirtualTime"
-import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Queue } from "effect"
 
 const run = async <A, E>(program: Effect.Effect<A, E>) => {

@@ -60,6 +60,8 @@ export interface SwitchCounters {
   readonly filtered: number
   /** Dropped at the flood limit. */
   readonly stormed: number
+  /** Copies for ports that they may not pass to. */
+  readonly restricted: number
   /** Copies that a port had no room for, or nobody to take. */
   readonly dropped: number
 }
@@ -67,6 +69,8 @@ export interface SwitchCounters {
 export interface Switch {
   /** A new port. */
   readonly port: (options?: PortOptions) => Port
+  /** Frames pass only from ports to ports for which `allows` is true; all of them until this is called. */
+  readonly restrict: (allows: (from: number, to: number) => boolean) => void
   readonly counters: () => SwitchCounters
   /** The hardware addresses known now, and the number of the port each is on. */
   readonly known: () => ReadonlyMap<number, number>
@@ -92,9 +96,12 @@ export const make = (options: Options): Switch => {
   const floodLimit = options.floodLimit ?? 10_000
   const ports: Array<PlugPort> = []
   const table = new AddressTable(options.addresses ?? 1024, options.ageing ?? 300_000)
-  const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, dropped: 0 }
+  const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, restricted: 0, dropped: 0 }
 
-  const deliver = (port: PlugPort, packet: Packet): void => {
+  let allows = (_from: number, _to: number): boolean => true
+
+  const deliver = (from: number, port: PlugPort, packet: Packet): void => {
+    if (!allows(from, port.number)) return void counters.restricted++
     if (port.outlet.deliver(packet) !== "taken") counters.dropped++
   }
   const flood = (from: number, allowance: Allowance, packet: Packet): void => {
@@ -106,7 +113,7 @@ export const make = (options: Options): Switch => {
     if (allowance.left === 0) return void counters.stormed++
     allowance.left--
     counters.flooded++
-    for (const port of ports) if (port.number !== from) deliver(port, packet.clone())
+    for (const port of ports) if (port.number !== from) deliver(from, port, packet.clone())
   }
   const forward = (from: number, allowance: Allowance, packet: Packet): Fate => {
     counters.received++
@@ -120,7 +127,7 @@ export const make = (options: Options): Switch => {
       counters.filtered++
     } else {
       counters.forwarded++
-      deliver(ports[towards]!, packet)
+      deliver(from, ports[towards]!, packet)
     }
     return "taken"
   }
@@ -146,6 +153,9 @@ export const make = (options: Options): Switch => {
       }
       ports.push(port)
       return port
+    },
+    restrict: (predicate) => {
+      allows = predicate
     },
     counters: () => ({ ...counters }),
     known: () => table.entries(now())

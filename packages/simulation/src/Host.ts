@@ -1,0 +1,211 @@
+/**
+ * A simulated host: a whole stack, made of the same Layers as a real one, that
+ * can be started, stopped, crashed and cut off.
+ */
+import { CongestionControl, Devices, Entropy, Icmp, NetworkStack, Tcp, TcpMachine, Udp } from "@strata/core"
+import type { DevicesError } from "@strata/core/device/Devices"
+import type { RoutingError } from "@strata/core/ip/Routing"
+import { Loopback } from "@strata/drivers"
+import type { DeviceError } from "@strata/drivers"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type { AddressResolver } from "effect/net/AddressResolver"
+import type { Dns } from "effect/net/Dns"
+import type { Ipv4Address } from "effect/net/NetAddress"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Seed from "./Seed.ts"
+
+/** What runs on a host finds. */
+export type HostServices = Layer.Success<typeof NetworkStack.protocols> | Entropy | Dns | AddressResolver
+
+export interface HostOptions {
+  /** Runs whenever the host starts, until it ends by itself or with the host. */
+  readonly boot?: Effect.Effect<unknown, unknown, HostServices | Scope.Scope> | undefined
+  /** TCP's machine; strata's own by default. */
+  readonly machine?: Layer.Layer<TcpMachine> | undefined
+  /** Strata's own by default. */
+  readonly congestion?: Layer.Layer<CongestionControl> | undefined
+  /** Everything up to IPv4; `NetworkStack.network` by default. */
+  readonly network?: typeof NetworkStack.network | undefined
+}
+
+/** The host went down while something ran on it, or was down already. */
+export class HostDown extends Schema.TaggedError<HostDown>()("HostDown", { host: Schema.String }) {
+  override get message() {
+    return `the host ${this.host} is down`
+  }
+}
+
+export interface Host {
+  readonly name: string
+  /** Of all its interfaces, in the order in which they were linked. */
+  readonly addresses: () => ReadonlyArray<Ipv4Address>
+  readonly isUp: () => boolean
+  /**
+   * Runs a program on the host and waits for it. Fails with `HostDown` when the host is, or goes, down; the program is
+   * interrupted then, and whatever it had open is gone without a word to its peers.
+   */
+  readonly run: <A, E, R>(
+    program: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | HostDown, Exclude<R, HostServices | Scope.Scope>>
+  /** The same in the background. It belongs to the host, not to whoever starts it. */
+  readonly fork: <A, E, R>(
+    program: Effect.Effect<A, E, R>
+  ) => Effect.Effect<Fiber.Fiber<A, E | HostDown>, HostDown, Exclude<R, HostServices | Scope.Scope>>
+  /** Hosts are up when they are made; starting one that is up does nothing. */
+  readonly start: Effect.Effect<void>
+  /** An orderly shutdown: programs are interrupted, connections closed. */
+  readonly stop: Effect.Effect<void>
+  /** All state is gone at once; no FIN, no reset. */
+  readonly crash: Effect.Effect<void>
+  /** A crash and a start. */
+  readonly restart: Effect.Effect<void>
+  /** Nothing arrives at the host and nothing leaves it, until `reconnect`. What is under way is lost. */
+  readonly cutOff: Effect.Effect<void>
+  readonly reconnect: Effect.Effect<void>
+}
+
+/** How a host is put on a link, each time it starts. */
+export interface Plug {
+  readonly address: Ipv4Address
+  readonly layer: Layer.Layer<never, DeviceError | DevicesError | RoutingError, HostServices>
+  /** Lets nothing through, or everything again. */
+  readonly block: (blocked: boolean) => void
+}
+
+/** What the network does with its hosts. */
+export interface ManagedHost extends Host {
+  /** Puts the host on a link, now and after each start. */
+  readonly plug: (plug: Plug) => Effect.Effect<void>
+  /** The stack's services while the host is up. */
+  readonly context: () => Context.Context<HostServices> | undefined
+}
+
+/** One life of a host, from a start to its end. */
+interface Life {
+  readonly context: Context.Context<HostServices>
+  /** Of the stack. */
+  readonly scope: Scope.Closeable
+  /** Of its devices: closed first, so that a crashed host says nothing more. */
+  readonly devices: Scope.Closeable
+  /** Of the programs that run on it. */
+  readonly programs: Scope.Closeable
+  readonly over: Deferred.Deferred<never, HostDown>
+}
+
+const stackLayer = (options: HostOptions, seed: number) =>
+  Layer.mergeAll(Icmp.layer, Udp.layer, Tcp.layer).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(options.machine ?? TcpMachine.layer, options.congestion ?? CongestionControl.layer)
+    ),
+    Layer.provideMerge(options.network ?? NetworkStack.network),
+    Layer.provideMerge(Entropy.layerSeeded(seed))
+  )
+
+export const make = Effect.fnUntraced(function*(
+  name: string,
+  seed: number,
+  names: Context.Context<Dns | AddressResolver>,
+  options: HostOptions
+): Effect.fn.Return<ManagedHost, never, Scope.Scope> {
+  const plugs: Array<Plug> = []
+  let life: Life | undefined
+  let lives = 0
+
+  const build = <A, E, R>(layer: Layer.Layer<A, E, R>, scope: Scope.Scope) =>
+    Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layer, memo, scope))
+
+  const attach = (plug: Plug, current: Life) =>
+    build(plug.layer, current.devices).pipe(Effect.provideContext(current.context), Effect.orDie)
+
+  const down = Effect.suspend(() => Effect.fail(new HostDown({ host: name })))
+  const alive = Effect.suspend(() => life === undefined ? down : Effect.succeed(life))
+
+  /** A program as it runs in one life of the host. */
+  const living = <A, E, R>(program: Effect.Effect<A, E, R>, current: Life) =>
+    Effect.scoped(program).pipe(
+      Effect.raceFirst(Deferred.await(current.over)),
+      Effect.updateContext((caller: Context.Context<Exclude<R, HostServices | Scope.Scope>>) =>
+        Context.merge(caller, current.context) as Context.Context<Exclude<R, Scope.Scope>>
+      )
+    )
+  const run: Host["run"] = (program) => Effect.flatMap(alive, (current) => living(program, current))
+  const fork: Host["fork"] = (program) =>
+    Effect.flatMap(alive, (current) => Effect.forkIn(living(program, current), current.programs))
+
+  const start = Effect.suspend(() => {
+    if (life !== undefined) return Effect.void
+    return Effect.gen(function*() {
+      const [scope, devices, programs] = [yield* Scope.make(), yield* Scope.make(), yield* Scope.make()]
+      const stack = yield* build(stackLayer(options, Seed.derive(seed, `${name}/${lives++}`)), scope)
+      const current: Life = {
+        context: Context.merge(stack, names),
+        scope,
+        devices,
+        programs,
+        over: yield* Deferred.make<never, HostDown>()
+      }
+      life = current
+      yield* build(Loopback.layer, devices).pipe(Effect.provideContext(current.context), Effect.orDie)
+      yield* Effect.forEach(plugs, (plug) => attach(plug, current), { discard: true })
+      if (options.boot !== undefined) yield* Effect.asVoid(fork(options.boot)).pipe(Effect.orDie)
+    })
+  })
+
+  /** Ends the current life. */
+  const end = (close: (current: Life) => Effect.Effect<unknown>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const current = life
+      life = undefined
+      return current === undefined ? Effect.void : Effect.asVoid(close(current))
+    })
+  const close = (scope: Scope.Closeable) => Scope.close(scope, Exit.void)
+  const over = (current: Life) => Deferred.fail(current.over, new HostDown({ host: name }))
+
+  const stop = end((current) =>
+    close(current.programs).pipe(
+      Effect.andThen(close(current.scope)),
+      Effect.andThen(close(current.devices)),
+      Effect.andThen(over(current))
+    )
+  )
+  // With its devices down first, the stack has nobody to say goodbye to.
+  const crash = end((current) =>
+    Effect.gen(function*() {
+      const devices = Context.get(current.context, Devices)
+      yield* Effect.forEach(devices.all(), (device) => Effect.orDie(devices.close(device.name)), { discard: true })
+      yield* over(current)
+      yield* close(current.programs)
+      yield* close(current.devices)
+      yield* close(current.scope)
+    })
+  )
+  const block = (blocked: boolean) => Effect.sync(() => plugs.forEach((plug) => plug.block(blocked)))
+
+  yield* Effect.addFinalizer(() => crash)
+  yield* start
+  return {
+    name,
+    addresses: () => plugs.map((plug) => plug.address),
+    isUp: () => life !== undefined,
+    run,
+    fork,
+    start,
+    stop,
+    crash,
+    restart: Effect.andThen(crash, start),
+    cutOff: block(true),
+    reconnect: block(false),
+    plug: (plug) =>
+      Effect.suspend(() => {
+        plugs.push(plug)
+        return life === undefined ? Effect.void : attach(plug, life)
+      }),
+    context: () => life?.context
+  }
+})

@@ -1,0 +1,258 @@
+/**
+ * A network of simulated hosts, in a few lines.
+ *
+ * ```ts
+ * const network = yield* Network
+ * const client = yield* network.host("client")
+ * const server = yield* network.host("server")
+ * yield* network.wire(client, server, { latency: Distribution.constant(10), loss: Loss.bernoulli(0.01) })
+ * yield* server.fork(TcpServer.listen({ port: 7 }).pipe(Effect.flatMap((listening) => TcpServer.serve(listening, echo))))
+ * const reply = yield* client.run(ask("server", 7))
+ * ```
+ *
+ * Every link has a network of its own, and gives its hosts addresses there;
+ * hosts find each other by name. There are no routers: hosts talk over links
+ * they share.
+ */
+import { wrap } from "@strata/core/device/Middleware"
+import { Entropy } from "@strata/core/Entropy"
+import { Timers } from "@strata/core/time/Timers"
+import { Turn } from "@strata/core/time/Turn"
+import * as Address from "@strata/core/wire/Address"
+import { type Conditions, Switch, Wire } from "@strata/drivers"
+import type { Capture } from "@strata/drivers/capture/Capture"
+import type { PathCounters, PathServices } from "@strata/drivers/path/Path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Ipv4Address } from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import * as Host from "./Host.ts"
+import * as Names from "./Names.ts"
+import * as Seed from "./Seed.ts"
+
+/** Conditions of both directions, or of one. */
+export interface WireOptions extends Partial<Conditions> {
+  /** What differs on the way to the second host. */
+  readonly forth?: Partial<Conditions> | undefined
+  /** What differs on the way to the first host. */
+  readonly back?: Partial<Conditions> | undefined
+  /** Octets, of the devices at both ends; 1,500 by default. */
+  readonly deviceMtu?: number | undefined
+}
+
+/** A wire between two hosts. */
+export interface WireLink {
+  /** The address of each host on it, the first one's first. */
+  readonly addresses: readonly [Ipv4Address, Ipv4Address]
+  /** Changes some conditions, from the next packet on. */
+  readonly set: (changes: Partial<Conditions>, direction?: "forth" | "back" | "both") => Effect.Effect<void>
+  /** Nothing arrives any more, and what is under way is lost, until `heal`. */
+  readonly partition: Effect.Effect<void>
+  readonly heal: Effect.Effect<void>
+  readonly counters: Effect.Effect<{ readonly forth: PathCounters; readonly back: PathCounters }>
+}
+
+export interface LanOptions {
+  /** Of the way from the switch to each host; ideal by default. */
+  readonly conditions?: Partial<Conditions> | undefined
+  readonly switch?: Omit<Switch.Options, "services"> | undefined
+  readonly deviceMtu?: number | undefined
+}
+
+/** Hosts on a switch. */
+export interface Lan {
+  /** Puts one more host on the switch. */
+  readonly join: (host: Host.Host) => Effect.Effect<Ipv4Address>
+  /** Changes some conditions of the way to one host, or to all, from the next packet on. */
+  readonly set: (changes: Partial<Conditions>, host?: Host.Host) => Effect.Effect<void>
+  /** Only hosts of the same group hear each other, until `heal`; whoever is in no group hears nobody. */
+  readonly partition: (...groups: ReadonlyArray<ReadonlyArray<Host.Host>>) => Effect.Effect<void>
+  readonly heal: Effect.Effect<void>
+  readonly counters: Effect.Effect<Switch.SwitchCounters>
+  readonly portCounters: (host: Host.Host) => Effect.Effect<PathCounters>
+}
+
+export interface Options {
+  /** Fixes all chance: ports, initial sequence numbers, faults. */
+  readonly seed: number
+  /** Captures all links, with an interface for each host's device, named `host:eth0`. */
+  readonly capture?: Capture | undefined
+  /** What every host gets that does not say otherwise. */
+  readonly hosts?: Host.HostOptions | undefined
+}
+
+export class Network extends Context.Service<Network, {
+  readonly seed: number
+  /** A new host, up and on no link. Names are those of DNS, and each is given once. */
+  readonly host: (name: string, options?: Host.HostOptions) => Effect.Effect<Host.Host>
+  readonly hosts: () => ReadonlyArray<Host.ManagedHost>
+  readonly wire: (first: Host.Host, second: Host.Host, options?: WireOptions) => Effect.Effect<WireLink>
+  readonly lan: (hosts: ReadonlyArray<Host.Host>, options?: LanOptions) => Effect.Effect<Lan>
+}>()("@strata/simulation/Network") {
+  /** A network under whatever clock there is, such as `TestClock`. */
+  static readonly layer = (options: Options): Layer.Layer<Network> => Layer.effect(Network, make(options))
+}
+
+/** Wires have networks 10.0.0.0/24 to 10.127.255.0/24, switches 10.128.0.0/16 to 10.255.0.0/16. */
+const wireNetwork = (number: number): number => 0x0a00_0000 + number * 0x100
+const lanNetwork = (number: number): number => 0x0a80_0000 + number * 0x1_0000
+
+/** 02:01:00:00:00:01 and up: no two devices of a network have the same. */
+const FIRST_MAC = 0x0201_0000_0001
+
+/** A network whose hosts end with the scope. */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<Network["Service"], never, Scope.Scope> {
+  const { seed } = options
+  const scope = yield* Effect.scope
+  const hosts = new Map<string, Host.ManagedHost>()
+  const interfaces = new Map<string, number>()
+  let devices = 0
+  let wires = 0
+  let lans = 0
+
+  const time = yield* Layer.build(Layer.fresh(Timers.layer.pipe(Layer.provideMerge(Turn.layer))))
+  /** Each link has chance of its own. */
+  const linkServices = (name: string): Effect.Effect<PathServices> =>
+    Effect.map(Effect.scoped(Layer.build(Layer.fresh(Entropy.layerSeeded(Seed.derive(seed, name))))), (chance) => ({
+      turn: Context.get(time, Turn),
+      timers: Context.get(time, Timers),
+      entropy: Context.get(chance, Entropy)
+    }))
+  const names = Names.make(() => [...hosts.values()].map((host) => [host.name, host.addresses()] as const))
+
+  /** How the next device of a host is called, and what goes around it. */
+  const nextDevice = (host: Host.Host, network: number, position: number, prefix: number, mtu: number | undefined) => {
+    const index = interfaces.get(host.name) ?? 0
+    interfaces.set(host.name, index + 1)
+    const name = `eth${index}`
+    const address = Address.toIpv4(network + position)
+    return {
+      address,
+      plugOptions: {
+        name,
+        address: `${Address.formatIpv4(network + position)}/${prefix}`,
+        mac: Address.toMac(FIRST_MAC + devices++),
+        mtu: mtu ?? 1500
+      },
+      captured: (layer: Host.Plug["layer"]): Host.Plug["layer"] =>
+        options.capture === undefined ? layer : wrap(options.capture.middleware(`${host.name}:${name}`))(layer)
+    }
+  }
+  const managed = (host: Host.Host): Host.ManagedHost => {
+    const found = hosts.get(host.name)
+    if (found === undefined || found !== host) throw new Error(`${host.name} is not a host of this network`)
+    return found
+  }
+
+  const wire: Network["Service"]["wire"] = Effect.fnUntraced(function*(first, second, wireOptions = {}) {
+    const { back, deviceMtu, forth, ...conditions } = wireOptions
+    const number = wires++
+    const network = wireNetwork(number)
+    const self = Wire.make({
+      conditions,
+      towards: { left: { ...back }, right: { ...forth } },
+      services: yield* linkServices(`wire ${number}`)
+    })
+    const plug = (host: Host.Host, end: Wire.End, position: number) => {
+      const { address, captured, plugOptions } = nextDevice(host, network, position, 24, deviceMtu)
+      return Effect.as(
+        managed(host).plug({
+          address,
+          layer: captured(Wire.layer(end, plugOptions)),
+          block: (blocked) => {
+            self.set("both", { blackhole: blocked })
+            if (blocked) self.cut()
+          }
+        }),
+        address
+      )
+    }
+    const block = (blackhole: boolean) => self.set("both", { blackhole })
+    return {
+      addresses: [yield* plug(first, self.left, 1), yield* plug(second, self.right, 2)],
+      set: (changes, direction = "both") =>
+        Effect.sync(() => self.set(direction === "both" ? "both" : direction === "forth" ? "right" : "left", changes)),
+      partition: Effect.sync(() => {
+        block(true)
+        self.cut()
+      }),
+      heal: Effect.sync(() => block(false)),
+      counters: Effect.sync(() => {
+        const { left, right } = self.counters()
+        return { forth: right, back: left }
+      })
+    }
+  })
+
+  const lan: Network["Service"]["lan"] = Effect.fnUntraced(function*(members, lanOptions = {}) {
+    const number = lans++
+    const network = lanNetwork(number)
+    const self = Switch.make({ ...lanOptions.switch, services: yield* linkServices(`lan ${number}`) })
+    const ports = new Map<Host.Host, Switch.Port>()
+    const cutOff = new Set<number>()
+    let groups: ReadonlyMap<number, number> | undefined
+
+    self.restrict((from, to) =>
+      !cutOff.has(from) && !cutOff.has(to) &&
+      (groups === undefined || (groups.has(from) && groups.get(from) === groups.get(to)))
+    )
+    const portOf = (host: Host.Host): Switch.Port => {
+      const port = ports.get(host)
+      if (port === undefined) throw new Error(`${host.name} is not on this switch`)
+      return port
+    }
+    const join = Effect.fnUntraced(function*(host: Host.Host) {
+      const port = self.port({ conditions: lanOptions.conditions })
+      ports.set(host, port)
+      const { address, captured, plugOptions } = nextDevice(host, network, port.number + 1, 16, lanOptions.deviceMtu)
+      yield* managed(host).plug({
+        address,
+        layer: captured(Switch.layer(port, plugOptions)),
+        block: (blocked) => {
+          if (!blocked) return void cutOff.delete(port.number)
+          cutOff.add(port.number)
+          port.cut()
+        }
+      })
+      return address
+    })
+    yield* Effect.forEach(members, join, { discard: true })
+    return {
+      join,
+      set: (changes, host) =>
+        Effect.sync(() => {
+          for (const [member, port] of ports) if (host === undefined || host === member) port.set(changes)
+        }),
+      partition: (...parts) =>
+        Effect.sync(() => {
+          groups = new Map(parts.flatMap((part, group) => part.map((host) => [portOf(host).number, group] as const)))
+        }),
+      heal: Effect.sync(() => {
+        groups = undefined
+      }),
+      counters: Effect.sync(self.counters),
+      portCounters: (host) => Effect.sync(() => portOf(host).counters())
+    }
+  })
+
+  return Network.of({
+    seed,
+    host: Effect.fnUntraced(function*(name, hostOptions) {
+      if (!Names.isValid(name)) throw new Error(`${name} cannot be the name of a host`)
+      if (hosts.has(name)) throw new Error(`there is already a host ${name}`)
+      const host = yield* Effect.provideService(
+        Host.make(name, seed, names, { ...options.hosts, ...hostOptions }),
+        Scope.Scope,
+        scope
+      )
+      hosts.set(name, host)
+      return host
+    }),
+    hosts: () => [...hosts.values()],
+    wire,
+    lan
+  })
+})

@@ -1,0 +1,31 @@
+/**
+ * Who waits for what, when nobody can go on.
+ */
+import { Tcp } from "@strata/core"
+import type { ConnectionStatus } from "@strata/core/tcp/Tcp"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { formatInet } from "effect/net/NetAddress"
+import type { ManagedHost } from "./Host.ts"
+import type { Network } from "./Network.ts"
+
+/** A line for each host, and one for each of its connections and listeners. */
+export const describe = (network: Network["Service"]): Effect.Effect<string> =>
+  Effect.map(Effect.forEach(network.hosts(), describeHost), (parts) => parts.flat().join("\n"))
+
+const describeHost = (host: ManagedHost): Effect.Effect<ReadonlyArray<string>> => {
+  const context = host.context()
+  if (context === undefined) return Effect.succeed([`${host.name} is down`])
+  return Effect.map(Context.get(context, Tcp).status, (connections) => [
+    `${host.name} is up${connections.length === 0 ? ", without connections" : ""}`,
+    ...connections.map((connection) => `  ${describeConnection(connection)}`)
+  ])
+}
+
+const describeConnection = (self: ConnectionStatus): string =>
+  self.state === "LISTEN"
+    ? `waits for connections to ${formatInet(self.local)}`
+    : `${formatInet(self.local)} to ${
+      formatInet(self.remote)
+    } is in ${self.state}, with ${self.sendQueue} octets to send ` +
+      `and ${self.receiveQueue} to be read`

@@ -1,0 +1,116 @@
+/**
+ * Programs on networks of simulated hosts, in virtual time, from a seed.
+ *
+ * ```ts
+ * const reply = yield* Simulation.run(
+ *   Effect.gen(function*() {
+ *     const network = yield* Network
+ *     …
+ *   }),
+ *   { seed: 42 }
+ * )
+ * ```
+ *
+ * The program is written as if it ran in real time and ends in milliseconds:
+ * the clock jumps to the next deadline whenever nothing can run. The same seed
+ * takes the same steps and gives the same capture, byte for byte. When
+ * everybody waits and there is no deadline left, the run fails at once.
+ */
+import * as Capture from "@strata/drivers/capture/Capture"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { HostOptions } from "./Host.ts"
+import * as NetworkModule from "./Network.ts"
+import { describe } from "./Report.ts"
+import * as VirtualTime from "./VirtualTime.ts"
+
+export interface Options {
+  /** Fixes everything: ports, initial sequence numbers, faults, the order of fibers. 1 by default. */
+  readonly seed?: number | undefined
+  /** Called with each block of a pcapng capture of all links, in order and at once. */
+  readonly capture?: ((block: Uint8Array) => void) | undefined
+  /** What every host gets that does not say otherwise. */
+  readonly hosts?: HostOptions | undefined
+}
+
+/** Everybody waits for somebody, and no deadline is left: without the simulation, the program would hang. */
+export class Deadlock extends Schema.TaggedError<Deadlock>()("Deadlock", {
+  seed: Schema.Number,
+  /** Milliseconds of virtual time. */
+  time: Schema.Number,
+  report: Schema.String
+}) {
+  override get message() {
+    return `everybody waits and no deadline is left, at ${seconds(this.time)} of seed ${this.seed}:\n${this.report}`
+  }
+}
+
+const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(6)} s`
+
+/**
+ * Runs a program to its end in virtual time. Whatever it fails with, its seed, the virtual time and the way to replay it are
+ * logged. Only promises that settle by themselves may be waited for: the real world stands still.
+ */
+export const run = <A, E>(
+  program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
+  options: Options = {}
+): Effect.Effect<A, E | Deadlock> =>
+  Effect.gen(function*() {
+    const seed = options.seed ?? 1
+    const time = VirtualTime.make()
+    const fiber = Effect.runForkWith(time.context)(Effect.scoped(prepare(program, seed, options)))
+    const exit = yield* Effect.promise(() => drive(time, fiber, seed)).pipe(
+      Effect.onInterrupt(() => Effect.promise(() => end(time, fiber)))
+    )
+    if (Exit.isFailure(exit)) {
+      yield* Effect.logError(
+        `the simulation failed at ${seconds(time.now())} of seed ${seed}; to replay it, set STRATA_SEED=${seed}`
+      )
+    }
+    return yield* exit
+  })
+
+const networks = new WeakMap<Fiber.Fiber<unknown, unknown>, NetworkModule.Network["Service"]>()
+
+const prepare = <A, E>(
+  program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
+  seed: number,
+  options: Options
+) =>
+  Effect.gen(function*() {
+    const capture = options.capture === undefined ? undefined : yield* Capture.make(options.capture)
+    const network = yield* NetworkModule.make({ seed, capture, hosts: options.hosts })
+    yield* Effect.withFiber((fiber) => Effect.sync(() => networks.set(fiber, network)))
+    return yield* Effect.provideService(program, NetworkModule.Network, network)
+  }).pipe(Random.withSeed(seed))
+
+const drive = async <A, E>(
+  time: VirtualTime.VirtualTime,
+  fiber: Fiber.Fiber<A, E>,
+  seed: number
+): Promise<Exit.Exit<A, E | Deadlock>> => {
+  if (await time.drive(() => fiber.pollUnsafe() !== undefined)) return fiber.pollUnsafe()!
+  const network = networks.get(fiber)
+  const report = network === undefined ? "" : Effect.runSync(describe(network))
+  await end(time, fiber)
+  return Exit.fail(new Deadlock({ seed, time: time.now(), report }))
+}
+
+/** Interrupts a program and lets it clean up. */
+const end = async (time: VirtualTime.VirtualTime, fiber: Fiber.Fiber<unknown, unknown>): Promise<void> => {
+  fiber.interruptUnsafe()
+  await time.drive(() => fiber.pollUnsafe() !== undefined)
+}
+
+/** Seeds 1 to `count`, or the one in `STRATA_SEED` alone, to replay what failed. */
+export const seeds = (count: number): Effect.Effect<ReadonlyArray<number>, Config.ConfigError> =>
+  Effect.map(
+    Config.option(Config.Int("STRATA_SEED")),
+    (only) => Option.isSome(only) ? [only.value] : Array.from({ length: count }, (_, index) => index + 1)
+  )

@@ -44,7 +44,7 @@ describe("VirtualTime", () => {
     const { exit } = await run(Effect.gen(function*() {
       const late = yield* Effect.forkChild(Effect.sleep(1).pipe(Effect.as("sleep")))
       const promise = yield* Effect.forkChild(Effect.promise(async () => {
-        for (let i = 0; i < 20; i++) await null
+        for (let i = 0; i < 20; i++) await Promise.resolve()
         return "promise"
       }))
       return yield* Effect.raceFirst(Fiber.join(late), Fiber.join(promise))

@@ -98,7 +98,7 @@ export const make = (options: Options): Switch => {
   const table = new AddressTable(options.addresses ?? 1024, options.ageing ?? 300_000)
   const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, restricted: 0, dropped: 0 }
 
-  let allows = (_from: number, _to: number): boolean => true
+  let allows = always
 
   const deliver = (from: number, port: PlugPort, packet: Packet): void => {
     if (!allows(from, port.number)) return void counters.restricted++
@@ -161,6 +161,8 @@ export const make = (options: Options): Switch => {
     known: () => table.entries(now())
   }
 }
+
+const always = (_from: number, _to: number): boolean => true
 
 /** Whether frames to an address are for more than one station; the group bit (IEEE 802-2014 §8.2.2). */
 const isGroup = (address: number): boolean => address === BROADCAST || Math.floor(address / GROUP_BIT) % 2 === 1

@@ -107,6 +107,11 @@ const stackLayer = (options: HostOptions, seed: number) =>
     Layer.provideMerge(Entropy.layerSeeded(seed))
   )
 
+const build = <A, E, R>(layer: Layer.Layer<A, E, R>, scope: Scope.Scope) =>
+  Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layer, memo, scope))
+
+const close = (scope: Scope.Closeable) => Scope.close(scope, Exit.void)
+
 export const make = Effect.fnUntraced(function*(
   name: string,
   seed: number,
@@ -116,9 +121,6 @@ export const make = Effect.fnUntraced(function*(
   const plugs: Array<Plug> = []
   let life: Life | undefined
   let lives = 0
-
-  const build = <A, E, R>(layer: Layer.Layer<A, E, R>, scope: Scope.Scope) =>
-    Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layer, memo, scope))
 
   const attach = (plug: Plug, current: Life) =>
     build(plug.layer, current.devices).pipe(Effect.provideContext(current.context), Effect.orDie)
@@ -164,7 +166,6 @@ export const make = Effect.fnUntraced(function*(
       life = undefined
       return current === undefined ? Effect.void : Effect.asVoid(close(current))
     })
-  const close = (scope: Scope.Closeable) => Scope.close(scope, Exit.void)
   const over = (current: Life) => Deferred.fail(current.over, new HostDown({ host: name }))
 
   const stop = end((current) =>

@@ -65,21 +65,17 @@ export const make = (options: {
     const ethernet = yield* Ethernet
     const drop = yield* makeDrop("arp")
     /** By device index. */
-    const tables = new Map<number, Table.NeighbourTable<Entry>>()
+    const tables: Array<Table.NeighbourTable<Entry> | undefined> = []
     const unreachable: Array<{ readonly device: AttachedDevice; readonly packet: Packet }> = []
     let waiting = 0
 
-    const tableOf = (device: AttachedDevice) => {
-      const table = tables.get(device.index) ?? Table.make<Entry>(settings.maximumNeighbours)
-      tables.set(device.index, table)
-      return table
-    }
+    const tableOf = (device: AttachedDevice) => tables[device.index] ??= Table.make(settings.maximumNeighbours)
     const find = (device: AttachedDevice, address: number) => {
-      const table = tables.get(device.index)
+      const table = tables[device.index]
       return table === undefined ? undefined : Table.get(table, address)
     }
 
-    const entries = (device: AttachedDevice) => [...tables.get(device.index)?.entries.values() ?? []]
+    const entries = (device: AttachedDevice) => [...tables[device.index]?.entries.values() ?? []]
 
     // The life of an entry.
 
@@ -282,7 +278,7 @@ export const make = (options: {
         for (const entry of entries(device)) {
           if (forGood || entry.neighbour.state !== "static") remove(entry, "deviceDown")
         }
-        if (forGood) tables.delete(device.index)
+        if (forGood) tables[device.index] = undefined
       }
     }
   })

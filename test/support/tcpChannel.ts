@@ -5,7 +5,7 @@
  */
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
-import { type Segment, TcpFlag } from "@strata/core/tcp/Segment"
+import { type Segment, type SegmentOptions, TcpFlag } from "@strata/core/tcp/Segment"
 import * as Sequence from "@strata/core/tcp/Sequence"
 import { defaultSettings, type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { AssertionError } from "node:assert"
@@ -56,6 +56,20 @@ const octet = (name: string, position: number): number => (position * 31 + (posi
 interface Carried {
   readonly segment: Segment
   readonly text: Uint8Array
+}
+
+/** What holds of every control block. */
+export const checkSpaces = (tcb: ControlBlock): void => {
+  const { rcv, snd } = tcb
+  must(Sequence.lessOrEqual(snd.una, snd.nxt), "SND.UNA =< SND.NXT")
+  must(Sequence.lessOrEqual(snd.nxt, snd.max), "SND.NXT =< SND.MAX")
+  must(rcv.unread >= 0 && rcv.unread + rcv.wnd <= rcv.capacity, "what is offered fits the buffer")
+  must(tcb.congestion.window > 0, "the congestion window is open")
+  for (const [index, range] of rcv.ranges.entries()) {
+    const left = index === 0 ? rcv.nxt : rcv.ranges[index - 1]!.right
+    must(Sequence.lessThan(left, range.left), "ranges are ascending and apart")
+    must(Sequence.lessThan(range.left, range.right), "ranges are not empty")
+  }
 }
 
 /** A host with one connection: its buffers, and a program that writes `toWrite` octets, reads, and closes. */
@@ -152,16 +166,8 @@ class Host {
 
   private checkInvariants(tcb: ControlBlock): void {
     const { rcv, snd, state } = tcb
-    must(Sequence.lessOrEqual(snd.una, snd.nxt), "SND.UNA =< SND.NXT")
-    must(Sequence.lessOrEqual(snd.nxt, snd.max), "SND.NXT =< SND.MAX")
+    checkSpaces(tcb)
     must(Sequence.greaterOrEqual(snd.una, this.tcb.snd.una), "SND.UNA never goes back")
-    must(rcv.unread >= 0 && rcv.unread + rcv.wnd <= rcv.capacity, "what is offered fits the buffer")
-    must(tcb.congestion.window > 0, "the congestion window is open")
-    for (const [index, range] of rcv.ranges.entries()) {
-      const left = index === 0 ? rcv.nxt : rcv.ranges[index - 1]!.right
-      must(Sequence.lessThan(left, range.left), "ranges are ascending and apart")
-      must(Sequence.lessThan(range.left, range.right), "ranges are not empty")
-    }
     if (state === "LISTEN" || state === "SYN-SENT" || state === "CLOSED") {
       this.rightEdge = undefined
       return
@@ -285,16 +291,17 @@ const describe = (host: Host): string =>
     JSON.stringify({ snd: host.tcb.snd, rcv: host.tcb.rcv, deadlines: host.tcb.deadlines })
   }`
 
-/** A segment out of thin air, near the connection's numbers; never one that may rightly end it. */
+/** A segment out of thin air, near the connection's numbers. */
 export const noise = (random: Chance, { rcv, snd }: ControlBlock): Segment => {
   const near = (seq: number) => Sequence.add(seq, random.one([-70_000, -1, 0, 1, 1000, 70_000, random.below(2 ** 32)]))
   return {
     seq: near(rcv.nxt),
     ack: near(snd.una),
-    flags: random.below(256) & ~TcpFlag.rst,
+    flags: random.one([TcpFlag.ack, TcpFlag.ack, TcpFlag.ack | TcpFlag.fin, random.below(256)]) &
+      (random.unit() < 0.01 ? 0xff : ~TcpFlag.rst),
     wnd: random.one([0, 1, 1000, 65_535]),
     up: random.below(65_536),
     length: random.one([0, 0, 1, 1460, 65_535]),
-    options: {}
+    options: random.one<SegmentOptions>([{}, {}, { maximumSegmentSize: random.below(65_536) }, { windowScale: 255 }])
   }
 }

@@ -160,11 +160,11 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** Ends the current life. */
-  const end = (close: (current: Life) => Effect.Effect<unknown>): Effect.Effect<void> =>
+  const end = (finish: (current: Life) => Effect.Effect<unknown>): Effect.Effect<void> =>
     Effect.suspend(() => {
       const current = life
       life = undefined
-      return current === undefined ? Effect.void : Effect.asVoid(close(current))
+      return current === undefined ? Effect.void : Effect.asVoid(finish(current))
     })
   const over = (current: Life) => Deferred.fail(current.over, new HostDown({ host: name }))
 

@@ -46,6 +46,10 @@ const services = [
 const ping = (address: string) => Effect.flatMap(Icmp, (service) => service.ping(ipv4(address)))
 const names = Effect.map(Effect.flatMap(Devices, ({ list }) => list), (devices) => devices.map(({ name }) => name))
 
+const alone = (name: string) => Loopback.layerWith({ name }).pipe(Layer.provideMerge(NetworkStack.layer))
+const plugged = (end: Wire.End, name: string, address: string) =>
+  Layer.fresh(Wire.layer(end, { name, address }).pipe(Layer.provideMerge(NetworkStack.layer)))
+
 describe("NetworkStack", () => {
   it.effect("provides every service", () =>
     Effect.gen(function*() {
@@ -57,10 +61,8 @@ describe("NetworkStack", () => {
   it.effect("is two stacks when it is built fresh for each of two hosts", () =>
     Effect.gen(function*() {
       const wire = Wire.make()
-      const host = (end: Wire.End, name: string, address: string) =>
-        Layer.fresh(Wire.layer(end, { name, address }).pipe(Layer.provideMerge(NetworkStack.layer)))
-      const left = yield* Layer.build(host(wire.left, "left0", "192.0.2.1/24"))
-      const right = yield* Layer.build(host(wire.right, "right0", "192.0.2.2/24"))
+      const left = yield* Layer.build(plugged(wire.left, "left0", "192.0.2.1/24"))
+      const right = yield* Layer.build(plugged(wire.right, "right0", "192.0.2.2/24"))
       assert.deepStrictEqual(yield* Effect.provideContext(names, left), ["left0"])
       assert.deepStrictEqual(yield* Effect.provideContext(names, right), ["right0"])
       assert.deepEqual((yield* Effect.provideContext(ping("192.0.2.2"), left)).address, ipv4("192.0.2.2"))
@@ -75,9 +77,8 @@ describe("NetworkStack", () => {
 
   it.effect("is two stacks when a program within another one asks for its own", () =>
     Effect.gen(function*() {
-      const host = (name: string) => Loopback.layerWith({ name }).pipe(Layer.provideMerge(NetworkStack.layer))
-      const inner = names.pipe(Effect.provide(host("inner"), { local: true }))
-      const both = Effect.all([names, inner]).pipe(Effect.provide(host("outer"), { local: true }))
+      const inner = names.pipe(Effect.provide(alone("inner"), { local: true }))
+      const both = Effect.all([names, inner]).pipe(Effect.provide(alone("outer"), { local: true }))
       assert.deepStrictEqual(yield* both, [["outer"], ["inner"]])
     }))
 
@@ -145,17 +146,8 @@ describe("NetworkStack", () => {
       const wire = Wire.make()
       const seen: Array<Wire.Frame> = []
       wire.onFrame((frame) => seen.push(frame))
-      const end = Layer.fresh(
-        Wire.layer(wire.right, { address: "192.0.2.2/24" }).pipe(
-          Layer.provideMerge(NetworkStack.layer)
-        )
-      )
-      const host = Layer.fresh(
-        Wire.layer(wire.left, { address: "192.0.2.1/24" }).pipe(
-          Layer.provideMerge(NetworkStack.layer)
-        )
-      )
-      yield* Layer.build(end)
+      const host = plugged(wire.left, "eth0", "192.0.2.1/24")
+      yield* Layer.build(plugged(wire.right, "eth0", "192.0.2.2/24"))
       yield* Effect.scoped(
         Effect.flatMap(Layer.build(host), (context) => Effect.provideContext(ping("192.0.2.2"), context))
       )

@@ -33,7 +33,7 @@ const attach = (name: string, flags: Partial<DeviceFlags> = {}) =>
     return device
   })
 
-const attachLoopback = attach("lo", { loopback: true, broadcast: false, multicast: false, needsArp: false })
+const attachLoopback = attach("lo", { loopback: true, broadcast: false, needsArp: false })
 
 /** A route as a line: `network/length via gateway dev device src source kind`, without what is not there. */
 const show = (route: Route | undefined): string => {
@@ -243,6 +243,15 @@ describe("Routing", () => {
       assert.strictEqual(yield* lookup("192.0.2.1"), "none")
       assert.strictEqual(yield* lookup("203.0.113.1"), "203.0.113.0/24 dev eth0 src 203.0.113.2 connected")
       assert.strictEqual(routing.interfaceOf(eth0)?.address, raw("203.0.113.2"))
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("gives a route the address that its device gets later", () =>
+    Effect.gen(function*() {
+      yield* attach("tun0", { broadcast: false, pointToPoint: true })
+      yield* (yield* Routing).addRoute(cidr("203.0.113.0/24"), { device: "tun0" })
+      assert.strictEqual(yield* lookup("203.0.113.1"), "203.0.113.0/24 dev tun0 static")
+      yield* addAddress("tun0", "192.0.2.2/24")
+      assert.strictEqual(yield* lookup("203.0.113.1"), "203.0.113.0/24 dev tun0 src 192.0.2.2 static")
     }).pipe(Effect.provide(stack)))
 
   it.effect("lists and removes routes", () =>

@@ -79,7 +79,10 @@ export class Ipv4 extends Context.Service<Ipv4, {
   readonly sourceFor: (destination: number) => number
   /** The MTU towards a destination in octets, IPv4 header included; 576 without a route. */
   readonly mtuFor: (destination: number) => number
-  /** Packets of that protocol go to `input`, errors about them to `error`, until the scope closes. */
+  /**
+   * Packets of that protocol go to `input`, errors about them to `error`, until the scope closes; the one who registered
+   * last gets them.
+   */
   readonly handle: (
     protocol: number,
     input: TransportInput,

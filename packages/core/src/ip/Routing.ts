@@ -23,7 +23,7 @@ import { Trace } from "../Trace.ts"
 import { formatIpv4, fromIpv4, netmask, toIpv4 } from "../wire/Address.ts"
 import { isLoopback, isMulticast, isReserved, isThisNetwork, isUnicast, LIMITED_BROADCAST } from "./AddressClass.ts"
 import { RouteCache } from "./RouteCache.ts"
-import { RouteTable } from "./RouteTable.ts"
+import { RouteSet } from "./RouteSet.ts"
 
 /** An address on a device; numbers are unsigned 32-bit integers. */
 export interface Interface {
@@ -98,7 +98,8 @@ export class Routing extends Context.Service<Routing, {
   /**
    * The route to a destination by longest prefix, or undefined. Own addresses lead to the loopback device, whenever
    * that one was attached. Limited broadcast and multicast go out by the interface of `source` if there is one, else
-   * by the route for them (for a broadcast the default route), else by the first device that is capable of it.
+   * by the route for them (for a broadcast the default route), else by the first device that is capable of it, loopback
+   * last.
    */
   readonly lookup: (destination: number, source?: number) => Route | undefined
   /**
@@ -142,10 +143,7 @@ export class Routing extends Context.Service<Routing, {
       const devices = yield* Devices
       const trace = yield* Trace
       const interfaces: Array<Interface> = []
-      /** Every route there is, in the order in which they were added. */
-      const configured = new RouteTable<ReadonlyArray<Route>>()
-      /** For each prefix, the first route whose device is up. */
-      const usable = new RouteTable<Route>()
+      const routes = new RouteSet()
       /** The own addresses whose device is up; without a loopback device they cannot be reached from here. */
       const locals = new Map<number, Route | undefined>()
       const broadcasts = new Set<number>()
@@ -156,7 +154,7 @@ export class Routing extends Context.Service<Routing, {
         interfaces.find((candidate) => candidate.device.up && accept(candidate))
 
       const limitedBroadcastRoute = (source: number): Route | undefined => {
-        const standard = usable.get(0, 0)?.device
+        const standard = routes.standard?.device
         const device = usableInterface((own) => own.address === source && own.device.flags.broadcast)?.device
           ?? (canBroadcast(standard) ? standard : devices.all().find(canBroadcast))
         if (device === undefined) return undefined
@@ -166,15 +164,16 @@ export class Routing extends Context.Service<Routing, {
       const multicastRoute = (group: number, source: number): Route | undefined => {
         const own = usableInterface((one) => one.address === source && one.device.flags.multicast)
         if (own !== undefined) return hostRoute(group, own.device, source)
-        const route = usable.lookup(group)
+        const route = routes.lookup(group)
         if (route?.device.flags.multicast === true) return hostRoute(group, route.device, route.source)
-        const first = usableInterface((one) => one.device.flags.multicast)
+        const first = usableInterface((one) => one.device.flags.multicast && !one.device.flags.loopback)
+          ?? usableInterface((one) => one.device.flags.multicast)
         return first === undefined ? undefined : hostRoute(group, first.device, first.address)
       }
       const unicastRoute = (destination: number): Route | undefined => {
         if (locals.has(destination)) return locals.get(destination)
         if (isThisNetwork(destination) || isReserved(destination)) return undefined
-        const route = usable.lookup(destination)
+        const route = routes.lookup(destination)
         return isLoopback(destination) && route?.device.flags.loopback !== true ? undefined : route
       }
       const lookup = (destination: number, source = 0): Route | undefined => {
@@ -197,41 +196,30 @@ export class Routing extends Context.Service<Routing, {
           if (broadcast !== LIMITED_BROADCAST) broadcasts.add(broadcast)
         }
       }
-      const refreshPrefix = (network: number, prefixLength: number) => {
-        cache.clear()
-        const route = configured.get(network, prefixLength)?.find((candidate) => candidate.device.up)
-        if (route === undefined) usable.remove(network, prefixLength)
-        else usable.insert(network, prefixLength, route)
-      }
       const tellRoute = (tag: "RouteAdded" | "RouteRemoved", route: Route) => {
         if (route.kind === "broadcast") return
         const { gateway, network, prefixLength, source } = route
         trace.emit({ _tag: tag, network, prefixLength, gateway, source, device: route.device.name })
       }
       const insertRoute = (route: Route) => {
-        const others = configured.get(route.network, route.prefixLength) ?? []
-        if (others.some((other) => sameRoute(other, route))) return
-        configured.insert(route.network, route.prefixLength, [...others, route])
-        refreshPrefix(route.network, route.prefixLength)
+        if (!routes.insert(route)) return
+        cache.clear()
         tellRoute("RouteAdded", route)
       }
-      const removeFrom = (network: number, prefixLength: number, accept: (route: Route) => boolean): boolean => {
-        const routes = configured.get(network, prefixLength) ?? []
-        const removed = routes.filter(accept)
-        if (removed.length === 0) return false
-        const kept = routes.filter((route) => !removed.includes(route))
-        if (kept.length === 0) configured.remove(network, prefixLength)
-        else configured.insert(network, prefixLength, kept)
-        refreshPrefix(network, prefixLength)
+      const told = (removed: ReadonlyArray<Route>): boolean => {
+        cache.clear()
         for (const route of removed) tellRoute("RouteRemoved", route)
-        return true
-      }
-      const removeRoutes = (accept: (route: Route) => boolean) => {
-        for (const { network, prefixLength } of configured.entries()) removeFrom(network, prefixLength, accept)
+        return removed.length > 0
       }
 
       const tell = (added: boolean, changed: Interface) => {
         for (const listener of listeners) listener({ added, interface: changed })
+      }
+      /** Gives a source to the routes that were added before their device had an address. */
+      const adoptRoutes = ({ address, device }: Interface) => {
+        const orphans = routes.remove((route) => route.device === device && route.source === 0)
+        told(orphans)
+        for (const route of orphans) insertRoute({ ...route, source: address })
       }
       const insertInterface = (own: Interface) => {
         const { address, broadcast, device, network, prefixLength } = own
@@ -243,6 +231,7 @@ export class Routing extends Context.Service<Routing, {
         if (broadcast !== LIMITED_BROADCAST) {
           insertRoute({ ...hostRoute(broadcast, device, address), kind: "broadcast" })
         }
+        adoptRoutes(own)
         trace.emit({ _tag: "AddressAdded", device: device.name, address, prefixLength })
         tell(true, own)
       }
@@ -250,18 +239,18 @@ export class Routing extends Context.Service<Routing, {
         const { address, device, prefixLength } = own
         interfaces.splice(interfaces.indexOf(own), 1)
         refreshAddresses()
-        removeRoutes((route) => route.device === device && route.source === address)
+        told(routes.remove((route) => route.device === device && route.source === address))
         trace.emit({ _tag: "AddressRemoved", device: device.name, address, prefixLength })
         tell(false, own)
       }
 
       yield* devices.watch(({ _tag, device }) => {
         if (_tag === "Opened" || _tag === "Closed") {
+          routes.refresh()
           refreshAddresses()
-          for (const { network, prefixLength } of configured.entries()) refreshPrefix(network, prefixLength)
         } else if (_tag === "Detached") {
           for (const own of interfaces.filter((one) => one.device === device)) removeInterface(own)
-          removeRoutes((route) => route.device === device)
+          told(routes.remove((route) => route.device === device))
           refreshAddresses()
         }
       })
@@ -345,17 +334,15 @@ export class Routing extends Context.Service<Routing, {
         addRoute,
         removeRoute: (target) =>
           Effect.sync(() =>
-            removeFrom(fromIpv4(target.address), target.prefixLength, (route) => route.kind === "static")
+            told(routes.removeAt(fromIpv4(target.address), target.prefixLength, (route) => route.kind === "static"))
           ),
         setDefaultGateway: (gateway) =>
           Effect.gen(function*() {
-            const before = configured.get(0, 0) ?? []
             yield* addRoute(DEFAULT_NETWORK, { gateway })
-            const added = configured.get(0, 0)!.find((route) => route.gateway === fromIpv4(gateway))
-            removeFrom(0, 0, (route) => route !== added && before.includes(route))
+            told(routes.removeAt(0, 0, (route) => route.gateway !== fromIpv4(gateway)))
           }),
         routes: Effect.sync(() =>
-          [...configured.entries()].flatMap(({ value }) => value).map((route) => ({
+          routes.all().map((route) => ({
             network: IpNetwork.makeUnsafe(toIpv4(route.network), route.prefixLength),
             gateway: route.gateway === 0 ? undefined : toIpv4(route.gateway),
             device: route.device.name,
@@ -381,9 +368,6 @@ const hostRoute = (address: number, device: AttachedDevice, source: number): Rou
 })
 
 const canBroadcast = (device: AttachedDevice | undefined): boolean => device?.flags.broadcast === true && device.up
-
-const sameRoute = (a: Route, b: Route): boolean =>
-  a.gateway === b.gateway && a.device === b.device && a.source === b.source && a.kind === b.kind
 
 const makeInterface = (device: AttachedDevice, address: number, prefixLength: number): Interface => {
   const mask = netmask(prefixLength)

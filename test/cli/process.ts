@@ -1,7 +1,7 @@
 /**
  * Runs the command line as a process, the way `npx strata` does.
  */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
@@ -17,18 +17,68 @@ export interface Ended {
   readonly stderr: string
 }
 
+export interface Started {
+  readonly pid: number
+  readonly kill: (signal: NodeJS.Signals) => void
+  /** Waits until stdout matches. */
+  readonly prints: (pattern: RegExp) => Effect.Effect<void>
+  readonly ended: Effect.Effect<Ended>
+}
+
+/** Starts a command that is killed when the scope closes, if it still runs. */
+export const start = (command: ReadonlyArray<string>, input = ""): Effect.Effect<Started, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(command[0]!, command.slice(1), { stdio: "pipe" })
+      let stdout = ""
+      let stderr = ""
+      let ended: Ended | undefined
+      const watchers = new Set<() => void>()
+      const notify = () => {
+        for (const watcher of watchers) watcher()
+      }
+      child.stdout.on("data", (chunk) => {
+        stdout += chunk
+        notify()
+      })
+      child.stderr.on("data", (chunk) => stderr += chunk)
+      child.stdin.on("error", () => {})
+      child.on("close", (code) => {
+        ended = { code, stdout, stderr }
+        notify()
+      })
+      child.stdin.end(input)
+      const until = <A>(look: () => A | undefined) =>
+        Effect.callback<A>((resume) => {
+          const watcher = () => {
+            const found = look()
+            if (found === undefined) return
+            watchers.delete(watcher)
+            resume(Effect.succeed(found))
+          }
+          watchers.add(watcher)
+          watcher()
+          return Effect.sync(() => watchers.delete(watcher))
+        })
+      return {
+        pid: child.pid!,
+        kill: (signal: NodeJS.Signals) => void child.kill(signal),
+        prints: (pattern: RegExp) =>
+          Effect.flatMap(
+            until(() => pattern.test(stdout) ? true : ended === undefined ? undefined : false),
+            (matched) =>
+              matched
+                ? Effect.void
+                : Effect.die(new Error(`${command.join(" ")} ended before it printed ${pattern}: ${stdout}${stderr}`))
+          ),
+        ended: until(() => ended)
+      }
+    }),
+    (started) => Effect.sync(() => started.kill("SIGKILL"))
+  )
+
 /** Runs a command to its end; `input` is its stdin. */
 export const run = (command: ReadonlyArray<string>, input = ""): Effect.Effect<Ended> =>
-  Effect.callback<Ended>((resume) => {
-    const child = spawn(command[0]!, command.slice(1), { stdio: "pipe" })
-    let stdout = ""
-    let stderr = ""
-    child.stdout.on("data", (chunk) => stdout += chunk)
-    child.stderr.on("data", (chunk) => stderr += chunk)
-    child.stdin.on("error", () => {})
-    child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
-    child.stdin.end(input)
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
+  Effect.scoped(Effect.flatMap(start(command, input), (started) => started.ended))
 
 export const runStrata = (...args: ReadonlyArray<string>): Effect.Effect<Ended> => run([...strata, ...args])

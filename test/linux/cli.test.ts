@@ -14,7 +14,7 @@ const MiB = 1024 * 1024
 /** Starts a server and waits until it says that it is ready. */
 const startServer = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   const server = yield* (yield* Kernel).spawn(...strata, ...args)
-  yield* server.prints(/\n/)
+  yield* server.prints(/(strata serves|echo server) on .*\n/)
   return server
 })
 
@@ -53,7 +53,29 @@ describeLinux("Linux, the command line", () => {
         expect(lines[95]).toBe(lines[0])
         yield* server.kill("SIGTERM")
         const { exitCode, stderr } = yield* server.result
-        expect([exitCode, stderr]).toEqual([0, ""])
+        expect(exitCode).toBe(0)
+        // What an operator wants to read, and no packets.
+        expect(stderr).toContain("[I] devices.open: dev=tap0, state=up\n")
+        expect(stderr).toContain("[I] tcp.bind: success: addr=0.0.0.0, port=19\n")
+        expect(stderr).toMatch(/^(\d\d:\d\d:\d\d\.\d{3} \[I\] [^\n]+\n)+$/)
+      }))
+
+    it.effect("--log-level debug shows each packet, --hexdump its bytes, and none nothing", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const say = (...options: ReadonlyArray<string>) =>
+          Effect.scoped(Effect.gen(function*() {
+            const server = yield* startServer(...options, "tcps", "7")
+            yield* kernel.execWith({ input: "Find me\n" }, "nc", "-N", STACK, "7")
+            yield* server.kill("SIGINT")
+            return (yield* server.result).stderr
+          }))
+        const debug = yield* say("--log-level", "debug")
+        expect(debug).toMatch(/\[D\] tcp\.input: 192\.0\.2\.1:\d+ => 192\.0\.2\.2:7, /)
+        expect(debug).toMatch(/^ +flg: 0x02 \(------S-\)$/m)
+        expect(debug).not.toContain("|Find me")
+        expect(yield* say("--log-level", "debug", "--hexdump")).toContain("|Find me.|")
+        expect(yield* say("--log-level", "none")).toBe("")
       }))
 
     it.effect("serve leaves out what has port 0, and takes other ports and addresses", () =>
@@ -114,7 +136,8 @@ describeLinux("Linux, the command line", () => {
           yield* idle.prints(/hello/)
           yield* server.kill(signal)
           const { exitCode, stderr } = yield* server.result
-          expect([exitCode, stderr]).toEqual([0, ""])
+          expect(exitCode).toBe(0)
+          expect(stderr).toMatch(/devices\.close: dev=tap0, state=down\n/)
           const [report] = yield* tcpReports(peer)
           expect(report).toMatchObject({ sent: 1000, received: 1000, ended: true })
           expect(report).not.toHaveProperty("error")

@@ -2,7 +2,9 @@
  * The host a command line describes: a stack, its loopback device, one more
  * device, and the log.
  */
+import * as Log from "@strata/core/log/Log"
 import * as NetworkStack from "@strata/core/NetworkStack"
+import { Trace } from "@strata/core/Trace"
 import * as Loopback from "@strata/drivers/Loopback"
 import * as PacketSocket from "@strata/drivers/PacketSocket"
 import * as Tap from "@strata/drivers/Tap"
@@ -40,10 +42,19 @@ const deviceLayer = (options: HostOptions) => {
     : PacketSocket.layer({ ...common, mac: Option.getOrUndefined(options.mac) })
 }
 
+const logLayer = ({ hexdump, logLevel }: LogOptions) =>
+  logLevel === "none"
+    ? Layer.empty
+    : Log.layer({ level: logLevel, hexdump, write: (text) => void process.stderr.write(`${text}\n`) })
+
 /** A host on any devices, with the log that was asked for. */
-export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, _log: LogOptions) =>
-  Layer.mergeAll(Loopback.layer, devices).pipe(
-    Layer.provideMerge(NetworkStack.layer)
+export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, log: LogOptions) =>
+  Loopback.layer.pipe(
+    // First what may fail, before there is anything to tell about.
+    Layer.provideMerge(devices),
+    Layer.provideMerge(NetworkStack.layer),
+    // Built first, so that it tells of the stack's beginning and end too.
+    Layer.provideMerge(Layer.provide(logLayer(log), Trace.layer))
   )
 
 /** The host that the options describe. */

@@ -13,12 +13,12 @@ export type LogLevel = typeof logLevels[number]
 
 /** What is to be told on stderr. */
 export interface LogOptions {
-  readonly logLevel: Option.Option<LogLevel>
+  readonly logLevel: LogLevel
   /** Whether the bytes of packets are told too. */
   readonly hexdump: boolean
 }
 
-/** What the user said about the host; what was left out takes its default in `Host`. */
+/** What the user said about the host; what was left out of it takes its default in `Host`. */
 export interface HostOptions extends LogOptions {
   readonly device: Option.Option<Format.DeviceName>
   readonly address: Option.Option<IpInterface.Ipv4Interface>
@@ -47,7 +47,7 @@ export const hostFlags = {
   ),
   logLevel: Format.flag("log-level", Format.oneOf("level", logLevels)).pipe(
     Flag.withDescription(
-      "none, error, warning, info or debug, which shows every packet (default: info; debug in the demo)"
+      "none, error, warning, info or debug, which shows every packet (default: info for servers, warning for clients, debug for the demo)"
     ),
     Flag.optional
   ),

@@ -11,22 +11,23 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Format from "./Format.ts"
-import { hostFlags, type HostOptions } from "./Options.ts"
+import { hostFlags, type HostOptions, type LogLevel } from "./Options.ts"
 
 const root = Command.make("strata").pipe(
   Command.withSharedFlags(hostFlags),
   Command.withDescription("A TCP/IP host made of Effect Layers, on a Linux network device")
 )
 
-/** Imports a command's module and runs it with the shared options. */
+/** Imports a command's module and runs it with the shared options; `logLevel` is the command's default. */
 const lazily = <Module, A, E, R>(
+  logLevel: LogLevel,
   load: () => Promise<Module>,
   use: (module: Module, host: HostOptions) => Effect.Effect<A, E, R>
 ) =>
   Effect.gen(function*() {
-    const host = yield* root
+    const given = yield* root
     const module = yield* Effect.promise(load)
-    return yield* use(module, host)
+    return yield* use(module, { ...given, logLevel: Option.getOrElse(given.logLevel, () => logLevel) })
   })
 
 const service = (name: string, port: number, description: string) =>
@@ -43,7 +44,7 @@ const serve = Command.make(
     daytime: service("daytime", 13, "TCP port of daytime (RFC 867)"),
     chargen: service("chargen", 19, "TCP port of the character generator (RFC 864)")
   },
-  (ports) => lazily(() => import("./commands/serve.ts"), (module, host) => module.serve(host, ports))
+  (ports) => lazily("info", () => import("./commands/serve.ts"), (module, host) => module.serve(host, ports))
 ).pipe(Command.withDescription("Offer the simple services: echo, discard, daytime, chargen"))
 
 /** `[addr] port`: the address is in front, and may be left out. */
@@ -69,13 +70,13 @@ const listenOn = Argument.String("[addr] port").pipe(
 const tcps = Command.make(
   "tcps",
   { local: listenOn },
-  ({ local }) => lazily(() => import("./commands/tcps.ts"), (module, host) => module.tcps(host, local))
+  ({ local }) => lazily("info", () => import("./commands/tcps.ts"), (module, host) => module.tcps(host, local))
 ).pipe(Command.withDescription("Be a TCP echo server"))
 
 const udps = Command.make(
   "udps",
   { local: listenOn },
-  ({ local }) => lazily(() => import("./commands/udps.ts"), (module, host) => module.udps(host, local))
+  ({ local }) => lazily("info", () => import("./commands/udps.ts"), (module, host) => module.udps(host, local))
 ).pipe(Command.withDescription("Be a UDP echo server"))
 
 const client = {
@@ -95,7 +96,7 @@ const client = {
 const tcpc = Command.make(
   "tcpc",
   client,
-  (options) => lazily(() => import("./commands/tcpc.ts"), (module, host) => module.tcpc(host, options))
+  (options) => lazily("warning", () => import("./commands/tcpc.ts"), (module, host) => module.tcpc(host, options))
 ).pipe(Command.withDescription("Connect, send stdin and print what comes back"))
 
 const udpc = Command.make(
@@ -104,11 +105,13 @@ const udpc = Command.make(
     ...client,
     wait: Format.flag("wait", Format.seconds).pipe(
       Flag.withAlias("w"),
-      Flag.withDescription("Seconds without an answer after which to end, once stdin has ended (default: 1)"),
-      Flag.withDefault(1)
+      Flag.withDescription(
+        "Seconds to wait for an answer, once stdin has ended (default: 4 for the first, 1 for another)"
+      ),
+      Flag.optional
     )
   },
-  (options) => lazily(() => import("./commands/udpc.ts"), (module, host) => module.udpc(host, options))
+  (options) => lazily("warning", () => import("./commands/udpc.ts"), (module, host) => module.udpc(host, options))
 ).pipe(Command.withDescription("Send each line of stdin as a datagram and print what comes back"))
 
 const ping = Command.make(
@@ -137,7 +140,7 @@ const ping = Command.make(
     ),
     destination: Format.argument("host", Format.address).pipe(Argument.withDescription("Whom to ask"))
   },
-  (options) => lazily(() => import("./commands/ping.ts"), (module, host) => module.ping(host, options))
+  (options) => lazily("warning", () => import("./commands/ping.ts"), (module, host) => module.ping(host, options))
 ).pipe(Command.withDescription("Send ICMP echo requests"))
 
 const demo = Command.make(
@@ -145,7 +148,7 @@ const demo = Command.make(
   {
     outside: Flag.String("outside").pipe(Flag.withHidden, Flag.optional)
   },
-  ({ outside }) => lazily(() => import("./commands/demo.ts"), (module, host) => module.demo(host, outside))
+  ({ outside }) => lazily("debug", () => import("./commands/demo.ts"), (module, host) => module.demo(host, outside))
 ).pipe(
   Command.withDescription(
     "Watch a host answer the Linux kernel in a network namespace of its own, or another in memory"

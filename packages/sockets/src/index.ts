@@ -1,6 +1,7 @@
 /**
  * Sockets for programs, over the protocols of `@strata/core`.
  */
+export * as SimpleServices from "./SimpleServices.ts"
 export * as TcpServer from "./TcpServer.ts"
 export * as TcpSocket from "./TcpSocket.ts"
 export * as UdpSocket from "./UdpSocket.ts"

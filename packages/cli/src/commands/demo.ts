@@ -33,7 +33,7 @@ class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", { mes
 
 const unavailable = (error: { readonly message: string }) => new Unavailable({ message: error.message })
 
-/** The demo brings its own device and addresses; it exists to show the log, so that is on unless refused. */
+/** The demo brings its own device and addresses. */
 const optionsFor = (given: HostOptions): Effect.Effect<HostOptions, Failure> => {
   const own: ReadonlyArray<readonly [string, Option.Option<unknown>]> = [
     ["device", given.device],
@@ -43,7 +43,7 @@ const optionsFor = (given: HostOptions): Effect.Effect<HostOptions, Failure> => 
   ]
   const refused = own.find(([, value]) => Option.isSome(value))
   return refused === undefined
-    ? Effect.succeed({ ...given, logLevel: Option.orElseSome(given.logLevel, () => "debug" as const) })
+    ? Effect.succeed(given)
     : Effect.fail(new Failure({ message: `the demo brings its own device and addresses; leave out --${refused[0]}` }))
 }
 
@@ -76,7 +76,7 @@ const inMemory = Effect.fnUntraced(function*(options: HostOptions, reasons: Read
     `So two hosts of strata talk over a wire in memory: ${HOST.address}, whose log this is, and ${PEER.address}.`
   )
   const wire = Wire.make()
-  const silent = { logLevel: Option.some("none" as const), hexdump: false }
+  const silent = { logLevel: "none", hexdump: false } as const
   const host = yield* Layer.build(Host.layerOn(Wire.layer(wire.left, { mac: Host.DEFAULT_MAC }), options))
   const other = yield* Layer.build(Layer.fresh(Host.layerOn(Wire.layer(wire.right), silent)))
   yield* Effect.provideContext(addAddress("eth0", PEER), other)
@@ -97,7 +97,8 @@ const inside = Effect.fnUntraced(function*(options: HostOptions, outside: string
 })
 
 const logFlags = (options: HostOptions): ReadonlyArray<string> => [
-  ...Option.match(options.logLevel, { onNone: () => [], onSome: (level) => ["--log-level", level] }),
+  "--log-level",
+  options.logLevel,
   ...options.hexdump ? ["--hexdump"] : []
 ]
 

@@ -14,9 +14,12 @@ import * as Output from "../Output.ts"
 import type { ClientOptions } from "./tcpc.ts"
 
 export interface UdpClientOptions extends ClientOptions {
-  /** Seconds without an answer after which to end, once stdin has ended. */
-  readonly wait: number
+  /** Seconds to wait for an answer, once stdin has ended. */
+  readonly wait: Option.Option<number>
 }
+
+/** Seconds to wait by default: the first answer may take as long as finding the neighbour does. */
+const PATIENCE = { first: 4, another: 1 }
 
 /** The most a datagram can carry over IPv4. */
 const LARGEST_PAYLOAD = 65_507
@@ -29,20 +32,22 @@ export const udpc = (host: HostOptions, options: UdpClientOptions) =>
       address: Option.getOrUndefined(options.source),
       port: Option.getOrUndefined(options.port)
     })
+    let patience = Option.getOrElse(options.wait, () => PATIENCE.first) * 1000
     let active = 0
     const noteActivity = Effect.map(Clock.currentTimeMillis, (now) => {
       active = now
     })
-    const printing = Stream.runForEach(
-      socket.datagrams,
-      (datagram) => Effect.andThen(noteActivity, Output.write(datagram.payload))
-    )
+    const printing = Stream.runForEach(socket.datagrams, (datagram) => {
+      patience = Option.getOrElse(options.wait, () => PATIENCE.another) * 1000
+      return Effect.andThen(noteActivity, Output.write(datagram.payload))
+    })
     const quiet = Effect.gen(function*() {
       yield* noteActivity
       for (;;) {
-        const left = active + options.wait * 1000 - (yield* Clock.currentTimeMillis)
+        const left = active + patience - (yield* Clock.currentTimeMillis)
         if (left <= 0) return
-        yield* Effect.sleep(left)
+        // An answer may shorten the rest of the wait.
+        yield* Effect.sleep(Math.min(left, 100))
       }
     })
     const sending = stdio.stdin.pipe(

@@ -4,6 +4,7 @@
  * acknowledged.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { LiveConnection } from "./Connection.ts"
 import type { Host } from "./Host.ts"
@@ -53,8 +54,11 @@ const unsettled = (connections: ReadonlyArray<LiveConnection>): number =>
 const settleAll = (host: Host, connections: ReadonlyArray<LiveConnection>) =>
   Effect.forEach(connections, (connection) => settled(host, connection), { concurrency: "unbounded" }).pipe(
     Effect.timeoutOption(SHUTDOWN_TIMEOUT),
-    // A finalizer is not interruptible, and what cannot be interrupted cannot time out.
-    Effect.interruptible
+    // What cannot be interrupted cannot time out, and a finalizer cannot. Nor may it be made to be in the fiber of a
+    // program that was interrupted, which would not wait at all: so in a fiber of its own.
+    Effect.interruptible,
+    Effect.forkDetach,
+    Effect.flatMap(Fiber.await)
   )
 
 /** Whether a FIN is not acknowledged yet, and might be. */

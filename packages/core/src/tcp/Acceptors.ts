@@ -23,7 +23,12 @@ const precision = (acceptor: Acceptor): number =>
   (acceptor.foreignAddress === 0 ? 0 : 2) + (acceptor.foreignPort === 0 ? 0 : 2) + (acceptor.address === 0 ? 0 : 1)
 
 export class Acceptors {
-  private readonly ports = new Map<number, Array<Acceptor>>()
+  private readonly ports = new Map<number, ReadonlyArray<Acceptor>>()
+  private count = 0
+
+  get size(): number {
+    return this.count
+  }
 
   /** The acceptor for a SYN; the one that names most wins. */
   find(endpoints: Endpoints): Acceptor | undefined {
@@ -50,10 +55,13 @@ export class Acceptors {
   add(acceptor: Acceptor): void {
     const sorted = [...this.at(acceptor.port), acceptor].toSorted((a, b) => precision(b) - precision(a))
     this.ports.set(acceptor.port, sorted)
+    this.count++
   }
 
   delete(acceptor: Acceptor): void {
-    const rest = this.at(acceptor.port).filter((other) => other !== acceptor)
+    const there = this.at(acceptor.port)
+    const rest = there.filter((other) => other !== acceptor)
+    this.count -= there.length - rest.length
     if (rest.length === 0) this.ports.delete(acceptor.port)
     else this.ports.set(acceptor.port, rest)
   }

@@ -212,7 +212,7 @@ export const makeHost = Effect.gen(function*() {
   }
 
   const changed = (tag: "PortBound" | "PortReleased", { address, port }: Acceptor) => {
-    listenersNow.value = acceptors.all().length
+    listenersNow.value = acceptors.size
     trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>

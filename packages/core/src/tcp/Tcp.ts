@@ -88,7 +88,7 @@ export interface Connection {
   readonly read: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], TcpError | Cause.Done>
   /** Queues all of `bytes` (copied), waiting while the send buffer is full. Concurrent writes are queued one after another. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, TcpError>
-  /** Half-close: a FIN after all that was written. Reading goes on. */
+  /** Half-close: a FIN after all that was written. Reading goes on. In LISTEN and SYN-SENT the connection ends (RFC 9293 §3.10.4). */
   readonly closeWrite: Effect.Effect<void, TcpError>
   /**
    * What the end of the scope does: nothing more is read or written, a FIN follows what was written, and the stack sees it

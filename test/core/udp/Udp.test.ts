@@ -16,6 +16,7 @@ const HOST = "192.0.2.2"
 const OTHER_ADDRESS = "198.51.100.2"
 const PEER = "192.0.2.1"
 const DIRECTED_BROADCAST = "192.0.2.255"
+const GROUP = "224.0.0.251"
 
 const stack = Layer.fresh(Udp.layer).pipe(Layer.provideMerge(layer([HOST, OTHER_ADDRESS], [DIRECTED_BROADCAST])))
 const test = (
@@ -266,6 +267,17 @@ describe("Udp, receiving", () => {
       assert.deepStrictEqual(texts(yield* unicast.take), ["one"])
     }))
 
+  test("a socket can have a group's address, and then hears the group alone", () =>
+    Effect.gen(function*() {
+      const { sent } = yield* Network
+      const port = yield* bind({ port: 7, address: ip(GROUP) })
+      yield* arrive(7, "one")
+      yield* arrive(7, "group", { to: GROUP, kind: "multicast" })
+      assert.deepStrictEqual(texts(yield* port.take), ["group"])
+      yield* port.send(bytes("answer"), inet(`${PEER}:7`))
+      assert.strictEqual(sent[0]!.source, raw(HOST))
+    }))
+
   test("each of several plain readers of a broadcast finds its payload", () =>
     Effect.gen(function*() {
       const udp = yield* Udp
@@ -512,10 +524,11 @@ describe("Udp, sending", () => {
       const port = yield* bind({ port: 7 })
       yield* arrive(7, "question", { to: OTHER_ADDRESS })
       yield* arrive(7, "broadcast question", { to: DIRECTED_BROADCAST, kind: "broadcast" })
+      yield* arrive(7, "multicast question", { to: GROUP, kind: "multicast" })
       for (const { destination, payload, source } of yield* port.take) {
         yield* port.send(payload, source, { source: destination })
       }
-      assert.deepStrictEqual(sent.map(({ source }) => source), [raw(OTHER_ADDRESS), raw(HOST)])
+      assert.deepStrictEqual(sent.map(({ source }) => source), [raw(OTHER_ADDRESS), raw(HOST), raw(HOST)])
       assert.isTrue(sent.every(checksumHolds))
     }))
 

@@ -1,0 +1,37 @@
+/**
+ * The examples run as they are, and are short. The one that needs a TAP is run
+ * in test/linux.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { run } from "../cli/process.ts"
+
+const directory = fileURLToPath(new URL("../../examples", import.meta.url))
+
+const example = (name: string) => run([process.execPath, `${directory}/${name}.ts`])
+
+describe("examples", () => {
+  it("are at most 30 lines long", () => {
+    const files = readdirSync(directory).filter((name) => name.endsWith(".ts"))
+    expect(files.length).toBeGreaterThanOrEqual(3)
+    for (const file of files) {
+      expect(readFileSync(`${directory}/${file}`, "utf8").trimEnd().split("\n").length, file).toBeLessThanOrEqual(30)
+    }
+  })
+
+  it.live("two hosts", () =>
+    Effect.gen(function*() {
+      expect(yield* example("two-hosts")).toEqual({
+        code: 0,
+        stdout: "192.0.2.2 answered with 64 bytes\nHello, 192.0.2.1!\n",
+        stderr: ""
+      })
+    }))
+
+  it.live("a protocol of one's own", () =>
+    Effect.gen(function*() {
+      expect(yield* example("own-protocol")).toEqual({ code: 0, stdout: "Hello from 192.0.2.1\n", stderr: "" })
+    }))
+})

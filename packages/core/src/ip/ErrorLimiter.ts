@@ -1,9 +1,9 @@
 /**
- * How many ICMP errors may leave the host (RFC 1122 §3.2.2, RFC 1812 §4.3.2.8): a limit for all of them together, so that a flood
- * cannot make the host busy with answers, and one for each destination, so that nobody is flooded
- * with answers to packets in its name.
+ * How many ICMP errors may leave the host (RFC 1122 §3.2.2, RFC 1812 §4.3.2.8): 1,000 a second and 50 at once for all
+ * of them together, so that a flood cannot make the host busy with answers; one a second and six at once for each
+ * destination, so that nobody is flooded with answers to packets in its name.
  *
- * At most `CAPACITY` destinations are remembered; the one asked about first gives way.
+ * At most 1,024 destinations are remembered; the one asked about first gives way.
  */
 import * as RateLimit from "./RateLimit.ts"
 

@@ -24,6 +24,7 @@ import * as Checksum from "../wire/Checksum.ts"
 import { IcmpEchoHeader, IcmpHeader, IcmpTimestampHeader, IcmpType, IcmpUnreachableHeader } from "../wire/IcmpHeader.ts"
 import { Ipv4Header, Protocol } from "../wire/Ipv4Header.ts"
 import { isMulticast } from "./AddressClass.ts"
+import { replyOptions } from "./EchoOptions.ts"
 import { ErrorLimiter } from "./ErrorLimiter.ts"
 import { kindOf, MAX_QUOTE, silence } from "./IcmpErrors.ts"
 import { type DeliveryError, Ipv4, type OutputResult } from "./Ipv4.ts"
@@ -108,18 +109,24 @@ export class Icmp extends Context.Service<Icmp, {
       const answerFrom = (device: AttachedDevice, packet: Packet.Packet, destination: Destination): number =>
         destination === "local" ? packet.destination : routing.interfaceOf(device)?.address ?? 0
 
+      /** Milliseconds since midnight UTC. */
+      const timeOfDay = (): number => clock.currentTimeMillisUnsafe() % MILLISECONDS_PER_DAY
+
       const answerEcho = (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => {
         if (destination !== "local" && !answerBroadcast) return drop("broadcastEcho", packet)
         scratch.reset()
         scratch.append(packet.bytes.subarray(packet.start, packet.end))
         setHeader.type(scratch.view, scratch.start, IcmpType.echoReply)
         scratch.typeOfService = packet.typeOfService & DSCP
-        send(answerFrom(device, packet, destination), packet.source)
+        const address = answerFrom(device, packet, destination)
+        const options = packet.bytes.subarray(packet.networkStart + Ipv4Header.size, packet.start)
+        if (options.length > 0) scratch.networkOptions = replyOptions(options, { address, time: timeOfDay() })
+        send(address, packet.source)
       }
       const answerTimestamp = (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => {
         if (destination !== "local") return drop("broadcastTimestamp", packet)
         if (packet.length < IcmpTimestampHeader.size) return drop("truncated", packet)
-        const time = clock.currentTimeMillisUnsafe() % MILLISECONDS_PER_DAY
+        const time = timeOfDay()
         scratch.reset()
         scratch.append(packet.bytes.subarray(packet.start, packet.start + IcmpTimestampHeader.size))
         setHeader.type(scratch.view, scratch.start, IcmpType.timestampReply)

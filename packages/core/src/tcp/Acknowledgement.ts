@@ -1,7 +1,7 @@
 /**
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
-import { close, type ControlBlock, type SendSpace } from "./ControlBlock.ts"
+import { close, type ControlBlock, copy, type SendSpace } from "./ControlBlock.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
 import type { Segment } from "./Segment.ts"
@@ -37,16 +37,14 @@ const offered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
   const { snd } = tcb
   if (!isWindowUpdate(snd, segment)) return tcb
   if (snd.wnd === segment.wnd && snd.wl1 === segment.seq && snd.wl2 === segment.ack) return tcb
-  return {
-    ...tcb,
-    snd: {
-      ...snd,
-      wnd: segment.wnd,
-      wl1: segment.seq,
-      wl2: segment.ack,
-      maxWnd: Math.max(snd.maxWnd, segment.wnd)
-    }
+  const offer: SendSpace = {
+    ...snd,
+    wnd: segment.wnd,
+    wl1: segment.seq,
+    wl2: segment.ack,
+    maxWnd: Math.max(snd.maxWnd, segment.wnd)
   }
+  return copy(tcb, offer, tcb.rcv, tcb.rtt, tcb.congestion, tcb.deadlines)
 }
 
 /** The peer answers, though its window may stay closed: the connection is not given up (RFC 9293 §3.8.6.1). */
@@ -62,27 +60,25 @@ const advance = (tcb: ControlBlock, segment: Segment, octets: number, now: numbe
   const nxt = Sequence.latest(snd.nxt, segment.ack)
   // RFC 6298 §5.2 and 5.3
   const retransmit = segment.ack === nxt ? Infinity : now + timed.timeout
-  return Recovery.acknowledged(
+  const next = copy(
+    tcb,
     {
-      ...tcb,
-      snd: {
-        ...snd,
-        una: segment.ack,
-        nxt,
-        wnd,
-        wl1: isNewer ? segment.seq : snd.wl1,
-        wl2: isNewer ? segment.ack : snd.wl2,
-        maxWnd: Math.max(snd.maxWnd, wnd),
-        resend: false,
-        forced: false
-      },
-      rtt: timed,
-      deadlines: retransmit === deadlines.retransmit ? deadlines : { ...deadlines, retransmit },
-      attempts: 0
+      ...snd,
+      una: segment.ack,
+      nxt,
+      wnd,
+      wl1: isNewer ? segment.seq : snd.wl1,
+      wl2: isNewer ? segment.ack : snd.wl2,
+      maxWnd: Math.max(snd.maxWnd, wnd),
+      resend: false,
+      forced: false
     },
-    octets,
-    now
+    tcb.rcv,
+    timed,
+    Recovery.grown(tcb, octets, now),
+    retransmit === deadlines.retransmit ? deadlines : { ...deadlines, retransmit }
   )
+  return Recovery.isQuiet(tcb) ? next : Recovery.acknowledged(next, octets, now)
 }
 
 /** Whether the acknowledgement of our FIN has come. */

@@ -2,7 +2,15 @@
  * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
  */
 import { LEAST_MSS, unanswered } from "./Arrival.ts"
-import { close as closed, type ControlBlock, type Deadlines, isOpening } from "./ControlBlock.ts"
+import {
+  close as closed,
+  type ControlBlock,
+  copy,
+  type Deadlines,
+  isOpening,
+  type ReceiveSpace
+} from "./ControlBlock.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Reply from "./Reply.ts"
 import * as Sequence from "./Sequence.ts"
@@ -27,6 +35,18 @@ export const close = (tcb: ControlBlock): ControlBlock => {
 }
 
 const closing = (tcb: ControlBlock): ControlBlock => ({ ...tcb, snd: { ...tcb.snd, closing: true } })
+
+/** Whether the peer may send more text. */
+const isReceiving = (tcb: ControlBlock): boolean =>
+  tcb.state === "ESTABLISHED" || tcb.state === "FIN-WAIT-1" || tcb.state === "FIN-WAIT-2"
+
+/** RECEIVE (§3.10.3): the program took `octets` out of the receive buffer. */
+export const consumed = (tcb: ControlBlock, octets: number): ControlBlock => {
+  const read: ReceiveSpace = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
+  const isDue = ReceiveWindow.announced(read) > read.wnd && read.acknowledge !== "now" && isReceiving(tcb)
+  const rcv: ReceiveSpace = isDue ? { ...read, acknowledge: "now" } : read
+  return copy(tcb, tcb.snd, rcv, tcb.rtt, tcb.congestion, tcb.deadlines)
+}
 
 /** ABORT (§3.10.5) */
 export const abort = (tcb: ControlBlock): Outcome => {

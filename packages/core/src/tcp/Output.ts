@@ -4,7 +4,9 @@
  * Nagle's algorithm in its modified form (RFC 9293 §3.7.4, appendix A.3): a small segment waits only while
  * another small one is unacknowledged. Silly windows are avoided as in §3.8.6.2.1.
  */
-import type { ControlBlock } from "./ControlBlock.ts"
+import type { CongestionState } from "./Congestion.ts"
+import { type ControlBlock, copy, type Deadlines } from "./ControlBlock.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Reply from "./Reply.ts"
 import * as Rtt from "./Rtt.ts"
 import { TcpFlag } from "./Segment.ts"
@@ -60,7 +62,7 @@ const synchronize = (tcb: ControlBlock, now: number): Output | undefined => {
 /** Our SYN with the MSS option (RFC 9293 §3.7.1); with an ACK once the peer's SYN is here. */
 export const synchronization = (tcb: ControlBlock): Emission => ({
   ...Reply.emission(
-    tcb,
+    tcb.rcv,
     tcb.snd.iss,
     tcb.state === "SYN-SENT" ? TcpFlag.syn : TcpFlag.syn | TcpFlag.ack,
     0,
@@ -93,7 +95,7 @@ const again = (tcb: ControlBlock, queued: number, now: number): Output | undefin
       rtt: Rtt.stop(next.rtt),
       deadlines: { ...next.deadlines, retransmit }
     },
-    segment: Reply.emission(next, snd.una, TcpFlag.ack | TcpFlag.psh | (fin ? TcpFlag.fin : 0), length, 0)
+    segment: Reply.emission(next.rcv, snd.una, TcpFlag.ack | TcpFlag.psh | (fin ? TcpFlag.fin : 0), length, 0)
   }
 }
 
@@ -109,46 +111,50 @@ const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Ou
   const fin = snd.closing && isLast && (snd.wnd - sent > length || (snd.forced && length === 0))
   if (length === 0 && !fin) return undefined
 
-  const next = Reply.acknowledged(restarted(tcb, now))
-  const seq = snd.nxt
-  const end = Sequence.add(seq, length + (fin ? 1 : 0))
   // A probe beyond the window is not counted as sent: the peer is expected to drop it.
   const isProbe = snd.wnd <= sent
-  return {
-    tcb: {
-      ...next,
-      snd: {
-        ...snd,
-        nxt: isProbe ? seq : end,
-        max: Sequence.latest(snd.max, end),
-        fin: fin ? Sequence.add(seq, length) : snd.fin,
-        small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
-        sentAt: now,
-        forced: false
-      },
-      rtt: !isProbe && seq === snd.max ? Rtt.start(next.rtt, end, now) : next.rtt,
-      probes: isProbe ? next.probes + 1 : 0,
-      deadlines: isProbe
-        ? { ...next.deadlines, persist: now + SendWindow.probeInterval(next, next.probes + 1) }
-        : transmitted(next, now)
+  const seq = snd.nxt
+  const end = Sequence.add(seq, length + (fin ? 1 : 0))
+  const rcv = ReceiveWindow.settled(tcb.rcv)
+  const next = copy(
+    tcb,
+    {
+      ...snd,
+      nxt: isProbe ? seq : end,
+      max: Sequence.latest(snd.max, end),
+      fin: fin ? Sequence.add(seq, length) : snd.fin,
+      small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
+      sentAt: now,
+      forced: false
     },
-    segment: Reply.emission(
-      next,
-      seq,
-      TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0),
-      length,
-      sent
-    )
+    rcv,
+    !isProbe && seq === snd.max ? Rtt.start(tcb.rtt, end, now) : tcb.rtt,
+    restarted(tcb, now),
+    isProbe ? probed(tcb, now) : transmitted(tcb, now)
+  )
+  const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
+  const probes = isProbe ? tcb.probes + 1 : 0
+  return {
+    tcb: probes === tcb.probes ? next : { ...next, probes },
+    segment: Reply.emission(rcv, seq, flags, length, sent)
   }
 }
 
 /** RFC 6298 §5.1: the timer runs while anything is unacknowledged. */
-const transmitted = (tcb: ControlBlock, now: number): ControlBlock["deadlines"] => {
-  const { deadlines } = tcb
-  return deadlines.retransmit !== Infinity && deadlines.persist === Infinity
-    ? deadlines
-    : { ...deadlines, retransmit: Math.min(deadlines.retransmit, now + tcb.rtt.timeout), persist: Infinity }
-}
+const transmitted = ({ deadlines, rtt }: ControlBlock, now: number): Deadlines =>
+  deadlines.retransmit !== Infinity && deadlines.persist === Infinity
+    ? Reply.carried(deadlines)
+    : {
+      retransmit: Math.min(deadlines.retransmit, now + rtt.timeout),
+      persist: Infinity,
+      acknowledge: Infinity,
+      timeWait: deadlines.timeWait
+    }
+
+const probed = (tcb: ControlBlock, now: number): Deadlines => ({
+  ...Reply.carried(tcb.deadlines),
+  persist: now + SendWindow.probeInterval(tcb, tcb.probes + 1)
+})
 
 /** How many of `unsent` octets the next segment carries; `limit` is at least the MSS. */
 const textLength = (tcb: ControlBlock, unsent: number, limit: number): number => {
@@ -169,9 +175,8 @@ const maySendTail = (tcb: ControlBlock, ready: number, unsent: number): boolean 
 }
 
 /** RFC 5681 §4.1: after a pause longer than the retransmission timeout, the congestion window starts from its initial size. */
-const restarted = (tcb: ControlBlock, now: number): ControlBlock => {
-  const { algorithm, congestion, rtt, snd } = tcb
-  if (snd.max !== snd.una || now - snd.sentAt <= rtt.timeout) return tcb
+const restarted = ({ algorithm, congestion, rtt, snd }: ControlBlock, now: number): CongestionState => {
+  if (snd.max !== snd.una || now - snd.sentAt <= rtt.timeout) return congestion
   const { window } = algorithm.initial(snd.mss)
-  return window >= congestion.window ? tcb : { ...tcb, congestion: { ...congestion, window } }
+  return window < congestion.window ? { ...congestion, window } : congestion
 }

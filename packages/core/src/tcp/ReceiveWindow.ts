@@ -3,7 +3,7 @@
  *
  * Its right edge never moves left, and moves right only by steps worth a segment.
  */
-import type { ControlBlock, ReceiveSpace } from "./ControlBlock.ts"
+import type { ReceiveSpace } from "./ControlBlock.ts"
 
 /** What the window field holds without scaling. */
 const LARGEST = 65_535
@@ -20,14 +20,10 @@ export const announced = (rcv: ReceiveSpace): number => {
 /** The window when `free` octets fit the receive buffer. */
 export const largest = (free: number): number => Math.min(free, LARGEST)
 
-/** Whether the peer may send more text. */
-const isReceiving = (tcb: ControlBlock): boolean =>
-  tcb.state === "ESTABLISHED" || tcb.state === "FIN-WAIT-1" || tcb.state === "FIN-WAIT-2"
-
-/** The program took `octets` out of the receive buffer. */
-export const consumed = (tcb: ControlBlock, octets: number): ControlBlock => {
-  const rcv = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
-  return announced(rcv) > rcv.wnd && isReceiving(tcb)
-    ? { ...tcb, rcv: { ...rcv, acknowledge: "now" } }
-    : { ...tcb, rcv }
+/** The receive space once a segment with the ACK bit has left: nothing is owed, and the window is as announced. */
+export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
+  const wnd = announced(rcv)
+  return rcv.acknowledge === "none" && wnd === rcv.wnd
+    ? rcv
+    : { ...rcv, wnd, unacknowledged: 0, acknowledge: "none" }
 }

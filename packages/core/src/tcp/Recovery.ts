@@ -1,7 +1,7 @@
 /**
  * Loss: found by duplicate acknowledgements (RFC 5681 §3.2, RFC 6582) or by a timeout (RFC 6298 §5).
  */
-import type { CongestionView } from "./Congestion.ts"
+import type { CongestionState, CongestionView } from "./Congestion.ts"
 import { close, type ControlBlock, isOpening } from "./ControlBlock.ts"
 import * as Rtt from "./Rtt.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
@@ -51,23 +51,34 @@ const enterRecovery = (tcb: ControlBlock, now: number): ControlBlock => ({
   recover: tcb.snd.max
 })
 
+/** The congestion state after the acknowledgement of `octets`; in fast recovery `acknowledged` sees to it. */
+export const grown = (tcb: ControlBlock, octets: number, now: number): CongestionState =>
+  tcb.recover === undefined
+    ? tcb.algorithm.onAck(tcb.congestion, octets, view(tcb, outstanding(tcb), now))
+    : tcb.congestion
+
+/** Whether nothing was lost lately, so that an acknowledgement has nothing to end. */
+export const isQuiet = (tcb: ControlBlock): boolean =>
+  tcb.attempts === 0 && tcb.duplicates === 0 && tcb.recover === undefined && tcb.resentUntil === undefined
+
 /**
- * What the acknowledgement of `octets` means for recovery and congestion; `tcb` has the new SND.UNA. While a window of
- * losses is repaired one by one, the retransmission timer is restarted for each (the slow but steady variant).
+ * What the acknowledgement of `octets` means for recovery; `tcb` has the new SND.UNA. While a window of losses is
+ * repaired one by one, the retransmission timer is restarted for each (the slow but steady variant).
  */
 export const acknowledged = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
   const { algorithm, congestion, recover, resentUntil, snd } = tcb
   if (recover === undefined) {
     return {
       ...tcb,
+      attempts: 0,
       duplicates: 0,
-      congestion: algorithm.onAck(congestion, octets, view(tcb, outstanding(tcb) + octets, now)),
       resentUntil: resentUntil === undefined || Sequence.greaterThan(snd.una, resentUntil) ? undefined : resentUntil
     }
   }
   if (Sequence.greaterOrEqual(snd.una, recover)) {
     return {
       ...tcb,
+      attempts: 0,
       duplicates: 0,
       recover: undefined,
       resentUntil: snd.una === recover ? recover : undefined,
@@ -76,6 +87,7 @@ export const acknowledged = (tcb: ControlBlock, octets: number, now: number): Co
   }
   return {
     ...tcb,
+    attempts: 0,
     snd: { ...snd, resend: true },
     congestion: algorithm.onPartial(congestion, octets, view(tcb, outstanding(tcb), now))
   }

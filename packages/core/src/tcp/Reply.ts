@@ -1,8 +1,7 @@
 /**
  * Segments without text: acknowledgements and resets.
  */
-import type { ControlBlock, Deadlines } from "./ControlBlock.ts"
-import { isOpening } from "./ControlBlock.ts"
+import { type ControlBlock, copy, type Deadlines, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
@@ -11,33 +10,28 @@ import type { Emission } from "./TcpMachine.ts"
 /** Segments without text of one connection are answered by challenges at most this often, in milliseconds (RFC 5961 §7). */
 const CHALLENGE_INTERVAL = 500
 
-/** The control block once a segment with the ACK bit has left: nothing is owed, and the window is as announced. */
+/** The control block once a segment with the ACK bit has left. */
 export const acknowledged = (tcb: ControlBlock): ControlBlock => {
-  const { deadlines, rcv } = tcb
-  const wnd = ReceiveWindow.announced(rcv)
-  if (rcv.acknowledge === "none" && wnd === rcv.wnd) return tcb
-  return {
-    ...tcb,
-    rcv: { ...rcv, wnd, unacknowledged: 0, acknowledge: "none" },
-    deadlines: stopped(deadlines)
-  }
+  const rcv = ReceiveWindow.settled(tcb.rcv)
+  return rcv === tcb.rcv ? tcb : copy(tcb, tcb.snd, rcv, tcb.rtt, tcb.congestion, carried(tcb.deadlines))
 }
 
-const stopped = (deadlines: Deadlines): Deadlines =>
+/** The deadlines once a segment with the ACK bit has left. */
+export const carried = (deadlines: Deadlines): Deadlines =>
   deadlines.acknowledge === Infinity ? deadlines : { ...deadlines, acknowledge: Infinity }
 
-/** A segment of `tcb` with the ACK bit, as announced by `acknowledged`. */
+/** A segment with the ACK bit; `rcv` is as `settled` has returned it. */
 export const emission = (
-  tcb: ControlBlock,
+  rcv: ReceiveSpace,
   seq: number,
   flags: number,
   length: number,
   textOffset: number
 ): Emission => ({
   seq,
-  ack: tcb.rcv.nxt,
+  ack: rcv.nxt,
   flags,
-  wnd: tcb.rcv.wnd,
+  wnd: rcv.wnd,
   up: 0,
   length,
   options: NO_OPTIONS,
@@ -55,7 +49,7 @@ const emptySequence = (tcb: ControlBlock): number => {
 }
 
 /** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, of a control block that `acknowledged` has returned. */
-export const acknowledgement = (tcb: ControlBlock): Emission => emission(tcb, emptySequence(tcb), TcpFlag.ack, 0, 0)
+export const acknowledgement = (tcb: ControlBlock): Emission => emission(tcb.rcv, emptySequence(tcb), TcpFlag.ack, 0, 0)
 
 /** Whether `segment` is to be answered by an acknowledgement; limited so that two hosts cannot go on answering each other. */
 export const mayChallenge = (tcb: ControlBlock, segment: Segment, now: number): boolean =>

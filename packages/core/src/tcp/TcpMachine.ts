@@ -14,7 +14,6 @@ import * as Calls from "./Calls.ts"
 import type { CongestionAlgorithm } from "./Congestion.ts"
 import { type ControlBlock, type Endpoints, make } from "./ControlBlock.ts"
 import { output } from "./Output.ts"
-import { consumed } from "./ReceiveWindow.ts"
 import { reject } from "./Reply.ts"
 import type { Segment } from "./Segment.ts"
 
@@ -140,7 +139,7 @@ export const rfc9293: TcpMachine["Service"] = {
   elapse: Calls.elapse,
   close: Calls.close,
   abort: Calls.abort,
-  consumed,
+  consumed: Calls.consumed,
   unreachable: Calls.unreachable,
   pathMtu: Calls.pathMtu
 }

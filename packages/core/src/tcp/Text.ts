@@ -4,7 +4,7 @@
  * Positions are octets from RCV.NXT here, and so ordinary numbers. Nothing is
  * kept outside of the window or behind a FIN.
  */
-import type { ControlBlock, Deadlines, ReceiveSpace, State } from "./ControlBlock.ts"
+import { type ControlBlock, copy, type Deadlines, type ReceiveSpace, type State } from "./ControlBlock.ts"
 import * as Ranges from "./Ranges.ts"
 import * as Reply from "./Reply.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
@@ -92,9 +92,10 @@ const take = (
     // The gap is filled, or the peer's next segment has to wait for this acknowledgement.
     (advanced > 0 && (rcv.ranges.length > 0 || wnd < fullSize))
   const acknowledge = isDue ? "now" : advanced > 0 ? "delayed" : rcv.acknowledge
-  const next: ControlBlock = {
-    ...tcb,
-    rcv: {
+  const next = copy(
+    tcb,
+    tcb.snd,
+    {
       nxt,
       wnd,
       up: Sequence.latest(rcv.up, nxt),
@@ -108,10 +109,12 @@ const take = (
       unacknowledged,
       acknowledge
     },
-    deadlines: acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
+    tcb.rtt,
+    tcb.congestion,
+    acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
       ? { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
       : tcb.deadlines
-  }
+  )
   return isFinished ? finished(next, now) : next
 }
 

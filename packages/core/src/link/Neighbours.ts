@@ -2,9 +2,9 @@
  * The neighbours of all devices at work: `NeighbourTable` says what happens to
  * one, and this does it. Each entry has a timer and what waits for an answer.
  *
- * Bounds: neighbours per device, packets that wait for one, and packets that
- * wait for all, see `NeighbourSettings`. A packet that finds no room pushes the
- * oldest one for the same neighbour out.
+ * Bounds, all in `NeighbourSettings`: neighbours per device, of which the oldest
+ * leaves; packets that wait for one neighbour, of which the oldest leaves; and
+ * packets that wait for all of them, beyond which the new one is refused.
  */
 import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"

@@ -18,6 +18,9 @@ export interface Bounds {
   readonly size: number
 }
 
+/** Told when an item came or all were taken: how many there are now, and the size of what moved. */
+export type Movement = (tag: "QueuePushed" | "QueuePopped", count: number, size: number) => void
+
 export class Mailbox<A, E> {
   /** Items that found no room, counted by who had them. */
   dropped = 0
@@ -30,10 +33,12 @@ export class Mailbox<A, E> {
   private waking = false
   private readonly turn: Turn["Service"]
   private readonly bounds: Bounds
+  private readonly moved: Movement
 
-  constructor(turn: Turn["Service"], bounds: Bounds) {
+  constructor(turn: Turn["Service"], bounds: Bounds, moved: Movement) {
     this.turn = turn
     this.bounds = bounds
+    this.moved = moved
   }
 
   /** Whether there is room for one more item. */
@@ -45,6 +50,7 @@ export class Mailbox<A, E> {
   offer(item: A, size: number): void {
     this.items.push(item)
     this.size += size
+    this.moved("QueuePushed", this.items.length, size)
     this.wakeLater()
   }
 
@@ -74,6 +80,7 @@ export class Mailbox<A, E> {
     if (this.closed !== undefined) return Exit.fail(this.closed)
     if (this.items.length > 0) {
       const items = this.items as unknown as NonEmpty<A>
+      this.moved("QueuePopped", 0, this.size)
       this.items = []
       this.size = 0
       return Exit.succeed(items)

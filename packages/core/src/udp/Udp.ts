@@ -161,6 +161,8 @@ export class Udp extends Context.Service<Udp, {
           mailbox: new Mailbox(turn, {
             capacity: options.capacity ?? DEFAULT_CAPACITY,
             size: options.receiveBuffer ?? DEFAULT_RECEIVE_BUFFER
+          }, (tag, count, length) => {
+            if (trace.enabled) trace.emit({ _tag: tag, queue: `udp ${formatInet(address, port)}`, count, length })
           }),
           addresses: new Addresses(),
           closed: false

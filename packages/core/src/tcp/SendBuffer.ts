@@ -2,9 +2,9 @@
  * The octets of one connection from SND.UNA on, sent or not.
  *
  * Octets are copied in once, stay where they are until they are acknowledged,
- * and go to the wire from there. They stand in pieces: a large write, or one
- * into an empty buffer, has a piece of exactly its own size; small ones share
- * pages that grow with use. An empty buffer holds no memory.
+ * and go to the wire from there. They stand in pages, which grow with use up to
+ * 64 KiB; a write into an empty buffer that is shorter has a piece of exactly its
+ * own size. An empty buffer holds no memory.
  */
 import type { Packet } from "../device/Packet.ts"
 
@@ -24,6 +24,11 @@ export class SendBuffer {
   private pieces: Array<Piece> = []
   private length = 0
   private pageSize = SMALLEST_PAGE
+  /**
+   * A page whose octets are all acknowledged, to be used again. A segment that was sent again and has not left the device
+   * yet may still refer to it: the peer has those octets and looks at no others under their numbers.
+   */
+  private spare: Uint8Array | undefined = undefined
   /** The piece that the last `lay` began in, and the offset from SND.UNA's octet at which that piece begins. */
   private cursorPiece = 0
   private cursorBase = 0
@@ -42,17 +47,22 @@ export class SendBuffer {
     return this.capacity - this.length
   }
 
+  /** Octets of memory held: at most three pages more than the octets themselves need. */
+  get memory(): number {
+    return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, this.spare?.length ?? 0)
+  }
+
   /** Copies as much of `bytes` from `from` on as fits and returns how many octets that were. */
   write(bytes: Uint8Array, from = 0): number {
     const count = Math.min(bytes.length - from, this.free)
     if (count <= 0) return 0
-    const last = this.pieces[this.pieces.length - 1]
-    const shared = last === undefined ? 0 : Math.min(count, last.bytes.length - last.end)
-    if (shared > 0) {
-      last!.bytes.set(bytes.subarray(from, from + shared), last!.end)
-      last!.end += shared
+    const end = from + count
+    if (this.length === 0 && count < LARGEST_PAGE) {
+      // A typed array made from another one is not filled with zeros first.
+      this.pieces.push({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count })
+    } else {
+      for (let at = from; at < end;) at += this.append(bytes, at, end)
     }
-    if (count > shared) this.addPiece(bytes, from + shared, count - shared, last === undefined)
     this.length += count
     return count
   }
@@ -73,13 +83,18 @@ export class SendBuffer {
       rest -= held
       gone++
     }
-    if (gone > 0) this.pieces.splice(0, gone)
+    if (gone > 0) {
+      const { bytes } = this.pieces[gone - 1]!
+      if (bytes.length === LARGEST_PAGE) this.spare = bytes
+      this.pieces.splice(0, gone)
+    }
     this.cursorPiece = Math.max(0, this.cursorPiece - gone)
     this.cursorBase = this.cursorPiece === 0 ? 0 : this.cursorBase - released
   }
 
   clear(): void {
     this.pieces = []
+    this.spare = undefined
     this.length = 0
     this.pageSize = SMALLEST_PAGE
     this.cursorPiece = 0
@@ -113,15 +128,25 @@ export class SendBuffer {
     }
   }
 
-  private addPiece(bytes: Uint8Array, from: number, count: number, alone: boolean): void {
-    if (alone || count >= this.pageSize) {
-      // A typed array made from another one is not filled with zeros first.
-      this.pieces.push({ bytes: new Uint8Array(bytes.subarray(from, from + count)), start: 0, end: count })
-      return
+  /** Copies what fits of `bytes[at, end)` into the last page, a new one when that is full, and returns how much it was. */
+  private append(bytes: Uint8Array, at: number, end: number): number {
+    let page = this.pieces[this.pieces.length - 1]
+    if (page === undefined || page.end === page.bytes.length) {
+      page = { bytes: this.takePage(end - at), start: 0, end: 0 }
+      this.pieces.push(page)
     }
-    const page = new Uint8Array(this.pageSize)
-    page.set(bytes.subarray(from, from + count))
-    this.pieces.push({ bytes: page, start: 0, end: count })
+    const count = Math.min(end - at, page.bytes.length - page.end)
+    page.bytes.set(bytes.subarray(at, at + count), page.end)
+    page.end += count
+    return count
+  }
+
+  private takePage(wanted: number): Uint8Array {
+    while (this.pageSize < wanted && this.pageSize < LARGEST_PAGE) this.pageSize *= 2
+    const { pageSize, spare } = this
     if (this.pageSize < LARGEST_PAGE) this.pageSize *= 2
+    if (spare === undefined || spare.length < pageSize) return new Uint8Array(pageSize)
+    this.spare = undefined
+    return spare
   }
 }

@@ -135,6 +135,10 @@ describe("SYN-RECEIVED", () => {
       .receives("<SEQ=301><ACK=101><CTL=ACK>").is("FIN-WAIT-1").sends("<SEQ=101><ACK=301><CTL=FIN,ACK>")
   })
 
+  it("is not a LISTEN to return to after a CLOSE", () => {
+    inState["SYN-RECEIVED"]().closes().receives("<SEQ=301><CTL=RST>").is("CLOSED", "refused")
+  })
+
   it("nothing is sent before the handshake is complete", () => {
     inState["SYN-RECEIVED"]().writes(10).sendsNothing()
       .receives("<SEQ=301><ACK=101><CTL=ACK>").sends("<SEQ=101><ACK=301><DATA=10><CTL=ACK>")

@@ -71,6 +71,12 @@ describe("the retransmission timer (RFC 6298 §5)", () => {
       .passes(300).sends(text).passes(600).is("CLOSED", "unreachable")
   })
 
+  it("forgets what ICMP said when the peer answers after all", () => {
+    connected(100, { settings: { retransmissions: 0 } }).writes(10).sends(text)
+      .meets("a soft error", (tcb, now) => rfc9293.unreachable(tcb, 101, false, now))
+      .receives("<SEQ=301><ACK=111><CTL=ACK>").writes(10).sendsMany(1).passes(1000).is("CLOSED", "timedOut")
+  })
+
   it("5.2: is off when everything is acknowledged", () => {
     const script = connected(100).writes(10).sends(text).receives("<SEQ=301><ACK=111><CTL=ACK>")
     assert.strictEqual(rfc9293.deadline(script.tcb), Infinity)
@@ -204,6 +210,19 @@ describe("zero windows (§3.8.6.1)", () => {
       .passes(300).sends("<SEQ=101><ACK=301><DATA=1><CTL=ACK>")
       .passes(1200).sends("<SEQ=101><ACK=301><DATA=1><CTL=ACK>")
       .receives("<SEQ=301><ACK=101><WND=65535><CTL=ACK>").sends("<SEQ=101><ACK=301><DATA=1460><CTL=ACK>")
+  })
+
+  it("from the first segment on are probed too", () => {
+    connecting().sends("<SEQ=100><CTL=SYN>").receives("<SEQ=300><ACK=101><WND=0><CTL=SYN,ACK>")
+      .sends("<SEQ=101><ACK=301><CTL=ACK>").writes(10).sendsNothing()
+      .passes(200).sends("<SEQ=101><ACK=301><DATA=1><CTL=ACK>")
+    listening().receives("<SEQ=300><WND=0><CTL=SYN>").sendsMany(1).receives("<SEQ=301><ACK=101><WND=0><CTL=ACK>")
+      .writes(10).sendsNothing().passes(200).sends("<SEQ=101><ACK=301><DATA=1><CTL=ACK>")
+  })
+
+  it("mean nothing once everything was said and acknowledged", () => {
+    const script = connected(100).closes().sendsMany(1).receives("<SEQ=301><ACK=102><WND=0><CTL=ACK>").is("FIN-WAIT-2")
+    assert.strictEqual(rfc9293.deadline(script.tcb), Infinity)
   })
 
   it("cost nothing but a timer while there is nothing to send", () => {

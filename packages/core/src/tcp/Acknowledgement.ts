@@ -81,18 +81,14 @@ const advance = (tcb: ControlBlock, segment: Segment, octets: number, now: numbe
   return Recovery.isQuiet(tcb) ? next : Recovery.acknowledged(next, octets, now)
 }
 
-/** Whether the acknowledgement of our FIN has come. */
-export const isFinAcknowledged = (snd: SendSpace): boolean =>
-  snd.fin !== undefined && Sequence.greaterThan(snd.una, snd.fin)
-
 /** Octets of text between `before` and SND.UNA: all but our FIN. */
 export const textOctets = (snd: SendSpace, before: number): number =>
   Sequence.difference(before, snd.una) -
-  (isFinAcknowledged(snd) && Sequence.lessOrEqual(before, snd.fin ?? before) ? 1 : 0)
+  (SendWindow.isFinAcknowledged(snd) && Sequence.lessOrEqual(before, snd.fin ?? before) ? 1 : 0)
 
 /** The states that wait for it. */
 export const finished = (tcb: ControlBlock, now: number): ControlBlock => {
-  if (!isFinAcknowledged(tcb.snd)) return tcb
+  if (!SendWindow.isFinAcknowledged(tcb.snd)) return tcb
   switch (tcb.state) {
     case "FIN-WAIT-1":
       return { ...tcb, state: "FIN-WAIT-2" }

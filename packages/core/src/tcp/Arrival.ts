@@ -5,13 +5,12 @@
  * texts are not implemented; nothing else is left out.
  */
 import * as Acknowledgement from "./Acknowledgement.ts"
-import { close, type ControlBlock, DEFAULT_MSS, NEVER, type ReceiveSpace, type SendSpace } from "./ControlBlock.ts"
+import { close, type ControlBlock, DEFAULT_MSS, make, type ReceiveSpace, type SendSpace } from "./ControlBlock.ts"
 import { synchronization } from "./Output.ts"
-import * as Ranges from "./Ranges.ts"
-import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Reply from "./Reply.ts"
 import * as Rtt from "./Rtt.ts"
 import { type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
+import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Outcome } from "./TcpMachine.ts"
 import { outcome, receive, timeWait } from "./Text.ts"
@@ -109,7 +108,7 @@ const acknowledgesSyn = ({ snd }: ControlBlock, segment: Segment): boolean =>
 const established = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
   const wasRepeated = tcb.attempts > 0
   const initial = tcb.algorithm.initial(tcb.snd.mss)
-  return {
+  const next: ControlBlock = {
     ...tcb,
     state: tcb.snd.closing ? "FIN-WAIT-1" : "ESTABLISHED",
     snd: {
@@ -129,6 +128,7 @@ const established = (tcb: ControlBlock, segment: Segment, now: number): ControlB
     deadlines: { ...tcb.deadlines, retransmit: Infinity },
     attempts: 0
   }
+  return SendWindow.persisting(next, now)
 }
 
 // §3.10.7.4: the other states
@@ -223,36 +223,25 @@ const reset = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
 const isTextAcknowledged = (snd: SendSpace): boolean =>
   snd.fin !== undefined && Sequence.greaterOrEqual(snd.una, snd.fin)
 
-/** There will be no connection after all: back to LISTEN with a passive OPEN, closed for that reason with an active one. */
+/**
+ * There will be no connection after all: back to LISTEN with a passive OPEN that nobody has closed meanwhile, closed for
+ * that reason otherwise.
+ */
 export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable"): ControlBlock =>
-  tcb.passive ? relisten(tcb) : close(tcb, reason)
-
-const relisten = (tcb: ControlBlock): ControlBlock => {
-  const { iss } = tcb.snd
-  return {
-    ...tcb,
-    state: "LISTEN",
-    snd: { ...tcb.snd, una: iss, nxt: iss, max: iss, wnd: 0, maxWnd: 0, mss: DEFAULT_MSS },
-    rcv: {
-      ...tcb.rcv,
-      nxt: 0,
-      wnd: ReceiveWindow.largest(tcb.rcv.capacity),
-      up: 0,
-      irs: 0,
-      unread: 0,
-      ranges: Ranges.EMPTY,
-      unacknowledged: 0,
-      acknowledge: "none"
-    },
-    rtt: Rtt.initial(tcb.settings),
-    deadlines: NEVER,
-    attempts: 0
-  }
-}
+  tcb.passive && !tcb.snd.closing
+    ? make("LISTEN", {
+      endpoints: tcb.endpoints,
+      iss: tcb.snd.iss,
+      receiveMaximumSegmentSize: tcb.rcv.mss,
+      receiveCapacity: tcb.rcv.capacity,
+      congestion: tcb.algorithm,
+      settings: tcb.settings
+    })
+    : close(tcb, reason)
 
 /** Fourth: a SYN where none can be. A peer that really lost the connection will answer the challenge by a reset. */
 const synInWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
-  if (tcb.state === "SYN-RECEIVED" && tcb.passive) return outcome(relisten(tcb))
+  if (tcb.state === "SYN-RECEIVED" && tcb.passive) return outcome(unanswered(tcb, "refused"))
   const answered = challenge(tcb, segment, now)
   return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
 }
@@ -276,6 +265,6 @@ const isPeersSynAgain = (tcb: ControlBlock, segment: Segment): boolean =>
 
 const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (has(segment, TcpFlag.ack)) return otherwise(tcb, withoutSyn(segment), now)
-  const next = Reply.acknowledged(tcb)
+  const next = Reply.acknowledged({ ...tcb, rtt: Rtt.stop(tcb.rtt) })
   return outcome(next, 0, synchronization(next))
 }

@@ -88,6 +88,7 @@ const again = (tcb: ControlBlock, queued: number, now: number): Output | undefin
   const fin = finOffset === length && outstanding > length
   const next = Reply.acknowledged(tcb)
   const retransmit = Math.min(next.deadlines.retransmit, now + next.rtt.timeout)
+  const flags = TcpFlag.ack | (length === queued ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
   return {
     tcb: {
       ...next,
@@ -95,7 +96,7 @@ const again = (tcb: ControlBlock, queued: number, now: number): Output | undefin
       rtt: Rtt.stop(next.rtt),
       deadlines: { ...next.deadlines, retransmit }
     },
-    segment: Reply.emission(next.rcv, snd.una, TcpFlag.ack | TcpFlag.psh | (fin ? TcpFlag.fin : 0), length, 0)
+    segment: Reply.emission(next.rcv, snd.una, flags, length, 0)
   }
 }
 

@@ -59,7 +59,8 @@ export const grown = (tcb: ControlBlock, octets: number, now: number): Congestio
 
 /** Whether nothing was lost lately, so that an acknowledgement has nothing to end. */
 export const isQuiet = (tcb: ControlBlock): boolean =>
-  tcb.attempts === 0 && tcb.duplicates === 0 && tcb.recover === undefined && tcb.resentUntil === undefined
+  tcb.attempts === 0 && tcb.duplicates === 0 && tcb.recover === undefined && tcb.resentUntil === undefined &&
+  !tcb.softError
 
 /**
  * What the acknowledgement of `octets` means for recovery; `tcb` has the new SND.UNA. While a window of losses is
@@ -72,6 +73,7 @@ export const acknowledged = (tcb: ControlBlock, octets: number, now: number): Co
       ...tcb,
       attempts: 0,
       duplicates: 0,
+      softError: false,
       resentUntil: resentUntil === undefined || Sequence.greaterThan(snd.una, resentUntil) ? undefined : resentUntil
     }
   }
@@ -119,6 +121,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
 export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBlock => {
   const deadlines = { ...tcb.deadlines, persist: Infinity }
   if (SendWindow.flight(tcb.snd) !== 0) return { ...tcb, deadlines }
+  // Nothing waits for the window; a later write must not.
   if (queued === 0 && !tcb.snd.closing) {
     return { ...tcb, probes: 0, deadlines: { ...deadlines, persist: now + tcb.rtt.timeout } }
   }

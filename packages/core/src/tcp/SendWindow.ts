@@ -17,15 +17,19 @@ export const isClosed = (snd: SendSpace): boolean => snd.wnd < Math.min(snd.mss,
 export const probeInterval = (tcb: ControlBlock, probes: number): number =>
   Math.min(tcb.rtt.timeout * 2 ** probes, tcb.settings.maximumRetransmissionTimeout)
 
+/** Whether the acknowledgement of our FIN has come, after which nothing is sent any more. */
+export const isFinAcknowledged = (snd: SendSpace): boolean =>
+  snd.fin !== undefined && Sequence.greaterThan(snd.una, snd.fin)
+
 /** Starts the persist timer when nothing is on its way and the window is closed, and stops it otherwise. */
 export const persisting = (tcb: ControlBlock, now: number): ControlBlock => {
-  const { deadlines, snd } = tcb
-  if (snd.nxt === snd.una && isClosed(snd)) {
+  const { deadlines, probes, snd } = tcb
+  if (snd.nxt === snd.una && isClosed(snd) && !isFinAcknowledged(snd)) {
     return deadlines.persist !== Infinity || snd.forced
       ? tcb
-      : { ...tcb, deadlines: withPersist(deadlines, now + probeInterval(tcb, tcb.probes)) }
+      : { ...tcb, deadlines: withPersist(deadlines, now + probeInterval(tcb, probes)) }
   }
-  return deadlines.persist === Infinity && tcb.probes === 0
+  return deadlines.persist === Infinity && probes === 0
     ? tcb
     : { ...tcb, probes: 0, deadlines: withPersist(deadlines, Infinity) }
 }

@@ -79,9 +79,12 @@ describe("Timers", () => {
       moved.set(after(50))
       stayed.set(after(100))
       moved.set(after(100))
+      const repeated = named("repeated")
+      repeated.set(after(100))
       named("last").set(after(100))
+      repeated.set(after(100))
       yield* TestClock.adjust(100)
-      assert.deepStrictEqual(fired, ["stayed at 100", "moved at 100", "last at 100"])
+      assert.deepStrictEqual(fired, ["stayed at 100", "moved at 100", "last at 100", "repeated at 100"])
     }).pipe(Effect.provide(time)))
 
   it.effect("run in order of deadline when the clock jumps over several", () => {

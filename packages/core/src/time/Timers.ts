@@ -47,8 +47,9 @@ export class Timers extends Context.Service<Timers, {
         const now = turn.now()
         for (let entry = heap.peek(); entry !== undefined && entry.place <= now; entry = heap.peek()) {
           heap.remove(entry)
-          if (entry.deadline === entry.place) due.push(entry)
-          else if (entry.deadline !== Infinity) heap.push(entry)
+          if (entry.deadline === Infinity) continue
+          if (entry.asked === entry.order) due.push(entry)
+          else heap.push(entry)
         }
         try {
           for (const entry of due) run(entry)

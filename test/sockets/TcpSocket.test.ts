@@ -23,6 +23,9 @@ import { digest, patterned } from "../support/transfer.ts"
 const on = (host: Host) => Effect.provideService(Tcp, host.tcp)
 const text = (socket: TcpSocket.TcpSocket) => socket.incoming.pipe(Stream.decodeText, Stream.mkString)
 
+const pieces = (all: Uint8Array) =>
+  Stream.fromIterable(Array.from({ length: 100 }, (_, index) => all.subarray(index * 10_000, (index + 1) * 10_000)))
+
 /** A server on port 7 of the right host, and a client of it on the left. */
 const connected = Effect.fnUntraced(function*(options: {
   readonly client?: TcpSocket.LocalOptions
@@ -82,10 +85,6 @@ describe("TcpSocket", () => {
       const { client, peer } = yield* connected()
       const there = patterned(1_000_000, 1)
       const back = patterned(1_000_000, 2)
-      const pieces = (all: Uint8Array) =>
-        Stream.fromIterable(
-          Array.from({ length: 100 }, (_, index) => all.subarray(index * 10_000, (index + 1) * 10_000))
-        )
       const [atPeer, atClient] = yield* Effect.all([
         Stream.runCollect(peer.incoming),
         Stream.runCollect(client.incoming),

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import {
   EtherType,
@@ -23,7 +24,7 @@ import {
 
 const { ack, fin, psh, rst, syn } = TcpFlag
 const stack = Probe.layer().pipe(Layer.provideMerge(NetworkStack.layer))
-const on = <A, E>(program: Effect.Effect<A, E, Layer.Success<typeof stack> | import("effect/Scope").Scope>) => () =>
+const on = <A, E>(program: Effect.Effect<A, E, Layer.Success<typeof stack> | Scope.Scope>) => () =>
   program.pipe(Effect.provide(stack, { local: true }))
 
 const settle = TestClock.adjust(0)

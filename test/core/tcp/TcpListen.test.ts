@@ -22,6 +22,9 @@ import {
 const connect = (host: Host, port: number, options: { readonly localPort?: number } = {}) =>
   host.tcp.connect({ ...options, remote: inet(RIGHT, port), settings: { synRetransmissions: 1 } })
 
+const open = (host: Host, port: number, mode: "active" | "passive", foreign?: [string, number]) =>
+  host.tcp.open({ mode, local: { port }, foreign: foreign === undefined ? undefined : inet(...foreign) })
+
 describe("a listener", () => {
   it(
     "chooses a free port when none is asked for",
@@ -260,9 +263,6 @@ describe("ports", () => {
 })
 
 describe("OPEN and STATUS (RFC 9293 §3.9.1)", () => {
-  const open = (host: Host, port: number, mode: "active" | "passive", foreign?: [string, number]) =>
-    host.tcp.open({ mode, local: { port }, foreign: foreign === undefined ? undefined : inet(...foreign) })
-
   it(
     "passive, takes the first peer that comes",
     virtually(Effect.gen(function*() {

@@ -240,6 +240,14 @@ describe("other states, fourth: a SYN", () => {
       .passes(1).receives("<SEQ=400><CTL=SYN>").sends("<SEQ=101><ACK=301><CTL=ACK>")
   })
 
+  it("text and FIN that come again are answered each time: the acknowledgement was lost", () => {
+    const script = inState["CLOSE-WAIT"]()
+    for (let count = 0; count < 3; count++) {
+      script.receives("<SEQ=301><ACK=101><CTL=FIN,ACK>").sends("<SEQ=101><ACK=302><CTL=ACK>")
+        .receives("<SEQ=300><ACK=101><DATA=1><CTL=ACK>").sends("<SEQ=101><ACK=302><CTL=ACK>")
+    }
+  })
+
   it("TIME-WAIT: a SYN beyond all that was received may open the next connection (§3.6.1)", () => {
     const script = inState["TIME-WAIT"]().receives("<SEQ=5000><CTL=SYN>").sends("<SEQ=102><ACK=302><CTL=ACK>")
     assert.isTrue(script.outcome?.reopens)

@@ -132,7 +132,7 @@ export interface ControlBlock {
   readonly recover: number | undefined
   /** Duplicates up to this number stem from what was sent again and start no fast recovery (RFC 6582 §3.2, step 2). */
   readonly resentUntil: number | undefined
-  /** When a segment without text was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
+  /** When a segment without text and FIN was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
   readonly challengedAt: number
   /** Set in CLOSED. */
   readonly reason: CloseReason | undefined

@@ -7,7 +7,7 @@ import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Emission } from "./TcpMachine.ts"
 
-/** Segments without text of one connection are answered by challenges at most this often, in milliseconds (RFC 5961 §7). */
+/** Segments without text and FIN are answered by challenges at most this often, in milliseconds (RFC 5961 §7). */
 const CHALLENGE_INTERVAL = 500
 
 /** The control block once a segment with the ACK bit has left. */
@@ -51,14 +51,17 @@ const emptySequence = (tcb: ControlBlock): number => {
 /** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, of a control block that `acknowledged` has returned. */
 export const acknowledgement = (tcb: ControlBlock): Emission => emission(tcb.rcv, emptySequence(tcb), TcpFlag.ack, 0, 0)
 
+/** Text and FIN come again only when a timer says so; an answer to anything else may provoke the next. */
+const isRepetition = (segment: Segment): boolean => segment.length > 0 || (segment.flags & TcpFlag.fin) !== 0
+
 /** Whether `segment` is to be answered by an acknowledgement; limited so that two hosts cannot go on answering each other. */
 export const mayChallenge = (tcb: ControlBlock, segment: Segment, now: number): boolean =>
-  segment.length > 0 || now - tcb.challengedAt >= CHALLENGE_INTERVAL
+  isRepetition(segment) || now - tcb.challengedAt >= CHALLENGE_INTERVAL
 
 /** The control block after a challenge for `segment`. */
 export const challenged = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
   const next = acknowledged(tcb)
-  return segment.length > 0 ? next : { ...next, challengedAt: now }
+  return isRepetition(segment) ? next : { ...next, challengedAt: now }
 }
 
 const empty = (seq: number, ack: number, flags: number): Emission => ({

@@ -41,6 +41,7 @@ describe("letting go of a connection", () => {
       expect(client.state()).toBe("CLOSE-WAIT")
       yield* client.write(bytes("too late"))
       yield* Effect.sleep(10)
+      expect(client.state()).toBe("CLOSED")
       expect(yield* Effect.flip(client.closed)).toMatchObject({ reason: { _tag: "ConnectionReset" } })
       expect(yield* leftovers(hosts.right)).toEqual({ ...NOTHING, listeners: 1 })
     }))

@@ -4,6 +4,7 @@
  * did to them.
  */
 import * as Distribution from "./Distribution.ts"
+import * as Faults from "./Faults.ts"
 import * as Loss from "./Loss.ts"
 
 export interface Conditions {
@@ -21,6 +22,8 @@ export interface Conditions {
   /** Probability that one random bit of a packet, behind its Ethernet header, is flipped. */
   readonly corruption: number
   readonly reordering: Reordering
+  /** What happens to single packets, besides. */
+  readonly faults: Faults.Faults
   /** Frames with a larger payload than this, in octets without the Ethernet header, are dropped. */
   readonly mtu: number
   /** Nothing arrives, nothing is told. */
@@ -47,6 +50,7 @@ export const ideal: Conditions = {
   duplication: 0,
   corruption: 0,
   reordering: { probability: 0 },
+  faults: Faults.none,
   mtu: Infinity,
   blackhole: false
 }

@@ -1,10 +1,10 @@
 /**
  * One direction of a link.
  *
- * A packet is counted, may be lost, corrupted or duplicated, waits for
- * bandwidth, travels, and arrives. Chance is drawn only for faults that are
- * switched on, in that order, so that a seed means the same packets whatever
- * else is configured.
+ * A packet is counted, may be lost, corrupted or duplicated, suffers the faults
+ * that are meant for it alone, waits for bandwidth, travels, and arrives.
+ * Chance is drawn only for faults that are switched on, in that order, so that
+ * a seed means the same packets whatever else is configured.
  */
 import type { Framing } from "@strata/core/device/Device"
 import { ChecksumState, type Packet } from "@strata/core/device/Packet"
@@ -15,6 +15,7 @@ import type { Turn } from "@strata/core/time/Turn"
 import { type Conditions, ideal } from "./Conditions.ts"
 import { decode } from "./Decoded.ts"
 import { happens, sample } from "./Distribution.ts"
+import type { Fault } from "./Faults.ts"
 import { Loser } from "./Loss.ts"
 
 /** What became of the packets of one path; `offered + duplicated` is the sum of the others but `corrupted` and `reordered`. */
@@ -115,15 +116,43 @@ export class Path {
     const number = ++this.counted.offered
     if (conditions.blackhole) return void this.counted.blackholed++
     if (packet.length - (this.framing === "ethernet" ? HEADER : 0) > conditions.mtu) return void this.counted.tooBig++
-    if (this.loser.loses(conditions.loss, number, () => decode(packet, this.framing), entropy)) {
-      return void this.counted.lost++
-    }
-    if (happens(conditions.corruption, entropy)) this.corrupt(packet)
-    if (happens(conditions.duplication, entropy)) {
+    const decoded = () => decode(packet, this.framing)
+    if (this.loser.loses(conditions.loss, number, decoded, entropy)) return void this.counted.lost++
+    if (happens(conditions.corruption, entropy)) this.corrupt(packet, (bits) => entropy.below(bits))
+    const duplicates = happens(conditions.duplication, entropy)
+    const faults = conditions.faults(number, decoded)
+    if (faults.length > 0) return this.suffer(packet, duplicates, faults)
+    this.pass(packet, duplicates, 0)
+  }
+
+  /** Sends a packet on, twice if it is duplicated, and `delay` milliseconds late. */
+  private pass(packet: Packet, duplicates: boolean, delay: number): void {
+    if (duplicates) {
       this.counted.duplicated++
-      this.leave(packet.clone())
+      this.leave(packet.clone(), delay)
     }
-    this.leave(packet)
+    this.leave(packet, delay)
+  }
+
+  private suffer(packet: Packet, duplicated: boolean, faults: ReadonlyArray<Fault>): void {
+    let duplicates = duplicated
+    let delay = 0
+    for (const fault of faults) {
+      switch (fault._tag) {
+        case "Lose":
+          return void this.counted.lost++
+        case "Duplicate":
+          duplicates = true
+          break
+        case "Corrupt":
+          this.corrupt(packet, (bits) => fault.bit % bits)
+          break
+        case "Delay":
+          delay += fault.milliseconds
+          break
+      }
+    }
+    this.pass(packet, duplicates, delay)
   }
 
   /** Loses all that is under way, as a cable does that is cut. */
@@ -137,21 +166,22 @@ export class Path {
     this.timer.clear()
   }
 
-  private corrupt(packet: Packet): void {
+  /** Flips a bit behind the Ethernet header; `choose` gets their number. */
+  private corrupt(packet: Packet, choose: (bits: number) => number): void {
     const first = packet.start + (this.framing === "ethernet" ? HEADER : 0)
     if (first >= packet.end) return
     this.counted.corrupted++
     packet.completeChecksum()
     packet.checksum = ChecksumState.unverified
-    const bit = this.services.entropy.below((packet.end - first) * 8)
+    const bit = choose((packet.end - first) * 8)
     packet.bytes[first + (bit >>> 3)]! ^= 1 << (bit & 7)
   }
 
   /** Waits for bandwidth: a token bucket, seen as the time at which the packet's last bit leaves. */
-  private leave(packet: Packet): void {
+  private leave(packet: Packet, delay: number): void {
     const now = this.services.turn.now()
     const { bandwidth, burst, queue } = this.conditions
-    if (bandwidth === Infinity) return this.travel(packet, now, now)
+    if (bandwidth === Infinity) return this.travel(packet, now, now, delay)
     while (this.line.length > 0 && this.line[0]!.leaves <= now) this.line.shift()
     const octets = packet.length
     const waiting = this.line.reduce((sum, other) => sum + other.octets, 0)
@@ -159,19 +189,23 @@ export class Path {
     const perOctet = 8000 / bandwidth
     this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
     this.line.push({ leaves: this.free, octets })
-    this.travel(packet, now, Math.max(now, this.free))
+    this.travel(packet, now, Math.max(now, this.free), delay)
   }
 
-  private travel(packet: Packet, now: number, leaves: number): void {
+  private travel(packet: Packet, now: number, leaves: number, delay: number): void {
     const { entropy } = this.services
     const { latency, reordering } = this.conditions
-    const arrives = leaves + sample(latency, entropy)
+    const arrives = leaves + sample(latency, entropy) + delay
     if (happens(reordering.probability, entropy)) {
       this.counted.reordered++
       if (reordering.packets !== undefined) {
         return this.hold(packet, reordering.packets, arrives + (reordering.atMost ?? 100))
       }
       return this.schedule(packet, arrives + (reordering.delay ?? 0))
+    }
+    if (delay > 0) {
+      this.counted.reordered++
+      return this.schedule(packet, arrives)
     }
     this.latest = Math.max(this.latest, arrives)
     if (this.latest <= now && this.travelling.size === 0) {

@@ -18,6 +18,8 @@ import type { Dns } from "effect/net/Dns"
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import type { InvariantViolated } from "./Invariants.ts"
+import * as Observation from "./Observation.ts"
 import * as Seed from "./Seed.ts"
 
 /** What runs on a host finds. */
@@ -84,10 +86,15 @@ export interface ManagedHost extends Host {
   readonly plug: (plug: Plug) => Effect.Effect<void>
   /** The stack's services while the host is up. */
   readonly context: () => Context.Context<HostServices> | undefined
+  /** What its programs wait for now. */
+  readonly waits: () => ReadonlyArray<string>
+  /** Ends everything that runs on the host, for that reason, and leaves it as it is. */
+  readonly fail: (reason: InvariantViolated) => void
 }
 
 /** One life of a host, from a start to its end. */
 interface Life {
+  readonly observed: Observation.Observed
   readonly context: Context.Context<HostServices>
   /** Of the stack. */
   readonly scope: Scope.Closeable
@@ -98,10 +105,10 @@ interface Life {
   readonly over: Deferred.Deferred<never, HostDown>
 }
 
-const stackLayer = (options: HostOptions, seed: number) =>
-  Layer.mergeAll(Icmp.layer, Udp.layer, Tcp.layer).pipe(
+const stackLayer = (options: HostOptions, seed: number, { icmp, machine, tcp, udp }: Observation.Observed) =>
+  Layer.mergeAll(icmp(Icmp.layer), udp(Udp.layer), tcp(Tcp.layer)).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(options.machine ?? TcpMachine.layer, options.congestion ?? CongestionControl.layer)
+      Layer.mergeAll(machine(options.machine ?? TcpMachine.layer), options.congestion ?? CongestionControl.layer)
     ),
     Layer.provideMerge(options.network ?? NetworkStack.network),
     Layer.provideMerge(Entropy.layerSeeded(seed))
@@ -116,7 +123,8 @@ export const make = Effect.fnUntraced(function*(
   name: string,
   seed: number,
   names: Context.Context<Dns | AddressResolver>,
-  options: HostOptions
+  options: HostOptions,
+  observer: Observation.Observer | undefined
 ): Effect.fn.Return<ManagedHost, never, Scope.Scope> {
   const plugs: Array<Plug> = []
   let life: Life | undefined
@@ -144,8 +152,10 @@ export const make = Effect.fnUntraced(function*(
     if (life !== undefined) return Effect.void
     return Effect.gen(function*() {
       const [scope, devices, programs] = [yield* Scope.make(), yield* Scope.make(), yield* Scope.make()]
-      const stack = yield* build(stackLayer(options, Seed.derive(seed, `${name}/${lives++}`)), scope)
+      const observed = Observation.make(name, observer)
+      const stack = yield* build(stackLayer(options, Seed.derive(seed, `${name}/${lives++}`), observed), scope)
       const current: Life = {
+        observed,
         context: Context.merge(stack, names),
         scope,
         devices,
@@ -172,7 +182,8 @@ export const make = Effect.fnUntraced(function*(
     close(current.programs).pipe(
       Effect.andThen(close(current.scope)),
       Effect.andThen(close(current.devices)),
-      Effect.andThen(over(current))
+      Effect.andThen(over(current)),
+      Effect.andThen(Effect.sync(current.observed.over))
     )
   )
   // With its devices down first, the stack has nobody to say goodbye to.
@@ -184,6 +195,7 @@ export const make = Effect.fnUntraced(function*(
       yield* close(current.programs)
       yield* close(current.devices)
       yield* close(current.scope)
+      current.observed.over()
     })
   )
   const block = (blocked: boolean) => Effect.sync(() => plugs.forEach((plug) => plug.block(blocked)))
@@ -207,6 +219,10 @@ export const make = Effect.fnUntraced(function*(
         plugs.push(plug)
         return life === undefined ? Effect.void : attach(plug, life)
       }),
-    context: () => life?.context
+    context: () => life?.context,
+    waits: () => life?.observed.waits.all() ?? [],
+    fail: (reason) => {
+      if (life !== undefined) Deferred.doneUnsafe(life.over, Effect.die(reason))
+    }
   }
 })

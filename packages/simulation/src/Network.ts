@@ -14,7 +14,7 @@
  * hosts find each other by name. There are no routers: hosts talk over links
  * they share.
  */
-import { wrap } from "@strata/core/device/Middleware"
+import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import { Entropy } from "@strata/core/Entropy"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
@@ -22,12 +22,16 @@ import * as Address from "@strata/core/wire/Address"
 import { type Conditions, Switch, Wire } from "@strata/drivers"
 import type { Capture } from "@strata/drivers/capture/Capture"
 import type { PathCounters, PathServices } from "@strata/drivers/path/Path"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Host from "./Host.ts"
+import { type InvariantViolated, makeWatch, type Watch } from "./Invariants.ts"
+import * as InvariantStreams from "./InvariantStreams.ts"
 import * as Names from "./Names.ts"
 import * as Seed from "./Seed.ts"
 
@@ -80,6 +84,10 @@ export interface Options {
   readonly capture?: Capture | undefined
   /** What every host gets that does not say otherwise. */
   readonly hosts?: Host.HostOptions | undefined
+  /** Whether all connections and packets are watched; true by default. */
+  readonly invariants?: boolean | undefined
+  /** Called, once and at once, from within whatever violates an invariant. */
+  readonly onViolation?: ((violation: InvariantViolated) => void) | undefined
 }
 
 export class Network extends Context.Service<Network, {
@@ -89,6 +97,11 @@ export class Network extends Context.Service<Network, {
   readonly hosts: () => ReadonlyArray<Host.ManagedHost>
   readonly wire: (first: Host.Host, second: Host.Host, options?: WireOptions) => Effect.Effect<WireLink>
   readonly lan: (hosts: ReadonlyArray<Host.Host>, options?: LanOptions) => Effect.Effect<Lan>
+  /**
+   * Fails when an invariant is violated, which also ends all that runs on hosts, with the violation as a defect.
+   * `Simulation.run` fails with it by itself.
+   */
+  readonly violation: Effect.Effect<never, InvariantViolated>
 }>()("@strata/simulation/Network") {
   /** A network under whatever clock there is, such as `TestClock`. */
   static readonly layer = (options: Options): Layer.Layer<Network> => Layer.effect(Network, make(options))
@@ -113,6 +126,7 @@ export const make = Effect.fnUntraced(function*(
   let wires = 0
   let lans = 0
 
+  const observed = yield* observer(options, () => hosts.values())
   const time = yield* Layer.build(Layer.fresh(Timers.layer.pipe(Layer.provideMerge(Turn.layer))))
   /** Each link has chance of its own. */
   const linkServices = (name: string): Effect.Effect<PathServices> =>
@@ -137,8 +151,12 @@ export const make = Effect.fnUntraced(function*(
         mac: Address.toMac(FIRST_MAC + devices++),
         mtu: mtu ?? 1500
       },
-      captured: (layer: Host.Plug["layer"]): Host.Plug["layer"] =>
-        options.capture === undefined ? layer : wrap(options.capture.middleware(`${host.name}:${name}`))(layer)
+      captured: (layer: Host.Plug["layer"]): Host.Plug["layer"] => {
+        const counted = observed.watch === undefined ? layer : wrap(counting(observed.watch))(layer)
+        return options.capture === undefined
+          ? counted
+          : wrap(options.capture.middleware(`${host.name}:${name}`))(counted)
+      }
     }
   }
   const managed = (host: Host.Host): Host.ManagedHost => {
@@ -244,7 +262,7 @@ export const make = Effect.fnUntraced(function*(
       if (!Names.isValid(name)) throw new Error(`${name} cannot be the name of a host`)
       if (hosts.has(name)) throw new Error(`there is already a host ${name}`)
       const host = yield* Effect.provideService(
-        Host.make(name, seed, names, { ...options.hosts, ...hostOptions }),
+        Host.make(name, seed, names, { ...options.hosts, ...hostOptions }, observed.observer),
         Scope.Scope,
         scope
       )
@@ -253,6 +271,60 @@ export const make = Effect.fnUntraced(function*(
     }),
     hosts: () => [...hosts.values()],
     wire,
-    lan
+    lan,
+    violation: observed.violation
   })
 })
+
+/** Who watches a network, and what follows from a violation. */
+const observer = Effect.fnUntraced(function*(options: Options, hosts: () => Iterable<Host.ManagedHost>) {
+  if (options.invariants === false) return { violation: Effect.never }
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const start = now()
+  const violated = yield* Deferred.make<never, InvariantViolated>()
+  const watch = makeWatch({
+    seed: options.seed,
+    now: () => now() - start,
+    onViolation: (violation) => {
+      options.onViolation?.(violation)
+      Deferred.doneUnsafe(violated, Effect.fail(violation))
+    }
+  })
+  // Not within whatever is going on when it happens.
+  yield* Deferred.await(violated).pipe(
+    Effect.catch((violation) =>
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => {
+          for (const host of hosts()) host.fail(violation)
+        })
+      )
+    ),
+    Effect.forkScoped
+  )
+  return {
+    watch,
+    observer: { watch, streams: InvariantStreams.make(watch) },
+    violation: Deferred.await(violated)
+  }
+})
+
+/** Numbers packets as a capture does. */
+const counting = (watch: Watch): Middleware => (device) =>
+  Effect.succeed({
+    device: {
+      ...device,
+      transmit: (packet) => {
+        watch.packet()
+        return device.transmit(packet)
+      }
+    },
+    attached: (attachment) => ({
+      ...attachment,
+      input: (packet) => {
+        watch.packet()
+        attachment.input(packet)
+      }
+    })
+  })

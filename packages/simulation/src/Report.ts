@@ -9,22 +9,24 @@ import { formatInet } from "effect/net/NetAddress"
 import type { ManagedHost } from "./Host.ts"
 import type { Network } from "./Network.ts"
 
-/** A line for each host, and one for each of its connections and listeners. */
+/** A line for each host, one for each operation that waits, and one for each of its connections and listeners. */
 export const describe = (network: Network["Service"]): Effect.Effect<string> =>
   Effect.map(Effect.forEach(network.hosts(), describeHost), (parts) => parts.flat().join("\n"))
 
 const describeHost = (host: ManagedHost): Effect.Effect<ReadonlyArray<string>> => {
   const context = host.context()
   if (context === undefined) return Effect.succeed([`${host.name} is down`])
+  const waits = host.waits()
   return Effect.map(Context.get(context, Tcp).status, (connections) => [
-    `${host.name} is up${connections.length === 0 ? ", without connections" : ""}`,
-    ...connections.map((connection) => `  ${describeConnection(connection)}`)
+    `${host.name} is up, ${waits.length === 0 ? "and waits for nothing" : "and waits:"}`,
+    ...waits.map((wait) => `  ${wait}`),
+    ...connections.map((connection) => `  (${describeConnection(connection)})`)
   ])
 }
 
 const describeConnection = (self: ConnectionStatus): string =>
   self.state === "LISTEN"
-    ? `waits for connections to ${formatInet(self.local)}`
+    ? `listens on ${formatInet(self.local)}`
     : `${formatInet(self.local)} to ${
       formatInet(self.remote)
     } is in ${self.state}, with ${self.sendQueue} octets to send ` +

@@ -26,6 +26,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HostOptions } from "./Host.ts"
+import type { InvariantViolated } from "./Invariants.ts"
 import * as NetworkModule from "./Network.ts"
 import { describe } from "./Report.ts"
 import * as VirtualTime from "./VirtualTime.ts"
@@ -37,6 +38,8 @@ export interface Options {
   readonly capture?: ((block: Uint8Array) => void) | undefined
   /** What every host gets that does not say otherwise. */
   readonly hosts?: HostOptions | undefined
+  /** Whether all connections and packets are watched; true by default. */
+  readonly invariants?: boolean | undefined
 }
 
 /** Everybody waits for somebody, and no deadline is left: without the simulation, the program would hang. */
@@ -55,49 +58,74 @@ const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFix
 
 /**
  * Runs a program to its end in virtual time. Whatever it fails with, its seed, the virtual time and the way to replay it are
- * logged. Only promises that settle by themselves may be waited for: the real world stands still.
+ * logged. An invariant that is violated ends it at once. Only promises that settle by themselves may be waited for: the real
+ * world stands still.
  */
 export const run = <A, E>(
   program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
   options: Options = {}
-): Effect.Effect<A, E | Deadlock> =>
+): Effect.Effect<A, E | Deadlock | InvariantViolated> =>
   Effect.gen(function*() {
     const seed = options.seed ?? 1
     const time = VirtualTime.make()
-    const fiber = Effect.runForkWith(time.context)(Effect.scoped(prepare(program, seed, options)))
-    const exit = yield* Effect.promise(() => drive(time, fiber, seed)).pipe(
+    const course: Course = { network: undefined, violation: undefined }
+    const fiber = Effect.runForkWith(time.context)(Effect.scoped(prepare(program, seed, options, time, course)))
+    const exit = yield* Effect.promise(() => drive(time, fiber, seed, course)).pipe(
       Effect.onInterrupt(() => Effect.promise(() => end(time, fiber)))
     )
     if (Exit.isFailure(exit)) {
+      const reason = course.violation === undefined ? "" : `: ${course.violation.message}`
       yield* Effect.logError(
-        `the simulation failed at ${seconds(time.now())} of seed ${seed}; to replay it, set STRATA_SEED=${seed}`
+        `the simulation failed at ${
+          seconds(time.now())
+        } of seed ${seed}; to replay it, set STRATA_SEED=${seed}${reason}`
       )
     }
     return yield* exit
   })
 
-const networks = new WeakMap<Fiber.Fiber<unknown, unknown>, NetworkModule.Network["Service"]>()
+/** What is known of a run while it goes on. */
+interface Course {
+  network: NetworkModule.Network["Service"] | undefined
+  violation: InvariantViolated | undefined
+}
 
 const prepare = <A, E>(
   program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
   seed: number,
-  options: Options
+  options: Options,
+  time: VirtualTime.VirtualTime,
+  course: Course
 ) =>
   Effect.gen(function*() {
     const capture = options.capture === undefined ? undefined : yield* Capture.make(options.capture)
-    const network = yield* NetworkModule.make({ seed, capture, hosts: options.hosts })
-    yield* Effect.withFiber((fiber) => Effect.sync(() => networks.set(fiber, network)))
+    const network = yield* NetworkModule.make({
+      seed,
+      capture,
+      hosts: options.hosts,
+      invariants: options.invariants,
+      onViolation: (violation) => {
+        course.violation = violation
+        time.interrupt()
+      }
+    })
+    course.network = network
     return yield* Effect.provideService(program, NetworkModule.Network, network)
   }).pipe(Random.withSeed(seed))
 
 const drive = async <A, E>(
   time: VirtualTime.VirtualTime,
   fiber: Fiber.Fiber<A, E>,
-  seed: number
-): Promise<Exit.Exit<A, E | Deadlock>> => {
-  if (await time.drive(() => fiber.pollUnsafe() !== undefined)) return fiber.pollUnsafe()!
-  const network = networks.get(fiber)
-  const report = network === undefined ? "" : Effect.runSync(describe(network))
+  seed: number,
+  course: Course
+): Promise<Exit.Exit<A, E | Deadlock | InvariantViolated>> => {
+  const finished = await time.drive(() => fiber.pollUnsafe() !== undefined || course.violation !== undefined)
+  if (course.violation !== undefined) {
+    await end(time, fiber)
+    return Exit.fail(course.violation)
+  }
+  if (finished) return fiber.pollUnsafe()!
+  const report = course.network === undefined ? "" : Effect.runSync(describe(course.network))
   await end(time, fiber)
   return Exit.fail(new Deadlock({ seed, time: time.now(), report }))
 }

@@ -28,6 +28,8 @@ export interface VirtualTime {
    * neither a task nor a deadline left: everybody waits for somebody.
    */
   readonly drive: (finished: () => boolean) => Promise<boolean>
+  /** Makes `drive` look at once whether it is finished, although there is more to run at this instant. */
+  readonly interrupt: () => void
 }
 
 /** Unix time at which virtual time starts: 2000-01-01T00:00:00Z, in milliseconds. */
@@ -84,6 +86,7 @@ export const make = (): VirtualTime => {
     for (;;) {
       tasks.flush()
       await settled()
+      if (tasks.wasInterrupted() && finished()) return true
       if (!tasks.isEmpty()) continue
       if (finished()) return true
       if (!advance()) return false
@@ -96,7 +99,8 @@ export const make = (): VirtualTime => {
     >,
     now: () => now,
     sleeping: () => sleepers.size,
-    drive
+    drive,
+    interrupt: () => tasks.interrupt()
   }
 }
 
@@ -105,6 +109,19 @@ class TaskQueue implements Scheduler.SchedulerDispatcher {
   private readonly lines = new Map<number, Array<() => void>>()
   private priorities: Array<number> = []
   private waiting = 0
+  private interrupted = false
+
+  /** Ends `flush` after the task that runs now. */
+  interrupt(): void {
+    this.interrupted = true
+  }
+
+  /** Whether it was interrupted since this was asked last. */
+  wasInterrupted(): boolean {
+    const { interrupted } = this
+    this.interrupted = false
+    return interrupted
+  }
 
   isEmpty(): boolean {
     return this.waiting === 0
@@ -122,13 +139,21 @@ class TaskQueue implements Scheduler.SchedulerDispatcher {
   }
 
   flush(): void {
-    while (this.waiting > 0) {
+    while (this.waiting > 0 && !this.interrupted) {
       const priority = this.priorities.find((candidate) => this.lines.get(candidate)!.length > 0)!
       const line = this.lines.get(priority)!
       this.lines.set(priority, [])
       this.waiting -= line.length
-      for (const task of line) task()
+      for (const [index, task] of line.entries()) {
+        task()
+        if (this.interrupted) return this.putBack(priority, line.slice(index + 1))
+      }
     }
+  }
+
+  private putBack(priority: number, tasks: ReadonlyArray<() => void>): void {
+    this.lines.set(priority, [...tasks, ...this.lines.get(priority)!])
+    this.waiting += tasks.length
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Distribution from "@strata/drivers/path/Distribution"
 import * as Loss from "@strata/drivers/path/Loss"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -262,6 +263,50 @@ describe("a connection", () => {
       expect(received).toMatch(/^a+bbb$/)
       expect(received.length).toBeLessThanOrEqual(3003)
       yield* Fiber.join(next)
+    }))
+  )
+
+  it(
+    "closes behind a write that is interrupted",
+    virtually(Effect.gen(function*() {
+      const { client, server } = yield* connected(yield* pair(), { client: { sendBuffer: 1000 } })
+      const long = yield* Effect.forkChild(client.write(patterned(50_000, 1)))
+      yield* Effect.yieldNow
+      yield* client.closeWrite
+      yield* Fiber.interrupt(long)
+      expect((yield* readAll(server)).length).toBeLessThan(50_000)
+      yield* server.closeWrite
+      yield* client.closed
+    }))
+  )
+
+  it(
+    "sends in fragments at once where segments cannot be small enough",
+    virtually(Effect.gen(function*() {
+      const { client, server } = yield* connected(yield* pair({ mtu: 68 }))
+      const started = yield* Clock.currentTimeMillis
+      yield* client.write(patterned(60, 1))
+      for (let count = 0; count < 60;) for (const chunk of yield* server.read) count += chunk.length
+      expect((yield* Clock.currentTimeMillis) - started).toBeLessThan(100)
+    }))
+  )
+
+  it(
+    "goes on after everything that was sent in one turn is lost",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const { client, server } = yield* connected(hosts)
+      // Slow start has come far enough for a burst.
+      yield* client.write(patterned(500_000, 1))
+      for (let count = 0; count < 500_000;) for (const chunk of yield* server.read) count += chunk.length
+      yield* Effect.sleep(50)
+      yield* hosts.left.impairment.set("outbound", { blackhole: true })
+      const before = (yield* hosts.left.counters)["tcp.sent"]!
+      yield* client.write(patterned(60_000, 2))
+      expect((yield* hosts.left.counters)["tcp.sent"]! - before).toBeGreaterThan(32)
+      yield* hosts.left.impairment.set("outbound", { blackhole: false })
+      yield* client.closeWrite
+      expect(digest(yield* readAll(server))).toBe(digest(patterned(60_000, 2)))
     }))
   )
 

@@ -268,6 +268,16 @@ describe("Icmp errors it sends", () => {
       assert.deepStrictEqual(yield* counted("icmp.silent."), { [reason]: 1 })
     }).pipe(Effect.provide(stack)))
 
+  it.effect("are not sent about fragments that came in broadcast frames", () =>
+    Effect.gen(function*() {
+      const neighbour = yield* Neighbour
+      const destination = "192.0.2.255"
+      neighbour.say(datagram({ destination, body: pattern(8), moreFragments: true }), BROADCAST)
+      neighbour.say(datagram({ destination, body: pattern(8), offset: 8 }), BROADCAST)
+      assert.deepStrictEqual(neighbour.hear(), [])
+      assert.deepStrictEqual(yield* counted("icmp.silent."), { aboutLinkBroadcast: 1 })
+    }).pipe(Effect.provide(stack)))
+
   it.effect("are sent about echo requests", () =>
     Effect.gen(function*() {
       const offending = new Packet(datagram({ protocol: ICMP, body: icmp(8, 0, 0) }))
@@ -285,6 +295,18 @@ describe("Icmp errors it sends", () => {
       neighbour.say(datagram({ offset: 32, identification: 2 }))
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(neighbour.hear().map(({ body }) => body), [icmp(11, 1, 0, first)])
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("are not limited towards the host itself", () =>
+    Effect.gen(function*() {
+      const { report } = yield* Ipv4
+      for (let time = 0; time < 100; time++) {
+        const offending = new Packet(datagram({ source: STACK }))
+        offending.source = raw(STACK)
+        offending.destination = raw(STACK)
+        report(offending, 3, 3, 0)
+      }
+      assert.deepStrictEqual(yield* counted("icmp."), { sent: 100 })
     }).pipe(Effect.provide(stack)))
 
   it.effect("are limited, for one destination and for all", () =>

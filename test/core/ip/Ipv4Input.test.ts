@@ -224,6 +224,15 @@ describe("Ipv4 input", () => {
       assert.strictEqual(reported.length, 1)
     }).pipe(Effect.provide(stack)))
 
+  it.effect("reports to nobody when the reporter is gone", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const reported = yield* reports.pipe(Effect.provideService(Scope.Scope, scope))
+      yield* Scope.close(scope, Exit.void)
+      ;(yield* Neighbour).say(packet({ protocol: 99, body }))
+      assert.deepStrictEqual(reported, [])
+    }).pipe(Effect.provide(stack)))
+
   it.effect("drops without a word when ICMP is left out of the stack", () =>
     Effect.gen(function*() {
       const neighbour = yield* Neighbour

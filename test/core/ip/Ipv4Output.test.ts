@@ -224,14 +224,15 @@ describe("Ipv4 fragmentation", () => {
     ([mtu, length, separate]) =>
       Effect.gen(function*() {
         const neighbour = yield* Neighbour
-        assert.strictEqual(yield* send({ to: "192.0.2.1", body: pattern(length), separate }), "sent")
+        const sending = { to: "192.0.2.1", body: pattern(length), separate, typeOfService: 0x28 }
+        assert.strictEqual(yield* send(sending), "sent")
         const seen = neighbour.hear()
         assert.deepStrictEqual(join(seen), pattern(length))
         assert.isTrue(seen.every(({ bytes }) => bytes.length <= mtu))
         assert.isTrue(seen.every(({ moreFragments }, index) => moreFragments === index < seen.length - 1))
         assert.strictEqual(new Set(seen.map(({ identification }) => identification)).size, 1)
         assert.strictEqual(seen.length, Math.ceil(length / ((mtu - 20) & ~7)))
-        assert.isTrue(seen.every(({ timeToLive }) => timeToLive === 64))
+        assert.isTrue(seen.every(({ timeToLive, typeOfService }) => timeToLive === 64 && typeOfService === 0x28))
       }).pipe(Effect.provide(stackOf({ mtu })))
   )
 

@@ -45,6 +45,16 @@ describe("PathMtu", () => {
     assert.isFalse(path.isFragmentable(1, LIFETIME))
   })
 
+  it("counts a destination as new when more is learned about it", () => {
+    const path = new PathMtu()
+    path.learn(0, 1500, 1400, 0)
+    for (let destination = 1; destination < CAPACITY; destination++) path.learn(destination, 1500, 1400, 0)
+    path.learn(0, 1400, 1000, 0)
+    path.learn(CAPACITY, 1500, 1400, 0)
+    assert.strictEqual(path.get(0, 1500, 0), 1000)
+    assert.strictEqual(path.get(1, 1500, 0), 1500)
+  })
+
   it("keeps a bounded number of destinations, the newest", () => {
     const path = new PathMtu()
     for (let destination = 0; destination <= CAPACITY; destination++) path.learn(destination, 1500, 1400, 0)

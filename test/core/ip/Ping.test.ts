@@ -177,16 +177,40 @@ describe("ping", () => {
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(ping("203.0.113.1"), { startImmediately: true })
       const [request] = yield* hear
-      const reply = packet({ protocol: 1, source: "192.0.2.2", destination: "203.0.113.1", body: icmp(0, 0, 7) })
+      const word = new DataView(request!.body.buffer).getUint32(4)
+      const reply = packet({ protocol: 1, source: "192.0.2.2", destination: "203.0.113.1", body: icmp(0, 0, word) })
       yield* say(icmp(3, 1, 0, reply))
       const other = packet({ protocol: 1, source: "192.0.2.2", destination: "203.0.113.9", body: request!.body })
       yield* say(icmp(3, 1, 0, other))
       yield* say(Uint8Array.from([0, ...icmp(0, 0, 0).subarray(1)]))
       assert.isUndefined(fiber.pollUnsafe())
-      const answer = icmp(0, 0, new DataView(request!.body.buffer).getUint32(4), request!.body.subarray(8))
+      const answer = icmp(0, 0, word, request!.body.subarray(8))
       yield* say(answer, { source: "203.0.113.1" })
       assert.strictEqual((yield* Fiber.join(fiber)).length, 64)
     }).pipe(Effect.provide(stack)))
+
+  it.effect("chooses an identifier that no other request uses", () =>
+    Effect.gen(function*() {
+      const fibers = yield* Effect.forEach(
+        [1, 2],
+        () => Effect.forkChild(ping("192.0.2.1"), { startImmediately: true })
+      )
+      const [one, two] = yield* hear
+      yield* say(icmp(0, 0, 5 * 0x1_0000))
+      yield* say(icmp(0, 0, 6 * 0x1_0000))
+      const replies = yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(replies.map(({ identifier }) => identifier), [5, 6])
+      assert.notDeepEqual(one!.body, two!.body)
+    }).pipe(Effect.provide(
+      Layer.mergeAll(Icmp.layer, Neighbour.layer()).pipe(
+        Layer.provideMerge(NetworkStack.network),
+        Layer.provideMerge(Layer.sync(Entropy, () => {
+          const drawn = [5, 5, 5, 6]
+          return { u32: () => 0, below: () => drawn.shift() ?? 0 }
+        }))
+      ),
+      { local: true }
+    )))
 
   it.effect("answers and replies of one batch each find their own", () =>
     Effect.gen(function*() {

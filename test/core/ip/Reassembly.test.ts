@@ -128,6 +128,7 @@ describe("Reassembly", () => {
     })
     assert.strictEqual(whole.source, raw("192.0.2.1"))
     assert.strictEqual(whole.protocol, 17)
+    assert.strictEqual(whole.typeOfService, 0x28)
   })
 
   it("keeps datagrams of different senders, receivers, protocols and identifications apart", () => {

@@ -1,14 +1,14 @@
 /**
  * The whole stack, composed: each Layer stands on the one above it.
  *
- * | Layer        | adds                                | needs     |
- * | ------------ | ----------------------------------- | --------- |
- * | `foundation` | Turn, Timers, Trace, Statistics     |           |
- * | `link`       | Devices, Ethernet, ArpCache         |           |
- * | `network`    | Routing, Ipv4                       | `Entropy` |
- * | `tcp`        | Tcp, TcpMachine, CongestionControl  | `network`, `Entropy` |
- * | `protocols`  | Icmp, Udp, and those of `tcp`       | `Entropy` |
- * | `layer`      | Entropy, from the platform          |           |
+ * | Layer        | adds                               | needs                |
+ * | ------------ | ---------------------------------- | -------------------- |
+ * | `foundation` | Turn, Timers, Trace, Statistics    |                      |
+ * | `link`       | Devices, Ethernet, ArpCache        |                      |
+ * | `network`    | Routing, Ipv4                      | `Entropy`            |
+ * | `tcp`        | Tcp, TcpMachine, CongestionControl | `network`, `Entropy` |
+ * | `protocols`  | Icmp, Udp, and those of `tcp`      | `Entropy`            |
+ * | `layer`      | Entropy, from the platform         |                      |
  *
  * Devices attach themselves to a stack:
  *
@@ -74,5 +74,5 @@ export const protocols = Layer.mergeAll(Icmp.layer, Udp.layer, tcp).pipe(
 /** A stack for a real network. */
 export const layer = protocols.pipe(Layer.provideMerge(Entropy.layer))
 
-/** A stack that does the same each time it is given the same packets at the same times. Not for use on a real network. */
+/** A stack that does the same when it is given the same packets at the same times. Not for use on a real network. */
 export const layerSeeded = (seed: number) => protocols.pipe(Layer.provideMerge(Entropy.layerSeeded(seed)))

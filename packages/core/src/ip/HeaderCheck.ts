@@ -35,8 +35,8 @@ const checkOptions = (view: DataView, at: number, end: number): string | undefin
 }
 
 /**
- * Addresses no packet may come with (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7), as far as they alone tell: whether a source is
- * one of this host's own, or a directed broadcast, is for others to say.
+ * Addresses no packet may come with (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7), as far as they alone tell: whether a source
+ * is one of this host's own, or a directed broadcast, is for others to say.
  */
 export const checkAddresses = (device: AttachedDevice, source: number, destination: number): string | undefined => {
   const inside = device.flags.loopback

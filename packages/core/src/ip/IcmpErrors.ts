@@ -1,5 +1,6 @@
 /**
- * ICMP errors: about what they may be sent, and what they mean when they arrive (RFC 792, RFC 1122 §3.2.2, RFC 1812 §4.3.2).
+ * ICMP errors: about what they may be sent, and what they mean when they arrive (RFC 792, RFC 1122 §3.2.2, RFC 1812
+ * §4.3.2).
  */
 import { LinkDestination, type Packet } from "../device/Packet.ts"
 import { IcmpType, UnreachableCode } from "../wire/IcmpHeader.ts"
@@ -27,7 +28,7 @@ const queries: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Why no error may be sent about a packet (RFC 1122 §3.2.2), or undefined. `isBroadcast` knows the directed broadcasts.
+ * Why no error may be sent about a packet (RFC 1122 §3.2.2), or undefined. `isBroadcast` knows directed broadcasts.
  */
 export const silence = (packet: Packet, isBroadcast: (address: number) => boolean): string | undefined => {
   const { networkStart, view } = packet

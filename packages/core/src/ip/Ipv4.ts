@@ -1,14 +1,18 @@
 /**
  * The Internet Protocol, version 4 (RFC 791, RFC 1122 §3.2, RFC 1812).
  *
- * A host, not a router: what is addressed to others is dropped. Packets it sends to broadcast and multicast addresses
- * are not looped back to itself.
+ * A host, not a router: what is addressed to others is dropped. Packets it sends
+ * to broadcast and multicast addresses are not looped back to itself.
+ *
+ * `HeaderCheck` says what is believed of a packet that arrives, `Reassembly` puts
+ * fragments together within 4 MiB and 30 seconds, `Ipv4Output` is the way down,
+ * `PathMtu` remembers where packets must be smaller.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { AttachedDevice, Devices } from "../device/Devices.ts"
+import type { AttachedDevice } from "../device/Devices.ts"
 import * as Packet from "../device/Packet.ts"
 import type { Entropy } from "../Entropy.ts"
 import { ArpCache } from "../link/ArpCache.ts"
@@ -18,6 +22,7 @@ import { Timers } from "../time/Timers.ts"
 import { Turn } from "../time/Turn.ts"
 import { makeDrop, Trace } from "../Trace.ts"
 import { EtherType } from "../wire/EthernetHeader.ts"
+import { IcmpType, TimeExceededCode, UnreachableCode } from "../wire/IcmpHeader.ts"
 import { Ipv4Header } from "../wire/Ipv4Header.ts"
 import { checkAddresses, checkHeader } from "./HeaderCheck.ts"
 import { makeOutput } from "./Ipv4Output.ts"
@@ -71,8 +76,9 @@ export class Ipv4 extends Context.Service<Ipv4, {
   readonly input: (device: AttachedDevice, packet: Packet.Packet) => void
   /**
    * Sends a packet whose `start` is at the transport header. Reads `destination`, `protocol`, `source` (0: chosen by the
-   * route, and written back), `timeToLive` (0: 64), `typeOfService`, `dontFragment`, `networkOptions`. A transport that has a pseudo-header
-   * needs the source first: `sourceFor`. Fragments where it must.
+   * route, and written back), `timeToLive` (0: 64, and 1 for multicast), `typeOfService`, `dontFragment`,
+   * `networkOptions` (well-formed). A transport that has a pseudo-header needs the source first: `sourceFor`. Fragments
+   * where it must.
    */
   readonly output: (packet: Packet.Packet) => OutputResult
   /** The source address for a destination (both unsigned 32-bit), or 0 without a route. */
@@ -91,7 +97,8 @@ export class Ipv4 extends Context.Service<Ipv4, {
   /** Whether somebody handles a protocol. */
   readonly handles: (protocol: number) => boolean
   /**
-   * Reports an ICMP error about a packet that arrived (its `networkStart` at the offending header), if ICMP is in the stack.
+   * Reports an ICMP error about a packet that arrived (its `networkStart` at the offending header), if ICMP is in the
+   * stack.
    */
   readonly report: ErrorReporter
   /** ICMP registers itself here until the scope closes: IPv4, below it, does not import it. */
@@ -102,7 +109,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
   static readonly layer: Layer.Layer<
     Ipv4,
     never,
-    Turn | Timers | Trace | Statistics | Entropy | Devices | Ethernet | ArpCache | Routing
+    Turn | Timers | Trace | Statistics | Entropy | Ethernet | ArpCache | Routing
   > = Layer.effect(
     Ipv4,
     Effect.gen(function*() {
@@ -126,7 +133,9 @@ export class Ipv4 extends Context.Service<Ipv4, {
         discarded: (reason, packet) => {
           drop(reason, packet ?? NOTHING)
           // RFC 792: time exceeded, code 1, only when fragment zero is there.
-          if (reason === "reassemblyTimeout" && packet !== undefined) report(packet, 11, 1, 0)
+          if (reason === "reassemblyTimeout" && packet !== undefined) {
+            report(packet, IcmpType.timeExceeded, TimeExceededCode.reassembly, 0)
+          }
         }
       })
       const timers = yield* Timers
@@ -150,7 +159,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
         const handler = handlers[packet.protocol]
         if (handler === undefined) {
           drop("unknownProtocol", packet)
-          return report(packet, 3, 2, 0)
+          return report(packet, IcmpType.destinationUnreachable, UnreachableCode.protocol, 0)
         }
         delivered.value++
         handler.input(device, packet, destination)

@@ -44,9 +44,9 @@ export class PathMtu {
   }
 
   /**
-   * Takes notice of "fragmentation needed" about a packet of `length` octets; `said` is the MTU in the message, 0 where it
-   * names none. The result is the new estimate, or undefined when the message is not believed: it must ask
-   * for less than what was sent, and for at least 68 octets (RFC 791 §3.2).
+   * Takes notice of "fragmentation needed" about a packet of `length` octets; `said` is the MTU in the message, 0 where
+   * it names none. The result is the new estimate, or undefined when the message is not believed: it must ask for less
+   * than what was sent, and for at least 68 octets (RFC 791 §3.2).
    */
   learn(destination: number, length: number, said: number, now: number): number | undefined {
     const path = said === 0 ? PLATEAUS.find((plateau) => plateau < length) : said

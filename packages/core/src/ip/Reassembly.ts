@@ -107,8 +107,8 @@ export class Reassembly {
   }
 
   /**
-   * Adds a fragment whose header was validated: `networkStart` at it, `start` behind it. The result is the whole datagram,
-   * when this was what it still lacked, in the same form.
+   * Adds a fragment whose header was validated: `networkStart` at it, `start` behind it. The result is the whole
+   * datagram, when this was what it still lacked, in the same form.
    */
   add(packet: Packet.Packet, now: number): Packet.Packet | undefined {
     const at = packet.networkStart

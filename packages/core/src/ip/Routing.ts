@@ -32,7 +32,7 @@ export interface Interface {
   readonly prefixLength: number
   readonly netmask: number
   readonly network: number
-  /** The directed broadcast address; 0xffffffff where there is none (31 and 32 bits, RFC 3021, and links without broadcast). */
+  /** The directed broadcast; 0xffffffff where there is none (31 and 32 bits, RFC 3021, and links without broadcast). */
   readonly broadcast: number
 }
 

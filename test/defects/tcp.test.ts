@@ -260,4 +260,88 @@ describe("defects of microps: TCP", () => {
       expect(foreign.reason._tag).toBe("AddressNotAvailable")
       expect(yield* service.status).toEqual([])
     }).pipe(Effect.provide(stack)))
+
+  it.effect("also: the backlog is a bound; a SYN beyond it is ignored, and let in when there is room", () =>
+    Effect.gen(function*() {
+      const probe = yield* Probe
+      const listener = yield* (yield* Tcp).listen({ port: PORT, backlog: 2 })
+      const knock = (from: number) => {
+        probe.send(tcp({ from, to: PORT, seq: 1000, flags: syn }))
+        const [answer] = probe.takeTcp()
+        if (answer !== undefined) probe.send(tcp({ from, to: PORT, seq: 1001, ack: answer.seq + 1 }))
+        return answer !== undefined
+      }
+      expect([1, 2, 3, 4].map((port) => knock(40_000 + port))).toEqual([true, true, false, false])
+      yield* listener.accept
+      expect(knock(40_003)).toBe(true)
+      expect(knock(40_004)).toBe(false)
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("also: the MSS is announced, and the peer's is kept to", () =>
+    Effect.gen(function*() {
+      const probe = yield* Probe
+      const listener = yield* (yield* Tcp).listen({ port: PORT })
+      // Kind 2, length 4, 700 octets (RFC 9293 §3.7.1).
+      const options = Uint8Array.of(2, 4, 700 >>> 8, 700 & 0xff)
+      probe.send(tcp({ from: PEER_PORT, to: PORT, seq: 1000, flags: syn, options }))
+      const [answer] = probe.takeTcp()
+      expect([...answer!.options.subarray(0, 4)]).toEqual([2, 4, 1460 >>> 8, 1460 & 0xff])
+      probe.send(tcp({ from: PEER_PORT, to: PORT, seq: 1001, ack: answer!.seq + 1 }))
+      const connection = yield* listener.accept
+      yield* connection.write(octets(2000))
+      yield* settle
+      const lengths = probe.takeTcp().map((segment) => segment.text.length)
+      expect(Math.max(...lengths)).toBe(700)
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("also: the retransmission timeout follows the round-trip time, and doubles", () =>
+    Effect.gen(function*() {
+      const { connection, next, say, seq, takeTcp } = yield* accepted({})
+      // Ten round trips of two seconds each.
+      let una = next
+      for (let round = 0; round < 10; round++) {
+        yield* connection.write(octets(100))
+        yield* settle
+        takeTcp()
+        yield* TestClock.adjust("2 seconds")
+        una += 100
+        say({ seq, ack: una })
+        yield* settle
+        takeTcp()
+      }
+      yield* connection.write(octets(100))
+      yield* settle
+      expect(takeTcp()).toHaveLength(1)
+      yield* TestClock.adjust("1900 millis")
+      expect(takeTcp()).toEqual([])
+      const sentAgain: Array<number> = []
+      for (let second = 2; second < 40; second++) {
+        if (takeTcp().length > 0) sentAgain.push(second)
+        yield* TestClock.adjust("1 second")
+      }
+      const pauses = sentAgain.slice(1).map((at, index) => at - sentAgain[index]!)
+      expect(pauses.length).toBeGreaterThan(1)
+      for (let index = 1; index < pauses.length; index++) {
+        expect(Math.abs(pauses[index]! - 2 * pauses[index - 1]!)).toBeLessThanOrEqual(2)
+      }
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("also: initial sequence numbers are those of RFC 6528, and not to be guessed", () =>
+    Effect.gen(function*() {
+      const probe = yield* Probe
+      yield* (yield* Tcp).listen({ port: PORT })
+      const first = (from: number) => {
+        probe.send(tcp({ from, to: PORT, seq: 1000, flags: syn }))
+        const [answer] = probe.takeTcp()
+        probe.send(tcp({ from, to: PORT, seq: 1001, flags: rst }))
+        return answer!.seq
+      }
+      const numbers = Array.from({ length: 50 }, (_, index) => first(40_000 + index))
+      const steps = numbers.slice(1).map((number, index) => (number - numbers[index]!) >>> 0)
+      expect(new Set(steps).size).toBe(49)
+      // The same endpoints get a number that grows by one every four microseconds.
+      const early = first(50_000)
+      yield* TestClock.adjust("1 second")
+      expect((first(50_000) - early) >>> 0).toBe(250_000)
+    }).pipe(Effect.provide(stack)))
 })

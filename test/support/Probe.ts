@@ -46,6 +46,8 @@ export interface SentSegment {
   readonly ack: number
   readonly flags: number
   readonly wnd: number
+  /** The options as they stand in the header, padding included. */
+  readonly options: Uint8Array
   readonly text: Uint8Array
 }
 
@@ -96,6 +98,7 @@ const parseTcp = (packet: Datagram): SentSegment => {
     ack: TcpHeader.get.acknowledgement(view, 0),
     flags: TcpHeader.get.flags(view, 0),
     wnd: TcpHeader.get.window(view, 0),
+    options: packet.body.slice(TcpHeader.size, 4 * TcpHeader.get.headerWords(view, 0)),
     text: packet.body.slice(4 * TcpHeader.get.headerWords(view, 0))
   }
 }
@@ -186,19 +189,23 @@ export const tcp = (options: {
   readonly ack?: number
   readonly flags?: number
   readonly wnd?: number
+  /** A multiple of four octets. */
+  readonly options?: Uint8Array
   readonly text?: Uint8Array
 }): Uint8Array => {
   const text = options.text ?? new Uint8Array()
-  const body = new Uint8Array(TcpHeader.size + text.length)
+  const header = TcpHeader.size + (options.options?.length ?? 0)
+  const body = new Uint8Array(header + text.length)
   const view = viewOf(body)
   TcpHeader.set.sourcePort(view, 0, options.from)
   TcpHeader.set.destinationPort(view, 0, options.to)
   TcpHeader.set.sequence(view, 0, options.seq >>> 0)
   TcpHeader.set.acknowledgement(view, 0, (options.ack ?? 0) >>> 0)
-  TcpHeader.set.headerWords(view, 0, 5)
+  TcpHeader.set.headerWords(view, 0, header / 4)
   TcpHeader.set.flags(view, 0, options.flags ?? TcpFlag.ack)
   TcpHeader.set.window(view, 0, options.wnd ?? 65_535)
-  body.set(text, TcpHeader.size)
+  if (options.options !== undefined) body.set(options.options, TcpHeader.size)
+  body.set(text, header)
   TcpHeader.set.checksum(view, 0, withPseudo(Protocol.tcp, body))
   return frame(EtherType.ipv4, ipv4Packet(Protocol.tcp, body))
 }

@@ -3,6 +3,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 /** The words that start strata from any directory, in any namespace. */
@@ -82,3 +83,28 @@ export const run = (command: ReadonlyArray<string>, input = ""): Effect.Effect<E
   Effect.scoped(Effect.flatMap(start(command, input), (started) => started.ended))
 
 export const runStrata = (...args: ReadonlyArray<string>): Effect.Effect<Ended> => run([...strata, ...args])
+
+/** Of a file in /proc, whose process may be gone: then nothing. */
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
+}
+
+/** The processes that a process started, and those that they did. */
+export const descendantsOf = (pid: number): ReadonlyArray<number> =>
+  read(`/proc/${pid}/task/${pid}/children`)
+    .split(" ")
+    .filter((word) => word !== "")
+    .map(Number)
+    .flatMap((child) => [child, ...descendantsOf(child)])
+
+export const isAlive = (pid: number): boolean => /State:\s+[^ZX\s]/.test(read(`/proc/${pid}/status`))
+
+/** Waits until all have ended; the test's time limit is the only one. */
+export const allEnd = (pids: ReadonlyArray<number>): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    while (pids.some(isAlive)) yield* Effect.sleep(20)
+  })

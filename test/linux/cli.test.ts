@@ -5,8 +5,8 @@
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
-import { strata } from "../cli/process.ts"
-import { KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import { allEnd, descendantsOf, strata } from "../cli/process.ts"
+import { KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 
 const MiB = 1024 * 1024
@@ -144,6 +144,17 @@ describeLinux("Linux, the command line", () => {
         })
     )
 
+    it.effect("a signal to npx alone ends the program too, and frees the device", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const npx = yield* kernel.spawn("npx", "strata", "tcps", "7")
+        yield* npx.prints(/echo server/)
+        const programs = descendantsOf(npx.pid)
+        process.kill(npx.pid, "SIGTERM")
+        yield* allEnd(programs)
+        yield* startServer("tcps", "7")
+      }))
+
     it.effect("a second server on the same device is told so", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -209,6 +220,18 @@ describeLinux("Linux, the command line", () => {
         yield* echo.prints(/listening/)
         const { exitCode, stdout } = yield* client("one\ntwo\n", "udpc", `${KERNEL}:3009`)
         expect([exitCode, stdout]).toEqual([0, "<one\n><two\n>"])
+      }))
+
+    it.effect("udpc loses no lines while it looks for the neighbour", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const echo = yield* udpPeer(kernel, { echo: 3010 })
+        yield* echo.prints(/listening/)
+        const input = Array.from({ length: 300 }, (_, index) => `line ${index}\n`).join("")
+        expect((yield* client(input, "udpc", `${KERNEL}:3010`)).stdout).toBe(input)
+        const nobody = yield* client("anybody?\n", "udpc", "192.0.2.77:7")
+        expect(nobody.stderr).toMatch(/^strata: nobody on tap0 answered for 192\.0\.2\.77\n$/)
+        expect(nobody.exitCode).toBe(1)
       }))
 
     it.effect("udpc is told that nobody listens", () =>

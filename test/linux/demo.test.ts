@@ -4,8 +4,8 @@
  */
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { type Ended, run, start, strata } from "../cli/process.ts"
+import { readdirSync } from "node:fs"
+import { allEnd, descendantsOf, type Ended, isAlive, run, start, strata } from "../cli/process.ts"
 import { describeLinux } from "../support/namespace.ts"
 
 const demo = [...strata, "demo"]
@@ -45,22 +45,6 @@ const expectInMemory = (ended: Ended, reason: string | RegExp) => {
     expect(line).toMatch(reason)
   }
 }
-
-/** Processes whose parent is `pid`. */
-const childrenOf = (pid: number): ReadonlyArray<number> =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter((word) => word !== "").map(Number)
-
-const descendantsOf = (pid: number): ReadonlyArray<number> =>
-  childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
-
-const isAlive = (pid: number): boolean =>
-  existsSync(`/proc/${pid}`) && !/State:\s+Z/.test(readFileSync(`/proc/${pid}/status`, "utf8"))
-
-/** Waits until all have ended; the test's time limit is the only one. */
-const allEnd = (pids: ReadonlyArray<number>) =>
-  Effect.gen(function*() {
-    while (pids.some(isAlive)) yield* Effect.sleep(20)
-  })
 
 describeLinux("Linux, the demo", () => {
   it.live("answers the kernel in a network namespace of its own", () =>

@@ -2,12 +2,16 @@
  * The host a command line describes: a stack, its loopback device, one more
  * device, and the log.
  */
+import { Routing } from "@strata/core/ip/Routing"
+import { ArpCache } from "@strata/core/link/ArpCache"
 import * as Log from "@strata/core/log/Log"
 import * as NetworkStack from "@strata/core/NetworkStack"
 import { Trace } from "@strata/core/Trace"
+import * as Address from "@strata/core/wire/Address"
 import * as Loopback from "@strata/drivers/Loopback"
 import * as PacketSocket from "@strata/drivers/PacketSocket"
 import * as Tap from "@strata/drivers/Tap"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as IpInterface from "effect/net/IpInterface"
 import * as IpNetwork from "effect/net/IpNetwork"
@@ -59,6 +63,19 @@ export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, log: LogOptions
 
 /** The host that the options describe. */
 export const layer = (options: HostOptions) => layerOn(deviceLayer(options), options)
+
+/**
+ * Waits until the way to a destination is known: only a few packets can wait for a neighbour, and a program that sends
+ * many at once would lose the others. Fails when the neighbour does not answer.
+ */
+export const findNeighbour = Effect.fnUntraced(function*(destination: NetAddress.Ipv4Address) {
+  if (NetAddress.isMulticast(destination) || NetAddress.isBroadcast(destination)) return
+  const routing = yield* Routing
+  const arp = yield* ArpCache
+  const route = routing.lookup(Address.fromIpv4(destination))
+  if (route === undefined || !route.device.flags.needsArp || route.kind === "broadcast") return
+  yield* arp.resolve(route.device.name, route.gateway === 0 ? destination : Address.toIpv4(route.gateway))
+})
 
 /** Its address, and the device it is on. */
 export const describe = (options: HostOptions): string => {

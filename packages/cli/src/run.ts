@@ -33,8 +33,24 @@ const forceOnSecondSignal = () => {
   process.on("SIGTERM", onSignal)
 }
 
+/**
+ * `npx` runs a program by a shell, and a signal that is sent to `npx` alone ends that shell and leaves the program. Then
+ * the program ends too.
+ */
+const endWithNpx = () => {
+  const parent = process.ppid
+  if (process.env["npm_command"] !== "exec" || parent === 1) return
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, "SIGTERM")
+  }, 200)
+  watch.unref()
+}
+
 export const run = (args: ReadonlyArray<string>): void => {
   forceOnSecondSignal()
+  endWithNpx()
   // Whoever stopped reading stderr does not want to hear about it either.
   process.stderr.on("error", () => {})
   process.stdout.on("error", () => {})

@@ -18,7 +18,7 @@ export interface UdpClientOptions extends ClientOptions {
   readonly wait: Option.Option<number>
 }
 
-/** Seconds to wait by default: the first answer may take as long as finding the neighbour does. */
+/** Seconds to wait by default. */
 const PATIENCE = { first: 4, another: 1 }
 
 /** The most a datagram can carry over IPv4. */
@@ -32,6 +32,7 @@ export const udpc = (host: HostOptions, options: UdpClientOptions) =>
       address: Option.getOrUndefined(options.source),
       port: Option.getOrUndefined(options.port)
     })
+    yield* Host.findNeighbour(options.remote.address)
     let patience = Option.getOrElse(options.wait, () => PATIENCE.first) * 1000
     let active = 0
     const noteActivity = Effect.map(Clock.currentTimeMillis, (now) => {

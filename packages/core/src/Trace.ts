@@ -88,8 +88,8 @@ export type TraceDetail =
     readonly text: string
   }
 
-/** What a listener wants: everything, down to each packet, or only what is rare. */
-export type Interest = "packets" | "rare"
+/** What a listener wants: everything, down to each packet; drops and changes of state; or only what is rare. */
+export type Interest = "packets" | "events" | "rare"
 
 /** A detail with the Unix time in milliseconds at which it was emitted. */
 export type TraceEvent = { readonly time: number; readonly detail: TraceDetail }
@@ -97,6 +97,8 @@ export type TraceEvent = { readonly time: number; readonly detail: TraceDetail }
 export class Trace extends Context.Service<Trace, {
   /** Whether anybody wants to see each packet. */
   readonly enabled: boolean
+  /** Whether anybody wants to know of each drop and each change of a connection's state. */
+  readonly eventful: boolean
   readonly emit: (detail: TraceDetail) => void
   /**
    * Calls `listener` with each event, at once and in order, until the result is called. `interest` is `"packets"` by
@@ -111,9 +113,11 @@ export class Trace extends Context.Service<Trace, {
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       const listeners = new Map<(event: TraceEvent) => void, Interest>()
-      const state = { enabled: false }
+      const state = { enabled: false, eventful: false }
       const update = () => {
-        state.enabled = [...listeners.values()].includes("packets")
+        const interests = [...listeners.values()]
+        state.enabled = interests.includes("packets")
+        state.eventful = state.enabled || interests.includes("events")
       }
       const listen = (listener: (event: TraceEvent) => void, interest: Interest = "packets") => {
         const own = (event: TraceEvent) => listener(event)
@@ -160,6 +164,6 @@ export const makeDrop = (layer: string): Effect.Effect<Drop, never, Trace | Stat
         counters.set(reason, counter)
       }
       counter.value++
-      if (trace.enabled) trace.emit({ _tag: "Dropped", layer, reason, bytes: packet.toBytes() })
+      if (trace.eventful) trace.emit({ _tag: "Dropped", layer, reason, bytes: packet.toBytes() })
     }
   })

@@ -17,6 +17,7 @@ import type { DeviceError } from "./DeviceError.ts"
 import { configure, parseAddresses } from "./DeviceOptions.ts"
 import { AddressTable } from "./internal/AddressTable.ts"
 import { type Fate, Outlet, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
+import { PacketPool } from "./internal/PacketPool.ts"
 import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import type { PathCounters, PathServices } from "./path/Path.ts"
@@ -95,6 +96,7 @@ export const make = (options: Options): Switch => {
   const { now } = options.services.turn
   const floodLimit = options.floodLimit ?? 10_000
   const ports: Array<PlugPort> = []
+  const pool = new PacketPool()
   const table = new AddressTable(options.addresses ?? 1024, options.ageing ?? 300_000)
   const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, restricted: 0, dropped: 0 }
 
@@ -113,7 +115,7 @@ export const make = (options: Options): Switch => {
     if (allowance.left === 0) return void counters.stormed++
     allowance.left--
     counters.flooded++
-    for (const port of ports) if (port.number !== from) deliver(from, port, packet.clone())
+    for (const port of ports) if (port.number !== from) deliver(from, port, pool.copy(packet))
   }
   const forward = (from: number, allowance: Allowance, packet: Packet): Fate => {
     counters.received++
@@ -142,6 +144,7 @@ export const make = (options: Options): Switch => {
         checksumOffload: false,
         conditions: portOptions.conditions ?? {},
         services: options.services,
+        pool,
         accept: (packet) => forward(number, allowance, packet)
       })
       const port: PlugPort = {

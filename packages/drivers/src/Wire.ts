@@ -16,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./DeviceError.ts"
 import { configure, parseAddresses } from "./DeviceOptions.ts"
 import { type Fate, Outlet, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
+import { PacketPool } from "./internal/PacketPool.ts"
 import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import type { PathCounters, PathServices } from "./path/Path.ts"
@@ -75,6 +76,7 @@ const DEFAULT_MAC = { left: 0x0200_0000_0001, right: 0x0200_0000_0002 } as const
 
 export const make = (options: Options = {}): Wire => {
   const listeners = new Set<(frame: Frame) => void>()
+  const pool = new PacketPool()
   const carry = (from: Side, packet: Packet): Fate => {
     // What is put on the wire, before the wire does anything to it.
     const bytes = listeners.size === 0 ? undefined : packet.toBytes()
@@ -89,6 +91,7 @@ export const make = (options: Options = {}): Wire => {
       checksumOffload: options.checksumOffload ?? false,
       conditions: { ...options.conditions, ...options.towards?.[side] },
       services: options.services,
+      pool,
       accept: (packet) => carry(side, packet)
     })
   const state: State = {

@@ -34,6 +34,7 @@ export interface VirtualTime {
 
 /** Unix time at which virtual time starts: 2000-01-01T00:00:00Z, in milliseconds. */
 export const EPOCH = 946_684_800_000
+const EPOCH_NANOS = BigInt(EPOCH) * 1_000_000n
 
 interface Sleeper extends Placed {
   readonly wake: () => void
@@ -56,7 +57,7 @@ export const make = (): VirtualTime => {
   const clock: Clock.Clock = {
     currentTimeMillisUnsafe: () => EPOCH + Math.floor(now),
     currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe()),
-    currentTimeNanosUnsafe: () => BigInt(EPOCH) * 1_000_000n + clock.monotonicTimeNanosUnsafe(),
+    currentTimeNanosUnsafe: () => EPOCH_NANOS + clock.monotonicTimeNanosUnsafe(),
     currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe()),
     monotonicTimeNanosUnsafe: () => BigInt(Math.round(now * 1e6)),
     monotonicTimeNanos: Effect.sync(() => clock.monotonicTimeNanosUnsafe()),

@@ -116,7 +116,7 @@ export const makeHost = Effect.gen(function*() {
   }
   const moved = (connection: LiveConnection, from: State) => {
     const { endpoints, state } = connection
-    if (trace.enabled) {
+    if (trace.eventful) {
       trace.emit({
         _tag: "TcpState",
         local: { address: endpoints.localAddress, port: endpoints.localPort },

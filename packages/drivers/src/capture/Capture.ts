@@ -9,8 +9,9 @@
  * Times come from `Clock`: nanoseconds of real or of virtual time.
  */
 import type { Device } from "@strata/core/device/Device"
+import type { Attachment } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
-import type { Packet } from "@strata/core/device/Packet"
+import { ChecksumState, type Packet } from "@strata/core/device/Packet"
 import { Trace, type TraceDetail } from "@strata/core/Trace"
 import * as Address from "@strata/core/wire/Address"
 import type * as Cause from "effect/Cause"
@@ -40,27 +41,46 @@ export interface Options {
 export const make = (write: (block: Uint8Array) => void, options: Options = {}): Effect.Effect<Capture> =>
   Effect.map(Clock.Clock, (clock) => {
     const snapLength = options.snapLength ?? 0
+    const recorder = new Recorder(clock, snapLength, (packet) => write(Pcapng.encode(packet)))
+    const stacks = new Map<Trace["Service"], Stack>()
     let interfaces = 0
-    let packets = 0
+
+    /** Listens to a stack as long as one of its devices is captured. */
+    const listen = (trace: Trace["Service"]): Effect.Effect<Stack, never, Scope.Scope> =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          let stack = stacks.get(trace)
+          if (stack === undefined) {
+            const told = new Told()
+            const stop = trace.listen(({ detail }) => {
+              const comment = describe(detail)
+              if (comment !== undefined) recorder.comment(told, comment)
+            }, "events")
+            stack = { told, stop, devices: 0 }
+            stacks.set(trace, stack)
+          }
+          stack.devices++
+          return stack
+        }),
+        (stack) =>
+          Effect.sync(() => {
+            if (--stack.devices > 0) return
+            stack.stop()
+            stacks.delete(trace)
+          })
+      )
 
     write(Pcapng.encode({ _tag: "Section", application: "strata" }))
     const middleware = (name?: string): Middleware<Trace> =>
       Effect.fnUntraced(function*(device) {
-        const trace = yield* Trace
+        const { told } = yield* listen(yield* Trace)
+        const index = interfaces++
         write(Pcapng.encode({ _tag: "Interface", linkType: linkType(device), snapLength, name: name ?? device.name }))
-        const recorder = new Recorder(clock, interfaces++, snapLength, (packet) => {
-          packets++
-          write(Pcapng.encode(packet))
-        })
-        yield* Effect.acquireRelease(
-          Effect.sync(() => trace.listen((event) => recorder.comment(describe(event.detail)))),
-          (stop) => Effect.sync(stop)
-        )
         return {
           device: {
             ...device,
             transmit: (packet) => {
-              const sent = recorder.record("outbound", packet)
+              const sent = recorder.record(index, "outbound", packet, told)
               const taken = device.transmit(packet)
               if (!taken) sent.comments.push("dropped by device: wireFull")
               recorder.finish()
@@ -69,13 +89,11 @@ export const make = (write: (block: Uint8Array) => void, options: Options = {}):
           },
           attached: (attachment) => ({
             ...attachment,
-            input: (packet) => {
-              recorder.during(recorder.record("inbound", packet), () => attachment.input(packet))
-            }
+            input: (packet) => recorder.input(index, packet, told, attachment)
           })
         }
       })
-    return { middleware, packets: () => packets }
+    return { middleware, packets: () => recorder.written }
   })
 
 const linkType = (device: Device): number =>
@@ -85,72 +103,97 @@ interface Recorded extends Pcapng.Packet {
   readonly comments: Array<string>
 }
 
-/** Keeps the packets of one interface in the order in which they were seen until their comments are complete. */
+interface Stack {
+  readonly told: Told
+  readonly stop: () => void
+  devices: number
+}
+
+const NOTHING: ReadonlyArray<string> = []
+
+/** What a stack told before a packet of the same instant, such as the state a SYN comes from. */
+class Told {
+  private time = -1n
+  private comments: Array<string> = []
+
+  add(comment: string, time: bigint): void {
+    if (this.time !== time) this.comments = []
+    this.time = time
+    this.comments.push(comment)
+  }
+
+  take(time: bigint): ReadonlyArray<string> {
+    if (this.time === -1n) return NOTHING
+    const comments = this.time === time ? this.comments : NOTHING
+    this.time = -1n
+    this.comments = []
+    return comments
+  }
+}
+
+/** Keeps packets in the order in which they were seen until their comments are complete. */
 class Recorder {
+  written = 0
   private readonly clock: Clock.Clock
-  private readonly index: number
   private readonly snapLength: number
   private readonly write: (packet: Pcapng.Packet) => void
   private readonly pending: Array<Recorded> = []
-  /** The packet that the stack is at. */
+  /** The packet that a stack is at. */
   private current: Recorded | undefined
-  /** What was told before a packet of the same instant, such as the state a SYN comes from. */
-  private early: { readonly time: bigint; readonly comments: Array<string> } = { time: -1n, comments: [] }
 
-  constructor(clock: Clock.Clock, index: number, snapLength: number, write: (packet: Pcapng.Packet) => void) {
+  constructor(clock: Clock.Clock, snapLength: number, write: (packet: Pcapng.Packet) => void) {
     this.clock = clock
-    this.index = index
     this.snapLength = snapLength
     this.write = write
   }
 
-  record(direction: Pcapng.Direction, packet: Packet): Recorded {
+  record(index: number, direction: Pcapng.Direction, packet: Packet, told: Told): Recorded {
     const time = this.clock.currentTimeNanosUnsafe()
-    const comments = this.early.time === time ? this.early.comments : []
-    this.early = { time: -1n, comments: [] }
     const bytes = wireBytes(packet)
     const recorded: Recorded = {
       _tag: "Packet",
-      interface: this.index,
+      interface: index,
       time,
       direction,
       originalLength: bytes.length,
       bytes: this.snapLength === 0 ? bytes : bytes.subarray(0, this.snapLength),
-      comments
+      comments: [...told.take(time)]
     }
     this.pending.push(recorded)
     return recorded
   }
 
-  /** Whatever is told while `work` runs is about that packet. */
-  during(packet: Recorded, work: () => void): void {
-    this.current = packet
+  /** Passes a packet up; whatever is told meanwhile is about it. */
+  input(index: number, packet: Packet, told: Told, attachment: Attachment): void {
+    const outer = this.current
+    this.current = this.record(index, "inbound", packet, told)
     try {
-      work()
+      attachment.input(packet)
     } finally {
-      this.current = undefined
+      this.current = outer
       this.finish()
     }
   }
 
-  comment(text: string | undefined): void {
-    if (text === undefined) return
-    if (this.current !== undefined) return void this.current.comments.push(text)
-    const time = this.clock.currentTimeNanosUnsafe()
-    if (this.early.time === time) this.early.comments.push(text)
-    else this.early = { time, comments: [text] }
+  comment(told: Told, text: string): void {
+    if (this.current !== undefined) this.current.comments.push(text)
+    else told.add(text, this.clock.currentTimeNanosUnsafe())
   }
 
   /** Writes what is pending, unless more may be told about it. */
   finish(): void {
     if (this.current !== undefined) return
-    for (const packet of this.pending) this.write(packet)
+    for (const packet of this.pending) {
+      this.written++
+      this.write(packet)
+    }
     this.pending.length = 0
   }
 }
 
 /** The octets as a wire would carry them: with a checksum even where the device was to compute it. */
 const wireBytes = (packet: Packet): Uint8Array => {
+  if (packet.checksum !== ChecksumState.partial) return packet.toBytes()
   const copy = packet.clone()
   copy.completeChecksum()
   return copy.toBytes()

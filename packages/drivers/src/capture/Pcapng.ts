@@ -64,73 +64,82 @@ const NANOSECONDS = 9
 /** §4.2: the resolution where the option is missing. */
 const MICROSECONDS = 6
 
-/** One block as it stands in a little-endian file. */
-export const encode = (block: Block): Uint8Array => {
-  switch (block._tag) {
-    case "Section":
-      return frame(BlockType.section, sectionBody(block))
-    case "Interface":
-      return frame(BlockType.interface, interfaceBody(block))
-    case "Packet":
-      return frame(BlockType.packet, packetBody(block))
-  }
-}
+const padded = (length: number): number => (length + 3) & ~3
 
-const padded = (length: number): number => Math.ceil(length / 4) * 4
+const NO_OCTETS = new Uint8Array(0)
 
-/** §3.1: type and total length in front, total length again behind. */
-const frame = (type: number, body: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(body.length + 12)
+/** §3.1: type and total length in front, total length again behind; `fixed` octets to be filled in from octet 8 on. */
+const block = (type: number, fixed: number, data: Uint8Array, options: Uint8Array): DataView => {
+  const length = 12 + fixed + padded(data.length) + options.length
+  const bytes = new Uint8Array(length)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, type, true)
-  view.setUint32(4, bytes.length, true)
-  bytes.set(body, 8)
-  view.setUint32(bytes.length - 4, bytes.length, true)
-  return bytes
+  view.setUint32(4, length, true)
+  bytes.set(data, 8 + fixed)
+  bytes.set(options, 8 + fixed + padded(data.length))
+  view.setUint32(length - 4, length, true)
+  return view
 }
 
-const body = (fixed: number, data: Uint8Array, options: OptionWriter): [Uint8Array, DataView] => {
-  const encodedOptions = options.end()
-  const bytes = new Uint8Array(fixed + padded(data.length) + encodedOptions.length)
-  bytes.set(data, fixed)
-  bytes.set(encodedOptions, fixed + padded(data.length))
-  return [bytes, new DataView(bytes.buffer)]
-}
+const octetsOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
 
-const NO_DATA = new Uint8Array(0)
-
-const sectionBody = (section: Section): Uint8Array => {
+const encodeSection = (section: Section): Uint8Array => {
   const options = new OptionWriter()
   if (section.application !== undefined) options.text(Option.userApplication, section.application)
-  const [bytes, view] = body(16, NO_DATA, options)
-  view.setUint32(0, BYTE_ORDER_MAGIC, true)
-  view.setUint16(4, 1, true)
+  const view = block(BlockType.section, 16, NO_OCTETS, options.end())
+  view.setUint32(8, BYTE_ORDER_MAGIC, true)
+  view.setUint16(12, 1, true)
   // The length of the section is not known when it begins.
-  view.setBigInt64(8, -1n, true)
-  return bytes
+  view.setBigInt64(16, -1n, true)
+  return octetsOf(view)
 }
 
-const interfaceBody = (self: Interface): Uint8Array => {
+const encodeInterface = (self: Interface): Uint8Array => {
   const options = new OptionWriter()
   if (self.name !== undefined) options.text(Option.interfaceName, self.name)
   options.octets(Option.timeResolution, Uint8Array.of(NANOSECONDS))
-  const [bytes, view] = body(8, NO_DATA, options)
-  view.setUint16(0, self.linkType, true)
-  view.setUint32(4, self.snapLength, true)
-  return bytes
+  const view = block(BlockType.interface, 8, NO_OCTETS, options.end())
+  view.setUint16(8, self.linkType, true)
+  view.setUint32(12, self.snapLength, true)
+  return octetsOf(view)
 }
 
-const packetBody = (packet: Packet): Uint8Array => {
+const packetOptions = (direction: Direction, comments: ReadonlyArray<string>): Uint8Array => {
   const options = new OptionWriter()
-  for (const comment of packet.comments) options.text(Option.comment, comment)
-  options.octets(Option.packetFlags, Uint8Array.of(DIRECTIONS.indexOf(packet.direction), 0, 0, 0))
-  const [bytes, view] = body(20, packet.bytes, options)
-  view.setUint32(0, packet.interface, true)
-  view.setUint32(4, Number(packet.time >> 32n), true)
-  view.setUint32(8, Number(packet.time & 0xffff_ffffn), true)
-  view.setUint32(12, packet.bytes.length, true)
-  view.setUint32(16, packet.originalLength, true)
-  return bytes
+  for (const comment of comments) options.text(Option.comment, comment)
+  options.octets(Option.packetFlags, Uint8Array.of(DIRECTIONS.indexOf(direction), 0, 0, 0))
+  return options.end()
+}
+
+/** Of packets without comments, which are most. */
+const UNCOMMENTED: Readonly<Record<Direction, Uint8Array>> = {
+  unknown: packetOptions("unknown", []),
+  inbound: packetOptions("inbound", []),
+  outbound: packetOptions("outbound", [])
+}
+
+const encodePacket = (packet: Packet): Uint8Array => {
+  const { bytes, comments, direction, time } = packet
+  const options = comments.length === 0 ? UNCOMMENTED[direction] : packetOptions(direction, comments)
+  const view = block(BlockType.packet, 20, bytes, options)
+  view.setUint32(8, packet.interface, true)
+  view.setUint32(12, Number(time >> 32n), true)
+  view.setUint32(16, Number(time & 0xffff_ffffn), true)
+  view.setUint32(20, bytes.length, true)
+  view.setUint32(24, packet.originalLength, true)
+  return octetsOf(view)
+}
+
+/** One block as it stands in a little-endian file. */
+export const encode = (self: Block): Uint8Array => {
+  switch (self._tag) {
+    case "Section":
+      return encodeSection(self)
+    case "Interface":
+      return encodeInterface(self)
+    case "Packet":
+      return encodePacket(self)
+  }
 }
 
 /** All blocks of a file that has been read whole. */

@@ -21,6 +21,7 @@ import { DeviceBusy, DeviceError } from "../DeviceError.ts"
 import { type EthernetOptions, parseMac, parseMtu } from "../DeviceOptions.ts"
 import type { Conditions } from "../path/Conditions.ts"
 import { NO_COUNTERS, Path, type PathCounters, type PathServices } from "../path/Path.ts"
+import type { PacketPool } from "./PacketPool.ts"
 import { Transit } from "./Transit.ts"
 
 /** What a medium did with a frame: `full` and `unplugged` frames are dropped, and counted by their sender. */
@@ -34,6 +35,8 @@ export interface OutletOptions {
   readonly checksumOffload: boolean
   readonly conditions: Partial<Conditions>
   readonly services: PathServices | undefined
+  /** Where frames of the medium come from and go to. */
+  readonly pool: PacketPool
   /** Takes a frame from the stack; the packet is the medium's to keep. */
   readonly accept: (packet: Packet) => Fate
 }
@@ -95,7 +98,7 @@ export class Outlet {
       const drop = yield* makeDrop("wire")
       const services = this.options.services ??
         { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
-      const { accept, capacity, checksumOffload, hardwareAddress } = this.options
+      const { accept, capacity, checksumOffload, hardwareAddress, pool } = this.options
 
       if (this.transit !== undefined) return yield* new DeviceError({ reason: new DeviceBusy({ device: name }) })
       const attachment = yield* devices.attach({
@@ -107,7 +110,7 @@ export class Outlet {
         hardwareAddress: mac ?? hardwareAddress,
         offload: { ...NO_OFFLOAD, checksum: checksumOffload },
         transmit: (packet) => {
-          const frame = packet.clone()
+          const frame = pool.copy(packet)
           if (!checksumOffload) frame.checksum = ChecksumState.unverified
           const fate = accept(frame)
           if (fate === "unplugged") drop("unplugged", packet)
@@ -117,7 +120,7 @@ export class Outlet {
       })
       yield* Effect.acquireRelease(
         Effect.sync(() => {
-          const transit = new Transit(scheduler, attachment, capacity)
+          const transit = new Transit(scheduler, attachment, capacity, pool)
           this.transit = transit
           this.path = new Path(services, "ethernet", this.conditions, (packet) => transit.offer(packet))
         }),

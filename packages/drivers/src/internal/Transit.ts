@@ -22,12 +22,19 @@ export class Transit {
   private delivering: Array<Packet> = []
   private scheduled = false
   private closed = false
-  private readonly pool = new PacketPool()
+  private readonly pool: PacketPool
 
-  constructor(scheduler: Scheduler.Scheduler, attachment: Attachment, capacity: number) {
+  /** Frames that were delivered go to `pool`, which may be that of several transits. */
+  constructor(
+    scheduler: Scheduler.Scheduler,
+    attachment: Attachment,
+    capacity: number,
+    pool: PacketPool = new PacketPool()
+  ) {
     this.dispatcher = scheduler.makeDispatcher()
     this.attachment = attachment
     this.capacity = capacity
+    this.pool = pool
   }
 
   /** A copy to be offered. */

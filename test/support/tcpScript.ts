@@ -7,10 +7,11 @@
  *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
  *
  * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
- * event. `<DATA=n>` is n octets of text. WND, MSS, UP and PSH are compared when the expectation names them. Time stands
+ * event and before the test ends. `<DATA=n>` is n octets of text. WND, MSS, UP and PSH are compared when the expectation names them. Time stands
  * still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
  */
-import { assert } from "@effect/vitest"
+import { assert, onTestFinished } from "@effect/vitest"
+import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
 import type { ControlBlock, State } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
 import { NO_OPTIONS, type Segment, TcpFlag } from "@strata/core/tcp/Segment"
@@ -28,6 +29,7 @@ export interface ScriptOptions {
   readonly mss?: number
   readonly capacity?: number
   readonly settings?: Partial<TcpSettings>
+  readonly congestion?: CongestionAlgorithm
 }
 
 /** No silly windows, no delays and no slow start beyond what a script is about. */
@@ -36,7 +38,7 @@ const parameters = (options: ScriptOptions): OpenParameters => ({
   iss: options.iss ?? 100,
   receiveMaximumSegmentSize: options.mss ?? 1460,
   receiveCapacity: options.capacity ?? 65_535,
-  congestion: Reno,
+  congestion: options.congestion ?? Reno,
   settings: { ...defaultSettings, ...options.settings }
 })
 
@@ -111,6 +113,7 @@ export class TcpScript {
   constructor(tcb: ControlBlock) {
     this.tcb = tcb
     this.output()
+    onTestFinished(() => void this.sendsNothing())
   }
 
   /** A segment arrives. */

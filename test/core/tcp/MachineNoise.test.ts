@@ -2,15 +2,24 @@ import { assert, describe, it } from "@effect/vitest"
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { chance, checkSpaces, noise } from "../../support/tcpChannel.ts"
-import { connecting, established, listening } from "../../support/tcpScript.ts"
+import { connecting, established, listening, type TcpScript } from "../../support/tcpScript.ts"
+
+/** The control block at the end of a script, whatever it has sent. */
+const after = (script: TcpScript): ControlBlock => {
+  script.passed()
+  return script.tcb
+}
 
 const beginnings: ReadonlyArray<readonly [string, () => ControlBlock]> = [
-  ["LISTEN", () => listening().tcb],
-  ["SYN-SENT", () => connecting().tcb],
-  ["ESTABLISHED", () => established({ capacity: 5000 }).tcb],
-  ["ESTABLISHED, across the end of the sequence space", () => established({ iss: 0xffff_fffe, irs: 0xffff_fff0 }).tcb],
-  ["FIN-WAIT-1", () => established().closes().tcb],
-  ["CLOSE-WAIT", () => established().receives("<SEQ=301><ACK=101><CTL=FIN,ACK>").tcb]
+  ["LISTEN", () => after(listening())],
+  ["SYN-SENT", () => after(connecting())],
+  ["ESTABLISHED", () => after(established({ capacity: 5000 }))],
+  [
+    "ESTABLISHED, across the end of the sequence space",
+    () => after(established({ iss: 0xffff_fffe, irs: 0xffff_fff0 }))
+  ],
+  ["FIN-WAIT-1", () => after(established().closes())],
+  ["CLOSE-WAIT", () => after(established().receives("<SEQ=301><ACK=101><CTL=FIN,ACK>"))]
 ]
 
 /** A thousand random segments, writes, reads and pauses; how many segments were sent. */

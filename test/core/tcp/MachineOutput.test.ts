@@ -82,6 +82,7 @@ describe("the peer's window", () => {
       .receives("<SEQ=301><ACK=111><WND=10><DATA=10><CTL=ACK>").sendsMany(1)
       .looks(({ snd }) => assert.strictEqual(snd.wnd, 5000))
       .receives("<SEQ=401><ACK=101><WND=10><DATA=10><CTL=ACK>").sendsMany(1)
+      .receives("<SEQ=411><ACK=101><WND=10><DATA=10><CTL=ACK>").sendsMany(1)
       .looks(({ snd }) => assert.strictEqual(snd.wnd, 5000))
   })
 })

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { established, type TcpScript } from "../../support/tcpScript.ts"
+import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
+import { Reno } from "@strata/core/tcp/Reno"
+import { rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { established, segment, type TcpScript } from "../../support/tcpScript.ts"
 
 const ack = (seq: number) => `<SEQ=301><ACK=${seq}><CTL=ACK>`
 const full = (seq: number) => `<SEQ=${seq}><ACK=301><DATA=1460><CTL=ACK>`
@@ -48,6 +51,25 @@ describe("fast retransmit (RFC 5681 §3.2)", () => {
         assert.strictEqual(congestion.window, 2 * 1460)
       })
       .sends(full(at(12)), full(at(13)))
+  })
+
+  it("the segment that was lost is not timed (Karn)", () => {
+    const script = sending().passes(100)
+    script.receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1)
+      .passes(50).receives(ack(at(12))).sendsMany(2)
+      .looks(({ rtt }) => assert.strictEqual(rtt.smoothed, 0))
+  })
+
+  it("is forgotten when the acknowledgement comes before there was time for it", () => {
+    const { tcb } = established().writes(1460).sendsMany(1)
+    const lost = [1, 2, 3].reduce((before) => rfc9293.arrives(before, segment(ack(101)), 0).tcb, tcb)
+    assert.isTrue(lost.snd.resend)
+    assert.strictEqual(rfc9293.output(lost, 1460, 0)?.segment.seq, 101)
+    const found = rfc9293.arrives(lost, segment(ack(1561)), 0).tcb
+    assert.strictEqual(rfc9293.output(found, 0, 0), undefined)
+    const timedOut = rfc9293.elapse(tcb, 1460, 200)
+    const late = rfc9293.arrives(timedOut, segment(ack(1561)), 200).tcb
+    assert.isFalse(late.snd.forced)
   })
 
   it("of a FIN alone works too", () => {
@@ -113,7 +135,8 @@ describe("a window of losses (RFC 6582)", () => {
     recovering().receives(ack(at(3))).sends(full(at(3)))
       .receives(ack(at(7))).sends(full(at(7)))
       .looks(({ recover }) => assert.strictEqual(recover, at(12)))
-      .receives(ack(at(12))).looks(({ recover }) => assert.strictEqual(recover, undefined))
+      .receives(ack(at(12))).sends(full(at(12)), full(at(13)))
+      .looks(({ recover }) => assert.strictEqual(recover, undefined))
   })
 
   it("is one loss event: the threshold is halved once", () => {
@@ -122,6 +145,7 @@ describe("a window of losses (RFC 6582)", () => {
       script.passed()
       script.receives(ack(at(3)))
     }
+    script.passed()
     script.looks(({ congestion }) => assert.strictEqual(congestion.slowStartThreshold, 6 * 1460))
   })
 
@@ -154,6 +178,20 @@ describe("a timeout", () => {
   it("halves the threshold once, however often the same segment times out (RFC 5681, equation 4)", () => {
     sending().passes(200).sends(full(101)).passes(400).sends(full(101)).passes(800).sends(full(101))
       .looks(({ congestion }) => assert.strictEqual(congestion.slowStartThreshold, 5 * 1460))
+  })
+
+  it("tells the algorithm which timeouts are repetitions", () => {
+    const firsts: Array<boolean> = []
+    const congestion: CongestionAlgorithm = {
+      ...Reno,
+      onTimeout: (state, first, view) => {
+        firsts.push(first)
+        return Reno.onTimeout(state, first, view)
+      }
+    }
+    established({ congestion }).writes(10).sendsMany(1).passes(200).sendsMany(1).passes(400).sendsMany(1)
+      .receives(ack(111)).writes(10).sendsMany(1).passes(800).sendsMany(1)
+    assert.deepStrictEqual(firsts, [true, false, true])
   })
 
   it("ends fast recovery", () => {

@@ -68,6 +68,12 @@ describe("text out of order", () => {
       .sends("<SEQ=101><ACK=601><CTL=ACK>").holds(300).looks(ranges())
   })
 
+  it("a duplicate carries what was owed: no other acknowledgement follows", () => {
+    established().receives("<SEQ=301><ACK=101><DATA=10><CTL=ACK>").sendsNothing()
+      .receives("<SEQ=401><ACK=101><DATA=10><CTL=ACK>").sends("<SEQ=101><ACK=311><CTL=ACK>")
+      .passes(1000).sendsNothing()
+  })
+
   it("each segment behind a gap has its own duplicate, with the same window (RFC 5681 §2)", () => {
     established().receives(
       "<SEQ=401><ACK=101><DATA=100><CTL=ACK>"

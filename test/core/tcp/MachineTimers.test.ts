@@ -34,6 +34,13 @@ describe("the SYN", () => {
       .passes(2999).sendsNothing().passes(1).sends(text)
   })
 
+  it("is not timed when a simultaneous open sends it twice (Karn)", () => {
+    connecting().sends("<SEQ=100><CTL=SYN>").passes(100)
+      .receives("<SEQ=300><CTL=SYN>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK>").passes(50)
+      .receives("<SEQ=301><ACK=101><CTL=ACK>").is("ESTABLISHED")
+      .looks(({ rtt }) => assert.deepStrictEqual([rtt.smoothed, rtt.timeout], [undefined, 1000]))
+  })
+
   it("measures the round-trip time", () => {
     connected(100).looks(({ rtt }) => {
       assert.strictEqual(rtt.smoothed, 100)
@@ -196,6 +203,15 @@ describe("zero windows (§3.8.6.1)", () => {
       script.passes(interval).sends(probe).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>")
     }
     script.looks(({ duplicates, recover }) => assert.deepStrictEqual([duplicates, recover], [0, undefined]))
+  })
+
+  it("that close while everything is sent again leave the persist timer alone to run", () => {
+    connected(100).writes(2920).sendsMany(2).passes(300).sends("<SEQ=101><ACK=301><DATA=1460><CTL=ACK>")
+      .receives("<SEQ=301><ACK=1561><WND=0><CTL=ACK>").sendsNothing()
+      .looks(({ deadlines }) => {
+        assert.strictEqual(deadlines.retransmit, Infinity)
+        assert.strictEqual(deadlines.persist, 400 + 600)
+      })
   })
 
   it("are probed by a FIN when there is nothing else", () => {

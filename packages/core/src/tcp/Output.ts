@@ -93,7 +93,6 @@ const again = (tcb: ControlBlock, queued: number, now: number): Output | undefin
     tcb: {
       ...next,
       snd: { ...snd, resend: false },
-      rtt: Rtt.stop(next.rtt),
       deadlines: { ...next.deadlines, retransmit }
     },
     segment: Reply.emission(next.rcv, snd.una, flags, length, 0)

@@ -164,6 +164,33 @@ describeLinux("Linux, the command line", () => {
         expect(second.exitCode).toBe(1)
       }))
 
+    it.effect.each(
+      [
+        ["--address 192.0.2.0/24 tcps 7", /192\.0\.2\.0\/24 cannot be the address of a host/],
+        ["--gateway 10.0.0.1 tcps 7", /the gateway 10\.0\.0\.1 is on no connected network/],
+        ["--device tap:lo tcps 7", /"lo" cannot be opened: it exists and is not a TAP/],
+        ["--device packet:nothing tcps 7", /nothing: there is no such network interface/],
+        ["--log-level warning tcps 10.0.0.1 7", /10\.0\.0\.1 is not an address of this stack/],
+        ["tcpc -s 10.0.0.1 192.0.2.1:7", /10\.0\.0\.1 is not an address of this stack/],
+        ["udpc 255.255.255.255:7", /255\.255\.255\.255 is a broadcast address/]
+      ] as const
+    )("`%s` fails with one line", ([args, reason]) =>
+      Effect.gen(function*() {
+        const { exitCode, stderr, stdout } = yield* client("hello\n", ...args.split(" "))
+        expect(stderr).toMatch(/^strata: [^\n]+\n$/)
+        expect(stderr).toMatch(reason)
+        expect([exitCode, stdout]).toEqual([1, ""])
+      }))
+
+    it.effect("a user without privileges is told what is needed", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        const { exitCode, stderr } = yield* kernel.exec(...nobody, ...strata, "tcps", "7")
+        expect(stderr).toMatch(/^strata: tap0: no permission to open network devices[^\n]*\n$/)
+        expect(exitCode).toBe(1)
+      }))
+
     it.effect("udps sends datagrams back", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

@@ -46,20 +46,35 @@ const deviceLayer = (options: HostOptions) => {
     : PacketSocket.layer({ ...common, mac: Option.getOrUndefined(options.mac) })
 }
 
-const logLayer = ({ hexdump, logLevel }: LogOptions) =>
-  logLevel === "none"
-    ? Layer.empty
-    : Log.layer({ level: logLevel, hexdump, write: (text) => void process.stderr.write(`${text}\n`) })
+const print = (text: string): void => void process.stderr.write(`${text}\n`)
+
+/**
+ * The log, held back until `release`: a host that cannot be built has one line to say, and it is about the reason. At level
+ * `debug` nothing is held back.
+ */
+const makeLog = ({ hexdump, logLevel }: LogOptions) => {
+  const held: Array<string> = []
+  let write = logLevel === "debug" ? print : (text: string) => void held.push(text)
+  return {
+    layer: logLevel === "none" ? Layer.empty : Log.layer({ level: logLevel, hexdump, write: (text) => write(text) }),
+    release: () => {
+      write = print
+      held.forEach(print)
+    }
+  }
+}
 
 /** A host on any devices, with the log that was asked for. */
-export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, log: LogOptions) =>
-  Loopback.layer.pipe(
-    // First what may fail, before there is anything to tell about.
-    Layer.provideMerge(devices),
-    Layer.provideMerge(NetworkStack.layer),
-    // Built first, so that it tells of the stack's beginning and end too.
-    Layer.provideMerge(Layer.provide(logLayer(log), Trace.layer))
-  )
+export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: LogOptions) =>
+  Layer.suspend(() => {
+    const log = makeLog(options)
+    return Layer.effectDiscard(Effect.sync(log.release)).pipe(
+      Layer.provideMerge(Layer.provideMerge(Loopback.layer, devices)),
+      Layer.provideMerge(NetworkStack.layer),
+      // Built first, so that it tells of the stack's beginning and end too.
+      Layer.provideMerge(Layer.provide(log.layer, Trace.layer))
+    )
+  })
 
 /** The host that the options describe. */
 export const layer = (options: HostOptions) => layerOn(deviceLayer(options), options)

@@ -11,7 +11,7 @@ import * as Programs from "./Programs.ts"
 
 const PING_INTERVAL = "0.2"
 
-const pingArguments = (address: string, count: number) => ["-n", "-c", String(count), "-i", PING_INTERVAL, address]
+const pingArguments = (address: string, count: number) => ["-c", String(count), "-i", PING_INTERVAL, address]
 
 const tcp = (address: string, port: number, bytes: Uint8Array) =>
   Effect.callback<Uint8Array, ExchangeFailed>((resume) => {

@@ -1,7 +1,9 @@
 /**
- * What the command line says to help and to mistakes, run as a process.
+ * What the command line says to help and to mistakes.
  */
 import { describe, expect, it } from "@effect/vitest"
+import { summarize } from "@strata/cli/Exit"
+import { program } from "@strata/cli/run"
 import { Effect } from "effect"
 import { run, runStrata } from "./process.ts"
 
@@ -42,15 +44,33 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["demo --device tap:tap0", ["--device"]]
 ]
 
-describe.concurrent("strata", () => {
-  it.effect.each(mistakes)("answers `%s` with one line on stderr", ([args, mentions]) =>
+/** What the process would print on stderr, and its exit code. */
+const answer = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+  const lines: Array<string> = []
+  const exit = yield* Effect.exit(program(args, (line) => lines.push(line)))
+  const { code, line } = summarize(exit)
+  return { code, lines: line === undefined ? lines : [...lines, line] }
+})
+
+describe("strata", () => {
+  it.live.each(mistakes)("answers `%s` with one line", ([args, mentions]) =>
     Effect.gen(function*() {
-      const { code, stderr, stdout } = yield* runStrata(...args.split(" "))
-      expect(stderr).toMatch(/^strata: [^\n]+\n$/)
-      for (const mention of mentions) expect(stderr).toContain(mention)
-      expect(stdout).toBe("")
+      const { code, lines } = yield* answer(args.split(" "))
+      expect(lines).toEqual([expect.stringMatching(/^strata: [^\n]+$/)])
+      for (const mention of mentions) expect(lines[0]).toContain(mention)
       expect(code).toBe(1)
-    }), 30_000)
+    }))
+
+  it.effect.each(["serve --echo 65536", "demo --device tap:tap0"])(
+    "does so as a process: `%s`",
+    (args) =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* runStrata(...args.split(" "))
+        expect(stderr).toMatch(/^strata: [^\n]+\n$/)
+        expect([code, stdout]).toEqual([1, ""])
+      }),
+    30_000
+  )
 
   it.effect("explains itself and each command", () =>
     Effect.gen(function*() {

@@ -5,7 +5,6 @@
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
-import { writeSync } from "node:fs"
 
 const sentence = (error: CliError.NonShowHelpErrors): string => {
   if (error._tag !== "InvalidValue") return error.message.replaceAll(/\s+/g, " ")
@@ -15,13 +14,13 @@ const sentence = (error: CliError.NonShowHelpErrors): string => {
     : `${name} ${error.value}: not ${error.expected.replace(/^Expected:? /, "")}`
 }
 
-export const presenter: CliOutput.Presenter = {
+export const make = (complain: (line: string) => void): CliOutput.Presenter => ({
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.sync(() => {
         const first = event.errors[0]
         const help = `${event.commandPath.join(" ")} --help`
-        if (first !== undefined) writeSync(2, `strata: ${sentence(first)} (see ${help})\n`)
+        if (first !== undefined) complain(`strata: ${sentence(first)} (see ${help})`)
       })
       : CliOutput.defaultPresenter.present(event)
-}
+})

@@ -11,60 +11,69 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readFileSync, writeSync } from "node:fs"
 import { summarize } from "./Exit.ts"
-import { presenter } from "./Presenter.ts"
+import * as Presenter from "./Presenter.ts"
 import { strata } from "./strata.ts"
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
 
-/** Our own `--log-level` takes the place of the built-in one; the wizard has nothing to ask. */
-const Platform = Layer.mergeAll(
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-  CliOutput.layerPresenter(presenter),
-  NodeServices.layer
-)
+/** The command line as an Effect; `complain` is told what is wrong with it, in one line. */
+export const program = (args: ReadonlyArray<string>, complain: (line: string) => void) =>
+  Command.runWith(strata, { version: version() })(args).pipe(
+    Effect.provide(Layer.mergeAll(
+      // Our own `--log-level` takes the place of the built-in one; the wizard has nothing to ask.
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+      CliOutput.layerPresenter(Presenter.make(complain)),
+      NodeServices.layer
+    ))
+  )
 
-/** SIGINT and SIGTERM interrupt the command, which closes what it opened; a second one does not wait for that. */
-const forceOnSecondSignal = () => {
-  let signals = 0
+/** Who does not read stderr any more does not want to hear about it either. */
+const complainOnStderr = (line: string): void => {
+  try {
+    writeSync(2, `${line}\n`)
+  } catch {
+    // There is nobody left to tell.
+  }
+}
+
+const NPX_CHECK_INTERVAL = 200
+
+/**
+ * SIGINT and SIGTERM interrupt the command, which closes what it opened; a second one does not wait for that.
+ *
+ * `npx` runs a program by a shell, and a signal that is sent to `npx` alone ends that shell and leaves the program: when the
+ * shell is gone, the program ends as if the signal had been for it.
+ */
+const watchSignals = () => {
+  let stopping = false
   const onSignal = () => {
-    if (++signals > 1) process.exit(130)
+    if (stopping) process.exit(130)
+    stopping = true
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
-}
-
-/**
- * `npx` runs a program by a shell, and a signal that is sent to `npx` alone ends that shell and leaves the program. Then
- * the program ends too.
- */
-const endWithNpx = () => {
   const parent = process.ppid
   if (process.env["npm_command"] !== "exec" || parent === 1) return
   const watch = setInterval(() => {
     if (process.ppid === parent) return
     clearInterval(watch)
-    process.kill(process.pid, "SIGTERM")
-  }, 200)
+    if (!stopping) process.kill(process.pid, "SIGTERM")
+  }, NPX_CHECK_INTERVAL)
   watch.unref()
 }
 
 export const run = (args: ReadonlyArray<string>): void => {
-  forceOnSecondSignal()
-  endWithNpx()
-  // Whoever stopped reading stderr does not want to hear about it either.
+  watchSignals()
   process.stderr.on("error", () => {})
   process.stdout.on("error", () => {})
-  Command.runWith(strata, { version: version() })(args).pipe(
-    Effect.provide(Platform),
-    NodeRuntime.runMain({
-      disableErrorReporting: true,
-      teardown: (exit) => {
-        const { code, line } = summarize(exit)
-        if (line !== undefined) writeSync(2, `${line}\n`)
-        // An open stdin would keep the process. A command that was interrupted may have left a code of its own.
-        if (code !== 0) process.exitCode = code
-        process.exit()
-      }
-    })
-  )
+  NodeRuntime.runMain(program(args, complainOnStderr), {
+    disableErrorReporting: true,
+    teardown: (exit) => {
+      const { code, line } = summarize(exit)
+      if (line !== undefined) complainOnStderr(line)
+      // An open stdin would keep the process. A command that was interrupted may have left a code of its own.
+      if (code !== 0) process.exitCode = code
+      process.exit()
+    }
+  })
 }

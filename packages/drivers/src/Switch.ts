@@ -57,6 +57,8 @@ export interface SwitchCounters {
   readonly forwarded: number
   /** Sent to all other ports. */
   readonly flooded: number
+  /** Copies made for that, one for each of these ports. */
+  readonly copied: number
   /** Whose destination is on the port they came from. */
   readonly filtered: number
   /** Dropped at the flood limit. */
@@ -98,7 +100,16 @@ export const make = (options: Options): Switch => {
   const ports: Array<PlugPort> = []
   const pool = new PacketPool()
   const table = new AddressTable(options.addresses ?? 1024, options.ageing ?? 300_000)
-  const counters = { received: 0, forwarded: 0, flooded: 0, filtered: 0, stormed: 0, restricted: 0, dropped: 0 }
+  const counters = {
+    received: 0,
+    forwarded: 0,
+    flooded: 0,
+    copied: 0,
+    filtered: 0,
+    stormed: 0,
+    restricted: 0,
+    dropped: 0
+  }
 
   let allows = always
 
@@ -115,7 +126,11 @@ export const make = (options: Options): Switch => {
     if (allowance.left === 0) return void counters.stormed++
     allowance.left--
     counters.flooded++
-    for (const port of ports) if (port.number !== from) deliver(from, port, pool.copy(packet))
+    for (const port of ports) {
+      if (port.number === from) continue
+      counters.copied++
+      deliver(from, port, pool.copy(packet))
+    }
   }
   const forward = (from: number, allowance: Allowance, packet: Packet): Fate => {
     counters.received++

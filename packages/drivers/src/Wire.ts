@@ -60,8 +60,10 @@ export interface Wire {
   readonly set: (towards: Side | "both", changes: Partial<Conditions>) => void
   /** Loses all that is under way. */
   readonly cut: () => void
-  /** What became of the frames towards each side since the stack there was plugged in. */
+  /** What became of the frames towards each side. */
   readonly counters: () => Readonly<Record<Side, PathCounters>>
+  /** Frames from each side that nobody held the other end for. */
+  readonly unplugged: () => Readonly<Record<Side, number>>
 }
 
 export type EndOptions = PlugOptions
@@ -112,7 +114,11 @@ export const make = (options: Options = {}): Wire => {
     cut: () => {
       for (const side of SIDES) state.outlets[side].cut()
     },
-    counters: () => ({ left: state.outlets.left.counters(), right: state.outlets.right.counters() })
+    counters: () => ({ left: state.outlets.left.counters(), right: state.outlets.right.counters() }),
+    unplugged: () => ({
+      left: state.outlets.left.unpluggedFrames(),
+      right: state.outlets.right.unpluggedFrames()
+    })
   }
   return state
 }

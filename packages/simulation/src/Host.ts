@@ -2,7 +2,7 @@
  * A simulated host: a whole stack, made of the same Layers as a real one, that
  * can be started, stopped, crashed and cut off.
  */
-import { CongestionControl, Devices, Entropy, Icmp, NetworkStack, Tcp, TcpMachine, Udp } from "@strata/core"
+import { CongestionControl, Devices, Entropy, Icmp, NetworkStack, Statistics, Tcp, TcpMachine, Udp } from "@strata/core"
 import type { DevicesError } from "@strata/core/device/Devices"
 import type { RoutingError } from "@strata/core/ip/Routing"
 import { Loopback } from "@strata/drivers"
@@ -18,6 +18,7 @@ import type { Dns } from "effect/net/Dns"
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as InvariantPackets from "./InvariantPackets.ts"
 import type { InvariantViolated } from "./Invariants.ts"
 import * as Observation from "./Observation.ts"
 import * as Seed from "./Seed.ts"
@@ -169,12 +170,20 @@ export const make = Effect.fnUntraced(function*(
     })
   })
 
+  const audit = (current: Life) =>
+    observer === undefined || options.network !== undefined
+      ? Effect.void
+      : Effect.map(Context.get(current.context, Statistics).snapshot, (counters) => {
+        const what = InvariantPackets.host(counters, Context.get(current.context, Devices).all())
+        if (what !== undefined) observer.watch.report({ invariant: "accounting", where: name, what })
+      })
+
   /** Ends the current life. */
   const end = (finish: (current: Life) => Effect.Effect<unknown>): Effect.Effect<void> =>
     Effect.suspend(() => {
       const current = life
       life = undefined
-      return current === undefined ? Effect.void : Effect.asVoid(finish(current))
+      return current === undefined ? Effect.void : Effect.asVoid(Effect.andThen(audit(current), finish(current)))
     })
   const over = (current: Life) => Deferred.fail(current.over, new HostDown({ host: name }))
 

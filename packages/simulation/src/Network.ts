@@ -30,6 +30,7 @@ import * as Layer from "effect/Layer"
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Host from "./Host.ts"
+import * as InvariantPackets from "./InvariantPackets.ts"
 import { type InvariantViolated, makeWatch, type Watch } from "./Invariants.ts"
 import * as InvariantStreams from "./InvariantStreams.ts"
 import * as Names from "./Names.ts"
@@ -139,12 +140,14 @@ export const make = Effect.fnUntraced(function*(
 
   /** How the next device of a host is called, and what goes around it. */
   const nextDevice = (host: Host.Host, network: number, position: number, prefix: number, mtu: number | undefined) => {
+    const meter = new InvariantPackets.Meter()
     const index = interfaces.get(host.name) ?? 0
     interfaces.set(host.name, index + 1)
     const name = `eth${index}`
     const address = Address.toIpv4(network + position)
     return {
       address,
+      meter,
       plugOptions: {
         name,
         address: `${Address.formatIpv4(network + position)}/${prefix}`,
@@ -152,7 +155,7 @@ export const make = Effect.fnUntraced(function*(
         mtu: mtu ?? 1500
       },
       captured: (layer: Host.Plug["layer"]): Host.Plug["layer"] => {
-        const counted = observed.watch === undefined ? layer : wrap(counting(observed.watch))(layer)
+        const counted = observed.watch === undefined ? layer : wrap(counting(observed.watch, meter))(layer)
         return options.capture === undefined
           ? counted
           : wrap(options.capture.middleware(`${host.name}:${name}`))(counted)
@@ -175,7 +178,7 @@ export const make = Effect.fnUntraced(function*(
       services: yield* linkServices(`wire ${number}`)
     })
     const plug = (host: Host.Host, end: Wire.End, position: number) => {
-      const { address, captured, plugOptions } = nextDevice(host, network, position, 24, deviceMtu)
+      const { address, captured, meter, plugOptions } = nextDevice(host, network, position, 24, deviceMtu)
       return Effect.as(
         managed(host).plug({
           address,
@@ -185,12 +188,20 @@ export const make = Effect.fnUntraced(function*(
             if (blocked) self.cut()
           }
         }),
-        address
+        { address, meter }
       )
     }
     const block = (blackhole: boolean) => self.set("both", { blackhole })
+    const left = yield* plug(first, self.left, 1)
+    const right = yield* plug(second, self.right, 2)
+    observed.audit(`the wire from ${first.name} to ${second.name}`, () => {
+      const counters = self.counters()
+      const unplugged = self.unplugged()
+      return InvariantPackets.wire(left.meter, counters.right, unplugged.left, right.meter) ??
+        InvariantPackets.wire(right.meter, counters.left, unplugged.right, left.meter)
+    })
     return {
-      addresses: [yield* plug(first, self.left, 1), yield* plug(second, self.right, 2)],
+      addresses: [left.address, right.address],
       set: (changes, direction = "both") =>
         Effect.sync(() => self.set(direction === "both" ? "both" : direction === "forth" ? "right" : "left", changes)),
       partition: Effect.sync(() => {
@@ -199,8 +210,8 @@ export const make = Effect.fnUntraced(function*(
       }),
       heal: Effect.sync(() => block(false)),
       counters: Effect.sync(() => {
-        const { left, right } = self.counters()
-        return { forth: right, back: left }
+        const counters = self.counters()
+        return { forth: counters.right, back: counters.left }
       })
     }
   })
@@ -210,6 +221,7 @@ export const make = Effect.fnUntraced(function*(
     const network = lanNetwork(number)
     const self = Switch.make({ ...lanOptions.switch, services: yield* linkServices(`lan ${number}`) })
     const ports = new Map<Host.Host, Switch.Port>()
+    const meters = new Map<Switch.Port, InvariantPackets.Meter>()
     const cutOff = new Set<number>()
     let groups: ReadonlyMap<number, number> | undefined
 
@@ -225,7 +237,14 @@ export const make = Effect.fnUntraced(function*(
     const join = Effect.fnUntraced(function*(host: Host.Host) {
       const port = self.port({ conditions: lanOptions.conditions })
       ports.set(host, port)
-      const { address, captured, plugOptions } = nextDevice(host, network, port.number + 1, 16, lanOptions.deviceMtu)
+      const { address, captured, meter, plugOptions } = nextDevice(
+        host,
+        network,
+        port.number + 1,
+        16,
+        lanOptions.deviceMtu
+      )
+      meters.set(port, meter)
       yield* managed(host).plug({
         address,
         layer: captured(Switch.layer(port, plugOptions)),
@@ -238,6 +257,11 @@ export const make = Effect.fnUntraced(function*(
       return address
     })
     yield* Effect.forEach(members, join, { discard: true })
+    observed.audit(`lan ${number}`, () =>
+      InvariantPackets.lan(
+        self.counters(),
+        [...meters].map(([port, meter]) => ({ meter, counters: port.counters() }))
+      ))
     return {
       join,
       set: (changes, host) =>
@@ -278,7 +302,7 @@ export const make = Effect.fnUntraced(function*(
 
 /** Who watches a network, and what follows from a violation. */
 const observer = Effect.fnUntraced(function*(options: Options, hosts: () => Iterable<Host.ManagedHost>) {
-  if (options.invariants === false) return { violation: Effect.never }
+  if (options.invariants === false) return { violation: Effect.never, audit: () => {} }
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const start = now()
@@ -291,6 +315,18 @@ const observer = Effect.fnUntraced(function*(options: Options, hosts: () => Iter
       Deferred.doneUnsafe(violated, Effect.fail(violation))
     }
   })
+  const links: Array<{ readonly where: string; readonly imbalance: () => InvariantPackets.Imbalance }> = []
+  // When all hosts are gone.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      for (const { imbalance, where } of links) {
+        const what = imbalance()
+        if (what !== undefined) watch.report({ invariant: "accounting", where, what })
+      }
+      const violation = watch.violation()
+      return violation === undefined ? Effect.void : Effect.die(violation)
+    })
+  )
   // Not within whatever is going on when it happens.
   yield* Deferred.await(violated).pipe(
     Effect.catch((violation) =>
@@ -306,12 +342,13 @@ const observer = Effect.fnUntraced(function*(options: Options, hosts: () => Iter
   return {
     watch,
     observer: { watch, streams: InvariantStreams.make(watch) },
-    violation: Deferred.await(violated)
+    violation: Deferred.await(violated),
+    audit: (where: string, imbalance: () => InvariantPackets.Imbalance) => void links.push({ where, imbalance })
   }
 })
 
-/** Numbers packets as a capture does. */
-const counting = (watch: Watch): Middleware => (device) =>
+/** Numbers packets as a capture does, and reads the meter of a device. */
+const counting = (watch: Watch, meter: InvariantPackets.Meter): Middleware => (device) =>
   Effect.succeed({
     device: {
       ...device,
@@ -320,11 +357,14 @@ const counting = (watch: Watch): Middleware => (device) =>
         return device.transmit(packet)
       }
     },
-    attached: (attachment) => ({
-      ...attachment,
-      input: (packet) => {
-        watch.packet()
-        attachment.input(packet)
+    attached: (attachment) => {
+      meter.add(attachment.device)
+      return {
+        ...attachment,
+        input: (packet) => {
+          watch.packet()
+          attachment.input(packet)
+        }
       }
-    })
+    }
   })

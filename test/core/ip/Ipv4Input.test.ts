@@ -249,7 +249,12 @@ describe("Ipv4 input", () => {
       neighbour.say(packet({ identification: 5, offset: 1480, body: whole.subarray(1480) }))
       neighbour.say(packet({ identification: 5, offset: 0, moreFragments: true, body: whole.subarray(0, 1480) }))
       assert.deepStrictEqual(delivered, [{ device: "eth0", destination: "local", body: whole }])
-      assert.deepStrictEqual(yield* counted("ipv4."), { received: 2, reassembled: 1, delivered: 1 })
+      assert.deepStrictEqual(yield* counted("ipv4."), {
+        received: 2,
+        fragmentsReceived: 2,
+        reassembled: 1,
+        delivered: 1
+      })
     }).pipe(Effect.provide(stack)))
 
   it.effect("reports a whole datagram as if it had arrived in one piece", () =>

@@ -122,6 +122,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
       const drop = yield* makeDrop("ipv4")
       const received = statistics.counter("ipv4.received")
       const delivered = statistics.counter("ipv4.delivered")
+      const fragments = statistics.counter("ipv4.fragmentsReceived")
       const reassembled = statistics.counter("ipv4.reassembled")
       const pathMtu = new PathMtu()
       const output = yield* makeOutput(pathMtu)
@@ -148,6 +149,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
         else if (expiry.deadline() !== reassembly.deadline) expiry.set(reassembly.deadline)
       }
       const assemble = (device: AttachedDevice, fragment: Packet.Packet, destination: Destination) => {
+        fragments.value++
         const whole = reassembly.add(fragment, turn.now())
         setExpiry()
         if (whole === undefined) return

@@ -18,7 +18,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type AttachedDevice, Devices, NoSuchDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
-import type { Statistics } from "../Statistics.ts"
+import { Statistics } from "../Statistics.ts"
 import type { Timers } from "../time/Timers.ts"
 import { Turn } from "../time/Turn.ts"
 import { makeDrop, Trace } from "../Trace.ts"
@@ -110,6 +110,7 @@ export class ArpCache extends Context.Service<ArpCache, {
         const ethernet = yield* Ethernet
         const settings = yield* NeighbourSettings
         const drop = yield* makeDrop("arp")
+        const received = (yield* Statistics).counter("arp.received")
         const listeners = new Set<(device: AttachedDevice, packet: Packet) => void>()
         const messages = yield* ArpMessages.make
         const own = yield* OwnAddresses.make(messages)
@@ -123,6 +124,7 @@ export class ArpCache extends Context.Service<ArpCache, {
         })
 
         const input = (device: AttachedDevice, packet: Packet) => {
+          received.value++
           const objection = ArpMessages.objection(device, packet)
           if (objection !== undefined) return drop(objection, packet)
           if (trace.enabled) {

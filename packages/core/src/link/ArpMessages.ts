@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"
 import { make as makePacket, type Packet } from "../device/Packet.ts"
+import { Statistics } from "../Statistics.ts"
 import { Trace } from "../Trace.ts"
 import { ARP_HARDWARE_ETHERNET, ArpHeader, ArpOperation } from "../wire/ArpHeader.ts"
 import { BROADCAST, EtherType } from "../wire/EthernetHeader.ts"
@@ -46,9 +47,10 @@ export interface ArpMessages {
   readonly announce: (device: AttachedDevice, address: number) => void
 }
 
-export const make: Effect.Effect<ArpMessages, never, Ethernet | Trace> = Effect.gen(function*() {
+export const make: Effect.Effect<ArpMessages, never, Ethernet | Trace | Statistics> = Effect.gen(function*() {
   const ethernet = yield* Ethernet
   const trace = yield* Trace
+  const sent = (yield* Statistics).counter("arp.sent")
   const scratch = makePacket(ArpHeader.size)
 
   const send = (
@@ -80,6 +82,7 @@ export const make: Effect.Effect<ArpMessages, never, Ethernet | Trace> = Effect.
         bytes: scratch.toBytes()
       })
     }
+    sent.value++
     ethernet.output(device, scratch, EtherType.arp, destination)
   }
 

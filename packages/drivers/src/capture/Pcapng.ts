@@ -69,7 +69,7 @@ const padded = (length: number): number => (length + 3) & ~3
 const NO_OCTETS = new Uint8Array(0)
 
 /** §3.1: type and total length in front, total length again behind; `fixed` octets to be filled in from octet 8 on. */
-const block = (type: number, fixed: number, data: Uint8Array, options: Uint8Array): DataView => {
+const frame = (type: number, fixed: number, data: Uint8Array, options: Uint8Array): DataView => {
   const length = 12 + fixed + padded(data.length) + options.length
   const bytes = new Uint8Array(length)
   const view = new DataView(bytes.buffer)
@@ -86,7 +86,7 @@ const octetsOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
 const encodeSection = (section: Section): Uint8Array => {
   const options = new OptionWriter()
   if (section.application !== undefined) options.text(Option.userApplication, section.application)
-  const view = block(BlockType.section, 16, NO_OCTETS, options.end())
+  const view = frame(BlockType.section, 16, NO_OCTETS, options.end())
   view.setUint32(8, BYTE_ORDER_MAGIC, true)
   view.setUint16(12, 1, true)
   // The length of the section is not known when it begins.
@@ -98,7 +98,7 @@ const encodeInterface = (self: Interface): Uint8Array => {
   const options = new OptionWriter()
   if (self.name !== undefined) options.text(Option.interfaceName, self.name)
   options.octets(Option.timeResolution, Uint8Array.of(NANOSECONDS))
-  const view = block(BlockType.interface, 8, NO_OCTETS, options.end())
+  const view = frame(BlockType.interface, 8, NO_OCTETS, options.end())
   view.setUint16(8, self.linkType, true)
   view.setUint32(12, self.snapLength, true)
   return octetsOf(view)
@@ -121,7 +121,7 @@ const UNCOMMENTED: Readonly<Record<Direction, Uint8Array>> = {
 const encodePacket = (packet: Packet): Uint8Array => {
   const { bytes, comments, direction, time } = packet
   const options = comments.length === 0 ? UNCOMMENTED[direction] : packetOptions(direction, comments)
-  const view = block(BlockType.packet, 20, bytes, options)
+  const view = frame(BlockType.packet, 20, bytes, options)
   view.setUint32(8, packet.interface, true)
   view.setUint32(12, Number(time >> 32n), true)
   view.setUint32(16, Number(time & 0xffff_ffffn), true)

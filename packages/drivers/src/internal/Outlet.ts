@@ -54,6 +54,9 @@ export class Outlet {
   private conditions: Partial<Conditions>
   private transit: Transit | undefined
   private path: Path | undefined
+  /** Of the stacks that were plugged in before. */
+  private past: PathCounters = NO_COUNTERS
+  private unplugged = 0
 
   constructor(options: OutletOptions) {
     this.options = options
@@ -80,9 +83,28 @@ export class Outlet {
     this.transit?.clear()
   }
 
-  /** Of the stack that is plugged in now. */
+  /** Of frames towards the stack, whichever was plugged in; what was under way to one that is gone is lost. */
   counters(): PathCounters {
-    return this.path?.counters() ?? NO_COUNTERS
+    return sum(this.past, this.current())
+  }
+
+  /** Frames from the stack that the medium had nobody to give to. */
+  unpluggedFrames(): number {
+    return this.unplugged
+  }
+
+  /** What the path delivers still waits for the stack's next turn, for which there may be no room. */
+  private current(): PathCounters {
+    if (this.path === undefined || this.transit === undefined) return NO_COUNTERS
+    const travelled = this.path.counters()
+    const { delivered, held, lost, refused } = this.transit.counters()
+    return {
+      ...travelled,
+      delivered,
+      inFlight: travelled.inFlight + held,
+      lost: travelled.lost + lost,
+      overflowed: travelled.overflowed + refused
+    }
   }
 
   /** Plugs a stack in until the scope closes. Fails with `DeviceBusy` while another one is. */
@@ -113,7 +135,10 @@ export class Outlet {
           const frame = pool.copy(packet)
           if (!checksumOffload) frame.checksum = ChecksumState.unverified
           const fate = accept(frame)
-          if (fate === "unplugged") drop("unplugged", packet)
+          if (fate === "unplugged") {
+            this.unplugged++
+            drop("unplugged", packet)
+          }
           return fate !== "full"
         },
         flush: () => {}
@@ -128,6 +153,7 @@ export class Outlet {
           Effect.sync(() => {
             this.path?.cut()
             this.transit?.close()
+            this.past = this.counters()
             this.path = undefined
             this.transit = undefined
           })
@@ -136,3 +162,16 @@ export class Outlet {
     })
   }
 }
+
+const sum = (a: PathCounters, b: PathCounters): PathCounters => ({
+  offered: a.offered + b.offered,
+  delivered: a.delivered + b.delivered,
+  inFlight: a.inFlight + b.inFlight,
+  duplicated: a.duplicated + b.duplicated,
+  corrupted: a.corrupted + b.corrupted,
+  reordered: a.reordered + b.reordered,
+  lost: a.lost + b.lost,
+  blackholed: a.blackholed + b.blackholed,
+  overflowed: a.overflowed + b.overflowed,
+  tooBig: a.tooBig + b.tooBig
+})

@@ -23,6 +23,11 @@ export class Transit {
   private scheduled = false
   private closed = false
   private readonly pool: PacketPool
+  /** What became of the frames that were offered; the rest is `held`. */
+  private delivered = 0
+  private refused = 0
+  private lost = 0
+  private held = 0
 
   /** Frames that were delivered go to `pool`, which may be that of several transits. */
   constructor(
@@ -46,9 +51,19 @@ export class Transit {
     return this.waiting.length >= this.capacity
   }
 
+  /** Frames that arrived, were refused for want of room, were forgotten, and are still here. */
+  counters(): { readonly delivered: number; readonly refused: number; readonly lost: number; readonly held: number } {
+    const { delivered, held, lost, refused } = this
+    return { delivered, refused, lost, held }
+  }
+
   /** Takes a packet that nobody else uses; false when the queue is full. */
   offer(packet: Packet): boolean {
-    if (this.isFull()) return false
+    if (this.isFull()) {
+      this.refused++
+      return false
+    }
+    this.held++
     this.waiting.push(packet)
     if (!this.scheduled) {
       this.scheduled = true
@@ -59,6 +74,8 @@ export class Transit {
 
   /** Forgets the frames that have not arrived. */
   clear(): void {
+    this.lost += this.waiting.length
+    this.held -= this.waiting.length
     this.waiting = []
   }
 
@@ -66,6 +83,8 @@ export class Transit {
   close(): void {
     this.closed = true
     this.clear()
+    this.lost += this.held
+    this.held = 0
   }
 
   private readonly deliver = (): void => {
@@ -84,6 +103,8 @@ export class Transit {
   private readonly inputAll = (): void => {
     for (const frame of this.delivering) {
       if (this.closed) return
+      this.held--
+      this.delivered++
       this.attachment.input(frame)
       this.pool.release(frame)
     }

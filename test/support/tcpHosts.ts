@@ -41,6 +41,8 @@ export interface Host {
 export interface PairOptions {
   readonly seed?: number
   readonly mtu?: number
+  /** Frames that each direction of the wire holds: then nothing stands between the wire and the stack, which is told so. */
+  readonly capacity?: number
   readonly left?: Impairment.Options
   readonly right?: Impairment.Options
 }
@@ -49,9 +51,11 @@ const below = (seed: number) =>
   Icmp.layer.pipe(Layer.provideMerge(NetworkStack.network), Layer.provideMerge(Entropy.layerSeeded(seed)))
 
 const makeHost = Effect.fnUntraced(
-  function*(end: Wire.End, address: string, seed: number, mtu: number, options: Impairment.Options = {}) {
-    const impairment = Impairment.make(options)
-    const device = Impairment.of(impairment)(Wire.layer(end, { address: `${address}/24`, mtu }))
+  function*(end: Wire.End, address: string, options: PairOptions, impairments: Impairment.Options | undefined) {
+    const { capacity, mtu = 1500, seed = 1 } = options
+    const impairment = Impairment.make(impairments)
+    const plain = Wire.layer(end, { address: `${address}/24`, mtu })
+    const device = capacity === undefined ? Impairment.of(impairment)(plain) : plain
     const scope = yield* Effect.scope
     const memo = yield* Layer.makeMemoMap
     const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(below(seed))), memo, scope)
@@ -70,10 +74,9 @@ const makeHost = Effect.fnUntraced(
 )
 
 export const pair = Effect.fnUntraced(function*(options: PairOptions = {}) {
-  const { mtu = 1500, seed = 1 } = options
-  const wire = Wire.make({ capacity: 4096 })
-  const left = yield* makeHost(wire.left, LEFT, seed, mtu, options.left)
-  const right = yield* makeHost(wire.right, RIGHT, seed + 1, mtu, options.right)
+  const wire = Wire.make({ capacity: options.capacity ?? 4096 })
+  const left = yield* makeHost(wire.left, LEFT, options, options.left)
+  const right = yield* makeHost(wire.right, RIGHT, { ...options, seed: (options.seed ?? 1) + 1 }, options.right)
   return { wire, left, right }
 })
 

@@ -186,6 +186,7 @@ describe("a connection", () => {
       yield* Effect.sleep(10)
       yield* client.abort
       expect(Exit.isFailure(yield* Fiber.join(waiting))).toBe(true)
+      expect(client.status()).toMatchObject({ sendQueue: 0, receiveQueue: 0 })
       for (const attempt of [client.read, client.write(bytes("x")), client.closed]) {
         expect(yield* Effect.flip(attempt as Effect.Effect<void, { reason?: { _tag: string } }>)).toMatchObject({
           reason: { _tag: "ConnectionClosed" }
@@ -288,6 +289,37 @@ describe("a connection", () => {
       yield* client.write(patterned(60, 1))
       for (let count = 0; count < 60;) for (const chunk of yield* server.read) count += chunk.length
       expect((yield* Clock.currentTimeMillis) - started).toBeLessThan(100)
+    }))
+  )
+
+  it(
+    "forbids fragments, so that it learns of smaller paths",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const flags = new Set<number>()
+      // Behind the Ethernet header: the flags of IPv4 in the seventh octet, the protocol in the tenth.
+      hosts.wire.onFrame(({ bytes: frame }) => frame[23] === 6 && flags.add(frame[20]! >>> 5))
+      const { client, server } = yield* connected(hosts)
+      yield* client.write(patterned(5000, 1))
+      yield* server.read
+      expect([...flags]).toEqual([2])
+    }))
+  )
+
+  it(
+    "tries again soon when the device had no room",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair({ capacity: 8 })
+      const other = yield* connected(hosts)
+      const { client, server } = yield* connected(hosts)
+      const started = yield* Clock.currentTimeMillis
+      // The other connection fills the wire, so that the first segment of this one is lost, and nothing is on its way.
+      yield* other.client.write(patterned(8 * 1460, 1))
+      yield* client.write(patterned(8 * 1460, 2))
+      yield* client.closeWrite
+      expect(digest(yield* readAll(server))).toBe(digest(patterned(8 * 1460, 2)))
+      // Long before the retransmission timeout.
+      expect((yield* Clock.currentTimeMillis) - started).toBeLessThan(150)
     }))
   )
 

@@ -212,6 +212,26 @@ describe("segments for nobody (RFC 9293 §3.10.7.1)", () => {
   )
 })
 
+describe("a passive OPEN whose peer resets", () => {
+  it.effect(
+    "forgets the octets that came with the SYN",
+    on(Effect.gen(function*() {
+      const probe = yield* Probe
+      const connection = yield* (yield* Tcp).open({ mode: "passive", local: { port: 7 } })
+      const say = (segment: Omit<Parameters<typeof tcp>[0], "from" | "to">) =>
+        probe.send(tcp({ from: 5000, to: 7, ...segment }))
+      say({ seq: 1000, flags: syn, text: bytes("old") })
+      say({ seq: 1004, flags: rst })
+      expect(connection.state()).toBe("LISTEN")
+      probe.takeTcp()
+      say({ seq: 2000, flags: syn })
+      const [answer] = probe.takeTcp()
+      say({ seq: 2001, ack: answer!.seq + 1, flags: ack | psh, text: bytes("new") })
+      expect(Buffer.concat(yield* connection.read).toString()).toBe("new")
+    }))
+  )
+})
+
 describe("ICMP errors (RFC 9293 §3.9.2.2, RFC 5927)", () => {
   const opening = Effect.gen(function*() {
     const probe = yield* Probe

@@ -298,6 +298,19 @@ describe("OPEN and STATUS (RFC 9293 §3.9.1)", () => {
   )
 
   it(
+    "passive, for one peer, goes before a listener for all",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const listener = yield* hosts.right.tcp.listen({ port: 7 })
+      const passive = yield* open(hosts.right, 7, "passive", [LEFT, 5000])
+      yield* connect(hosts.left, 7, { localPort: 5000 })
+      yield* passive.established
+      const other = yield* connect(hosts.left, 7, { localPort: 5001 })
+      expect(text((yield* listener.accept).remote)).toBe(text(other.local))
+    }))
+  )
+
+  it(
     "passive, listens again when its peer resets before it is established",
     virtually(Effect.gen(function*() {
       const hosts = yield* pair()
@@ -313,6 +326,7 @@ describe("OPEN and STATUS (RFC 9293 §3.9.1)", () => {
       yield* hosts.right.impairment.set("outbound", { blackhole: false })
       yield* Effect.sleep("2 seconds")
       expect(passive.state()).toBe("LISTEN")
+      expect((yield* leftovers(hosts.right)).connections).toBe(1)
       const client = yield* connect(hosts.left, 7)
       yield* passive.established
       expect(yield* readText(client)).toBe("written while listening")

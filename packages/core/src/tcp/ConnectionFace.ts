@@ -79,7 +79,6 @@ export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Con
     })
     if (chunks !== undefined) return Effect.succeed(chunks)
     if (!connection.ended) return Effect.flatMap(connection.readers.waitUnless(readable), () => read)
-    if (connection.orphan) return Effect.fail(closedHere())
     return connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
   })
 

@@ -152,7 +152,6 @@ export const makeHost = Effect.gen(function*() {
     if (typeof connection === "string") return drop(connection, packet)
     add(connection)
     connection.arrives(packet, segment)
-    if (connection.state === "LISTEN") discard(connection)
   }
   const reopen = (connection: LiveConnection, segment: Segment, packet: Packet): boolean => {
     const { endpoints, tcb } = connection

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Waiters } from "@strata/core/tcp/Waiters"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+
+const never = () => false
+
+describe("Waiters", () => {
+  it.effect("are woken one by one, in the order in which they came, or all at once", () =>
+    Effect.gen(function*() {
+      const waiters = new Waiters()
+      const woken: Array<number> = []
+      yield* Effect.forEach(
+        [1, 2, 3, 4],
+        (each) => Effect.forkChild(Effect.map(waiters.waitUnless(never), () => woken.push(each)))
+      )
+      yield* Effect.yieldNow
+      waiters.wakeOne()
+      expect(woken).toEqual([1])
+      waiters.wakeOne()
+      expect(woken).toEqual([1, 2])
+      waiters.wakeAll()
+      expect(woken).toEqual([1, 2, 3, 4])
+      waiters.wakeOne()
+    }))
+
+  it.effect("are forgotten when they are interrupted", () =>
+    Effect.gen(function*() {
+      const waiters = new Waiters()
+      const first = yield* Effect.forkChild(waiters.waitUnless(never))
+      const second = yield* Effect.forkChild(waiters.waitUnless(never))
+      yield* Effect.yieldNow
+      expect(waiters.size).toBe(2)
+      yield* Fiber.interrupt(first)
+      expect(waiters.size).toBe(1)
+      waiters.wakeOne()
+      yield* Fiber.join(second)
+      expect(waiters.size).toBe(0)
+    }))
+
+  it.effect("do not wait for what is there already", () =>
+    Effect.gen(function*() {
+      const waiters = new Waiters()
+      yield* waiters.waitUnless(() => true)
+      expect(waiters.size).toBe(0)
+    }))
+})

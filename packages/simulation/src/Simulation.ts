@@ -27,6 +27,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HostOptions } from "./Host.ts"
 import type { InvariantViolated } from "./Invariants.ts"
+import * as KeptCapture from "./KeptCapture.ts"
 import * as NetworkModule from "./Network.ts"
 import { describe } from "./Report.ts"
 import * as VirtualTime from "./VirtualTime.ts"
@@ -40,6 +41,25 @@ export interface Options {
   readonly hosts?: HostOptions | undefined
   /** Whether all connections and packets are watched; true by default. */
   readonly invariants?: boolean | undefined
+  /**
+   * Where the capture of a run that fails goes: its last 64 MiB are kept meanwhile. For a file, the caller's context needs a
+   * `FileSystem`. Where this is not said, `STRATA_CAPTURE` in the configuration may name a file.
+   */
+  readonly captureFailure?: KeptCapture.Destination | undefined
+}
+
+/** Everybody is busy at one instant, and time does not move: without the simulation, the program would run hot. */
+export class Livelock extends Schema.TaggedError<Livelock>()("Livelock", {
+  seed: Schema.Number,
+  /** Milliseconds of virtual time. */
+  time: Schema.Number,
+  report: Schema.String
+}) {
+  override get message() {
+    return `time stands still, and there is always more to do, at ${
+      seconds(this.time)
+    } of seed ${this.seed}:\n${this.report}`
+  }
 }
 
 /** Everybody waits for somebody, and no deadline is left: without the simulation, the program would hang. */
@@ -64,25 +84,46 @@ const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFix
 export const run = <A, E>(
   program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
   options: Options = {}
-): Effect.Effect<A, E | Deadlock | InvariantViolated> =>
+): Effect.Effect<A, E | Deadlock | Livelock | InvariantViolated> =>
   Effect.gen(function*() {
     const seed = options.seed ?? 1
+    const destination = options.captureFailure ?? (yield* captureName)
+    const kept = destination === undefined ? undefined : new KeptCapture.KeptCapture()
     const time = VirtualTime.make()
     const course: Course = { network: undefined, violation: undefined }
-    const fiber = Effect.runForkWith(time.context)(Effect.scoped(prepare(program, seed, options, time, course)))
+    const fiber = Effect.runForkWith(time.context)(
+      Effect.scoped(prepare(program, seed, { ...options, capture: both(options.capture, kept) }, time, course))
+    )
     const exit = yield* Effect.promise(() => drive(time, fiber, seed, course)).pipe(
       Effect.onInterrupt(() => Effect.promise(() => end(time, fiber)))
     )
     if (Exit.isFailure(exit)) {
-      const reason = course.violation === undefined ? "" : `: ${course.violation.message}`
-      yield* Effect.logError(
-        `the simulation failed at ${
-          seconds(time.now())
-        } of seed ${seed}; to replay it, set STRATA_SEED=${seed}${reason}`
-      )
+      const lines = [
+        `the simulation failed at ${seconds(time.now())} of seed ${seed}; to replay it, set STRATA_SEED=${seed}`,
+        ...(kept === undefined ? [] : [yield* KeptCapture.handOver(kept, destination!, seed)]),
+        ...(course.violation === undefined ? [] : [course.violation.message])
+      ]
+      yield* Effect.logError(lines.join("; "))
     }
     return yield* exit
   })
+
+/** `STRATA_CAPTURE` */
+const captureName = Config.option(Config.NonEmptyString("STRATA_CAPTURE")).pipe(
+  Effect.map(Option.getOrUndefined),
+  Effect.orElseSucceed(() => undefined)
+)
+
+const both = (
+  write: ((block: Uint8Array) => void) | undefined,
+  kept: KeptCapture.KeptCapture | undefined
+): ((block: Uint8Array) => void) | undefined => {
+  if (kept === undefined) return write
+  return (block) => {
+    write?.(block)
+    kept.add(block)
+  }
+}
 
 /** What is known of a run while it goes on. */
 interface Course {
@@ -118,7 +159,7 @@ const drive = async <A, E>(
   fiber: Fiber.Fiber<A, E>,
   seed: number,
   course: Course
-): Promise<Exit.Exit<A, E | Deadlock | InvariantViolated>> => {
+): Promise<Exit.Exit<A, E | Deadlock | Livelock | InvariantViolated>> => {
   const finished = await time.drive(() => fiber.pollUnsafe() !== undefined || course.violation !== undefined)
   if (course.violation !== undefined) {
     await end(time, fiber)
@@ -126,8 +167,10 @@ const drive = async <A, E>(
   }
   if (finished) return fiber.pollUnsafe()!
   const report = course.network === undefined ? "" : Effect.runSync(describe(course.network))
+  const Reason = time.standsStill() ? Livelock : Deadlock
+  const failure = new Reason({ seed, time: time.now(), report })
   await end(time, fiber)
-  return Exit.fail(new Deadlock({ seed, time: time.now(), report }))
+  return Exit.fail(failure)
 }
 
 /** Interrupts a program and lets it clean up. */

@@ -25,12 +25,18 @@ export interface VirtualTime {
   readonly sleeping: () => number
   /**
    * Runs whatever can run and moves the clock, until `finished` says so. Resolves to false when it does not, and there is
-   * neither a task nor a deadline left: everybody waits for somebody.
+   * neither a task nor a deadline left: everybody waits for somebody. Also when a million tasks have run at one instant:
+   * `standsStill` tells the one from the other.
    */
   readonly drive: (finished: () => boolean) => Promise<boolean>
   /** Makes `drive` look at once whether it is finished, although there is more to run at this instant. */
   readonly interrupt: () => void
+  /** Whether there is always more to run, and the clock does not move. */
+  readonly standsStill: () => boolean
 }
+
+/** Tasks that may run at one instant. */
+const PATIENCE = 1_000_000
 
 /** Unix time at which virtual time starts: 2000-01-01T00:00:00Z, in milliseconds. */
 export const EPOCH = 946_684_800_000
@@ -78,16 +84,19 @@ export const make = (): VirtualTime => {
   const advance = (): boolean => {
     const first = sleepers.peek()
     if (first === undefined) return false
+    if (first.place > now) tasks.run = 0
     now = Math.max(now, first.place)
     while (sleepers.peek() !== undefined && sleepers.peek()!.place <= now) sleepers.pop()!.wake()
     return true
   }
 
   const drive = async (finished: () => boolean): Promise<boolean> => {
+    tasks.run = 0
     for (;;) {
       tasks.flush()
       await settled()
       if (tasks.wasInterrupted() && finished()) return true
+      if (tasks.run > PATIENCE) return false
       if (!tasks.isEmpty()) continue
       if (finished()) return true
       if (!advance()) return false
@@ -101,7 +110,8 @@ export const make = (): VirtualTime => {
     now: () => now,
     sleeping: () => sleepers.size,
     drive,
-    interrupt: () => tasks.interrupt()
+    interrupt: () => tasks.interrupt(),
+    standsStill: () => tasks.run > PATIENCE
   }
 }
 
@@ -111,6 +121,8 @@ class TaskQueue implements Scheduler.SchedulerDispatcher {
   private priorities: Array<number> = []
   private waiting = 0
   private interrupted = false
+  /** How many tasks have run since whoever asks has set it to 0. */
+  run = 0
 
   /** Ends `flush` after the task that runs now. */
   interrupt(): void {
@@ -140,13 +152,14 @@ class TaskQueue implements Scheduler.SchedulerDispatcher {
   }
 
   flush(): void {
-    while (this.waiting > 0 && !this.interrupted) {
+    while (this.waiting > 0 && !this.interrupted && this.run <= PATIENCE) {
       const priority = this.priorities.find((candidate) => this.lines.get(candidate)!.length > 0)!
       const line = this.lines.get(priority)!
       this.lines.set(priority, [])
       this.waiting -= line.length
       for (const [index, task] of line.entries()) {
         task()
+        this.run++
         if (this.interrupted) return this.putBack(priority, line.slice(index + 1))
       }
     }

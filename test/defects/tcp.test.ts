@@ -164,6 +164,25 @@ describe("defects of microps: TCP", () => {
       expect((seq + 600) >>> 0).toBeLessThan(seq)
     }).pipe(Effect.provide(stack)))
 
+  it.effect("5: a gap, and a window that opens, around 2^32", () =>
+    Effect.gen(function*() {
+      const { connection, next, say, seq, takeTcp } = yield* accepted({ irs: 0xffff_ff00 })
+      say({ seq, ack: next, wnd: 0 })
+      yield* connection.write(octets(100))
+      yield* settle
+      expect(textOf(takeTcp()).length).toBe(0)
+      say({ seq: seq + 400, ack: next, wnd: 0, text: octets(100, 400) })
+      say({ seq: seq + 200, ack: next, wnd: 0, text: octets(100, 200) })
+      say({ seq: seq + 300, ack: next, wnd: 0, text: octets(100, 300) })
+      say({ seq, ack: next, wnd: 0, text: octets(200) })
+      yield* settle
+      expect(yield* readNow(connection)).toEqual(octets(500))
+      expect(textOf(takeTcp()).length).toBe(0)
+      say({ seq: seq + 500, ack: next, wnd: 1000 })
+      yield* settle
+      expect(textOf(takeTcp())).toEqual(octets(100))
+    }).pipe(Effect.provide(stack)))
+
   it.effect("5: our own sequence numbers pass 2^32", () =>
     Effect.gen(function*() {
       const { connection, next, say, seq, takeTcp } = yield* accepted({})
@@ -178,6 +197,24 @@ describe("defects of microps: TCP", () => {
       yield* Fiber.join(writer)
       expect(received).toEqual(octets(5000))
       expect(connection.status().sendQueue).toBe(0)
+    }).pipe(Effect.provide(stackNearWrap)))
+
+  it.effect("5: our FIN has the last number before 2^32", () =>
+    Effect.gen(function*() {
+      const { connection, next, say, seq, takeTcp } = yield* accepted({})
+      yield* connection.write(octets(14))
+      yield* connection.closeWrite
+      yield* settle
+      const sent = takeTcp()
+      expect(textOf(sent)).toEqual(octets(14))
+      expect(sent.at(-1)!.flags & fin).toBe(fin)
+      say({ seq, ack: next + 14 })
+      expect(connection.state()).toBe("FIN-WAIT-1")
+      say({ seq, ack: next + 15 })
+      expect((next + 15) >>> 0).toBe(0)
+      expect(connection.state()).toBe("FIN-WAIT-2")
+      say({ seq, ack: next + 15, flags: ack | fin })
+      expect(connection.state()).toBe("TIME-WAIT")
     }).pipe(Effect.provide(stackNearWrap)))
 
   it.effect("6: a gap is filled before what comes after it is read", () =>

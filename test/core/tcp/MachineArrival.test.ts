@@ -130,6 +130,18 @@ describe("SYN-RECEIVED", () => {
       .receives("<SEQ=400><CTL=SYN>").is("SYN-RECEIVED").sends("<SEQ=101><ACK=301><CTL=ACK>")
   })
 
+  it("a SYN,ACK sent twice is not timed (Karn)", () => {
+    inState["SYN-RECEIVED"]().passes(100).receives("<SEQ=300><CTL=SYN>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK>")
+      .passes(50).receives("<SEQ=301><ACK=101><CTL=ACK>").is("ESTABLISHED")
+      .looks(({ rtt }) => assert.strictEqual(rtt.smoothed, undefined))
+  })
+
+  it("text beyond a window that the SYN's own text has filled does not complete the handshake", () => {
+    listening({ capacity: 10 }).receives("<SEQ=300><DATA=10><CTL=SYN>").sends("<SEQ=100><ACK=311><WND=0><CTL=SYN,ACK>")
+      .receives("<SEQ=311><ACK=101><DATA=5><CTL=ACK>").is("SYN-RECEIVED").sends("<SEQ=101><ACK=311><CTL=ACK>")
+      .receives("<SEQ=311><ACK=101><CTL=ACK>").is("ESTABLISHED").holds(10)
+  })
+
   it("a CLOSE waits for the handshake", () => {
     inState["SYN-RECEIVED"]().closes().is("SYN-RECEIVED").sendsNothing()
       .receives("<SEQ=301><ACK=101><CTL=ACK>").is("FIN-WAIT-1").sends("<SEQ=101><ACK=301><CTL=FIN,ACK>")
@@ -242,7 +254,7 @@ describe("other states, fourth: a SYN", () => {
   })
 
   it("text and FIN that come again are answered each time: the acknowledgement was lost", () => {
-    const script = inState["CLOSE-WAIT"]()
+    const script = inState["CLOSE-WAIT"]().receives("<SEQ=300><ACK=101><CTL=ACK>").sends("<SEQ=101><ACK=302><CTL=ACK>")
     for (let count = 0; count < 3; count++) {
       script.receives("<SEQ=301><ACK=101><CTL=FIN,ACK>").sends("<SEQ=101><ACK=302><CTL=ACK>")
         .receives("<SEQ=300><ACK=101><DATA=1><CTL=ACK>").sends("<SEQ=101><ACK=302><CTL=ACK>")

@@ -54,6 +54,12 @@ describe("ICMP errors (§3.9.2.2, RFC 5927)", () => {
     connecting().sends("<SEQ=100><CTL=SYN>").meets("a hard error", unreachable(100, true)).is("CLOSED", "unreachable")
   })
 
+  it("errors about a connection that is gone change nothing", () => {
+    const { tcb } = established().writes(10).sendsMany(1).aborts().sendsMany(1)
+    assert.strictEqual(unreachable(101, false)(tcb, 0), tcb)
+    assert.strictEqual(pathMtu(101, 576)(tcb, 0), tcb)
+  })
+
   it("a soft error is remembered until the connection is given up", () => {
     connecting({ settings: { synRetransmissions: 0 } }).sends("<SEQ=100><CTL=SYN>")
       .meets("a soft error", unreachable(100, false)).is("SYN-SENT")

@@ -101,6 +101,12 @@ describe("silly windows, the sender's side (§3.8.6.2.1)", () => {
       .receives("<SEQ=301><ACK=701><WND=300><CTL=ACK>").sends("<SEQ=701><ACK=301><DATA=300><CTL=ACK>")
   })
 
+  it("remembers the largest window from the SYN on", () => {
+    listening().receives("<SEQ=300><WND=2000><CTL=SYN>").sendsMany(1).receives("<SEQ=301><ACK=101><WND=100><CTL=ACK>")
+      .writes(1000).sendsNothing()
+      .receives("<SEQ=301><ACK=101><WND=1000><CTL=ACK>").sends("<SEQ=101><ACK=301><DATA=1000><CTL=ACK>")
+  })
+
   it("sends into a silly window when the override timer says so", () => {
     established({ peerWindow: 1460 }).writes(10_000).sends("<SEQ=101><ACK=301><DATA=1460><CTL=ACK>")
       .receives("<SEQ=301><ACK=1561><WND=100><CTL=ACK>").sendsNothing()

@@ -81,7 +81,7 @@ describe("fast retransmit (RFC 5681 §3.2)", () => {
 
   it("takes the FIN along when it follows the missing text", () => {
     established({ settings: { nagle: false } }).writes(10).sendsMany(1).closes().sendsMany(1)
-      .receives(ack(101), ack(101), ack(101)).sends("<SEQ=101><ACK=301><DATA=10><CTL=FIN,ACK>")
+      .receives(ack(101), ack(101), ack(101)).sends("<SEQ=101><ACK=301><DATA=10><CTL=PSH,FIN,ACK>")
   })
 })
 

@@ -164,16 +164,18 @@ const isAcceptable = (rcv: ReceiveSpace, segment: Segment): boolean => {
 const unacceptable = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (has(segment, TcpFlag.rst)) return outcome(tcb)
   if (tcb.state === "TIME-WAIT") return lateInTimeWait(tcb, segment, now)
-  // Before a closed window, the acknowledgement of a probe counts, though its text does not.
-  if (tcb.rcv.wnd === 0 && segment.seq === tcb.rcv.nxt && Acknowledgement.isPlausible(tcb.snd, segment.ack)) {
-    return closedWindow(tcb, segment, now)
-  }
-  return challenge(tcb, segment, now)
+  return isProbe(tcb, segment) ? closedWindow(tcb, segment, now) : challenge(tcb, segment, now)
 }
 
+/** Whether nothing but a closed window makes the segment unacceptable. */
+const isProbe = (tcb: ControlBlock, segment: Segment): boolean =>
+  segment.seq === tcb.rcv.nxt &&
+  (segment.flags & (TcpFlag.syn | TcpFlag.ack)) === TcpFlag.ack &&
+  tcb.state !== "SYN-RECEIVED" &&
+  Acknowledgement.isPlausible(tcb.snd, segment.ack)
+
+/** Before a closed window, the acknowledgement of a probe counts, though its text does not. */
 const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
-  const isUsable = (segment.flags & (TcpFlag.syn | TcpFlag.ack)) === TcpFlag.ack && tcb.state !== "SYN-RECEIVED"
-  if (!isUsable) return challenge(tcb, segment, now)
   const before = tcb.snd.una
   const next = Reply.acknowledged(Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now))
   return outcome(

@@ -232,6 +232,34 @@ describe("a passive OPEN whose peer resets", () => {
   )
 })
 
+describe("a flood of SYNs that are never followed up (RFC 4987)", () => {
+  it.effect(
+    "keeps others from the port only until it had time to answer",
+    on(Effect.gen(function*() {
+      const probe = yield* Probe
+      const service = yield* Tcp
+      const listener = yield* service.listen({ port: 7, backlog: 4 })
+      for (let from = 1000; from < 1010; from++) probe.send(tcp({ from, to: 7, seq: 0, flags: syn }))
+      const knock = () => {
+        probe.takeTcp()
+        probe.send(tcp({ from: 5000, to: 7, seq: 100, flags: syn }))
+        return probe.takeTcp()
+      }
+      expect(knock()).toEqual([])
+      expect(yield* drops).toEqual({ backlogFull: 7 })
+
+      // The initial retransmission timeout.
+      yield* TestClock.adjust("1 second")
+      const answers = knock()
+      expect(answers).toMatchObject([{ flags: syn | ack, destinationPort: 5000 }])
+      probe.send(tcp({ from: 5000, to: 7, seq: 101, ack: answers[0]!.seq + 1, flags: ack }))
+      expect((yield* listener.accept).remote.port).toBe(5000)
+      const halfOpen = (yield* service.status).filter(({ state }) => state === "SYN-RECEIVED")
+      expect(halfOpen.map(({ remote }) => remote.port).toSorted()).toEqual([1001, 1002, 1003])
+    }))
+  )
+})
+
 describe("ICMP errors (RFC 9293 §3.9.2.2, RFC 5927)", () => {
   const opening = Effect.gen(function*() {
     const probe = yield* Probe

@@ -195,7 +195,7 @@ export class LiveConnection {
     this.outputLater()
   }
 
-  /** Ends TIME-WAIT early, and in silence: a reset could hit the peer's next connection. */
+  /** Ends TIME-WAIT, or an opening nobody answers, early and in silence: a reset could hit the peer's next connection. */
   forget(): void {
     this.become({ ...this.tcb, state: "CLOSED", reason: "finished" })
   }

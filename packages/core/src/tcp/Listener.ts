@@ -2,8 +2,10 @@
  * A port that lets connections in, up to its backlog.
  *
  * At most `backlog` connections are half-open, and as many are established and
- * wait to be accepted before SYNs are dropped. Those still here when the
- * listener closes are reset; those that fail before they are accepted vanish.
+ * wait to be accepted before SYNs are dropped. A half-open connection whose
+ * SYN,ACK had to be sent again gives way to a new SYN (RFC 4987 §3.4): a peer
+ * that never answers does not keep the port from others. Those still here when
+ * the listener closes are reset; those that fail before they are accepted vanish.
  */
 import type { Acceptor } from "./Acceptors.ts"
 import type { LiveConnection } from "./Connection.ts"
@@ -43,7 +45,8 @@ export class LiveListener implements Acceptor {
   }
 
   admit(endpoints: Endpoints, iss: number): LiveConnection | string {
-    if (this.halfOpen.size >= this.backlog || this.waiting.size >= this.backlog) return "backlogFull"
+    if (this.waiting.size >= this.backlog) return "backlogFull"
+    if (this.halfOpen.size >= this.backlog && !this.forgetUnanswered()) return "backlogFull"
     const connection = this.host.listen(endpoints, iss, this.options)
     connection.observer = this.observe
     return connection
@@ -64,6 +67,14 @@ export class LiveListener implements Acceptor {
     this.host.unbind(this)
     for (const connection of [...this.halfOpen, ...this.waiting]) connection.abort()
     this.wakeLater()
+  }
+
+  /** Lets the oldest half-open connection go if its peer had time to answer; false when it had not. */
+  private forgetUnanswered(): boolean {
+    const [oldest] = this.halfOpen
+    if (oldest === undefined || oldest.tcb.attempts === 0) return false
+    oldest.forget()
+    return true
   }
 
   private readonly observe = (connection: LiveConnection): void => {

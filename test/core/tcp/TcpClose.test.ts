@@ -111,6 +111,20 @@ describe("letting go of a connection", () => {
   )
 
   it(
+    "gives it a minute too when it was half-closed before",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const { client } = yield* connected(hosts)
+      yield* client.closeWrite
+      yield* Effect.sleep("1 hour")
+      expect(client.state()).toBe("FIN-WAIT-2")
+      yield* client.close
+      yield* Effect.sleep("61 seconds")
+      expect(yield* leftovers(hosts.left)).toEqual(NOTHING)
+    }))
+  )
+
+  it(
     "gives a peer that never opens its window a minute",
     virtually(Effect.gen(function*() {
       const hosts = yield* pair()

@@ -115,6 +115,8 @@ describe("a listener", () => {
       const hosts = yield* pair()
       const listener = yield* hosts.right.tcp.listen({ port: 7, backlog: 1 })
       const first = yield* connect(hosts.left, 7)
+      yield* Effect.sleep(10)
+      expect((yield* leftovers(hosts.right)).established).toBe(1)
       yield* first.abort
       yield* Effect.sleep(10)
       const second = yield* connect(hosts.left, 7)

@@ -172,6 +172,7 @@ export class LiveConnection {
     this.pump()
     this.touch()
     this.wakeLater()
+    this.outputLater()
   }
 
   /** ABORT: a reset for the peer, and everything is forgotten. */

@@ -33,7 +33,7 @@ const transfer = Effect.gen(function*() {
   const network = yield* Network
   const client = yield* network.host("client")
   const server = yield* network.host("server")
-  const wire = yield* network.wire(client, server, { latency: Distribution.constant(10), loss: Loss.bernoulli(0.01) })
+  const wire = yield* network.wire(client, server, { latency: Distribution.normal(10, 1), loss: Loss.bernoulli(0.01), duplication: 0.005, reordering: { probability: 0.005, delay: 5 } })
   yield* client.fork(Effect.gen(function*() {
     const connection = yield* (yield* Tcp).connect({ remote: SERVER })
     yield* connection.write(MEBIBYTE)

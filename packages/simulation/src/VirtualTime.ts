@@ -9,6 +9,7 @@
  * Promises that settle by themselves (not by a timer, a file or a socket of the
  * real world) are waited for before the clock moves.
  */
+import { type Alarm, AlarmMaker, type MakeAlarm } from "@strata/core/time/Alarm"
 import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -17,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
 
 export interface VirtualTime {
-  /** `Clock` and `Scheduler`, to be merged into a program's context. */
+  /** `Clock`, `Scheduler` and the alarms of stacks, to be merged into a program's context. */
   readonly context: Context.Context<never>
   /** Milliseconds since the start, with a fraction. */
   readonly now: () => number
@@ -80,6 +81,21 @@ export const make = (): VirtualTime => {
     makeDispatcher: () => tasks
   }
 
+  /** An alarm needs no fiber: it is a sleeper that can be moved. */
+  const makeAlarm: MakeAlarm = ({ ring }) => {
+    const sleeper: Sleeper = { ...unplaced, wake: () => tasks.scheduleTask(ring, 0) }
+    const clear = () => {
+      if (sleeper.index >= 0) sleepers.remove(sleeper)
+    }
+    const alarm: Alarm = {
+      set: (deadline) => {
+        clear()
+        if (deadline !== Infinity) sleepers.push(sleeper, wholeNanoseconds(deadline))
+      }
+    }
+    return Effect.acquireRelease(Effect.succeed(alarm), () => Effect.sync(clear))
+  }
+
   /** Moves to the earliest deadline and wakes everybody whose it is, in the order in which they went to sleep. */
   const advance = (): boolean => {
     const first = sleepers.peek()
@@ -104,15 +120,22 @@ export const make = (): VirtualTime => {
   }
 
   return {
-    context: Context.make(Clock.Clock, clock).pipe(Context.add(Scheduler.Scheduler, scheduler)) as Context.Context<
-      never
-    >,
+    context: Context.make(Clock.Clock, clock).pipe(
+      Context.add(Scheduler.Scheduler, scheduler),
+      Context.add(AlarmMaker, makeAlarm)
+    ) as Context.Context<never>,
     now: () => now,
     sleeping: () => sleepers.size,
     drive,
     interrupt: () => tasks.interrupt(),
     standsStill: () => tasks.run > PATIENCE
   }
+}
+
+/** The first time that monotonic time, which has whole nanoseconds, shows at or after a deadline. */
+const wholeNanoseconds = (deadline: number): number => {
+  const nanoseconds = Math.ceil(deadline * 1e6)
+  return nanoseconds / 1e6 < deadline ? (nanoseconds + 1) / 1e6 : nanoseconds / 1e6
 }
 
 /** Tasks of all fibers in one line, by priority and then by the order in which they came. */

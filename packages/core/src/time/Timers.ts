@@ -2,7 +2,7 @@
  * Deadlines for code that is not an Effect.
  *
  * The stack is plain functions that want to be called back at a given
- * millisecond. One fiber sleeps until the earliest deadline, so a thousand
+ * millisecond. One alarm is set to the earliest deadline, so a thousand
  * connections cost one sleeping fiber, and `TestClock` moves all of them.
  *
  * Timers run by deadline, then in the order in which they were set; one that
@@ -12,10 +12,9 @@
  * with every acknowledgement therefore pays for one comparison.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { AlarmMaker } from "./Alarm.ts"
 import { type Entry, TimerHeap } from "./TimerHeap.ts"
 import { Turn } from "./Turn.ts"
 
@@ -39,7 +38,6 @@ export class Timers extends Context.Service<Timers, {
     Effect.gen(function*() {
       const turn = yield* Turn
       const heap = new TimerHeap()
-      const earlier = Latch.makeUnsafe(false)
       const due: Array<Entry> = []
       let asked = 0
 
@@ -59,18 +57,19 @@ export class Timers extends Context.Service<Timers, {
           due.length = 0
         }
       }
-      const sleep = Effect.suspend(() => {
-        earlier.closeUnsafe()
-        const next = heap.peek()
-        if (next === undefined) return earlier.await
-        return Effect.raceFirst(Effect.sleep(atLeastUntil(next.place - turn.now())), earlier.await)
+      const services = yield* Effect.context()
+      const makeAlarm = yield* AlarmMaker
+      const alarm = yield* makeAlarm({
+        now: turn.now,
+        ring: () => {
+          try {
+            turn.run(fire)
+          } catch (defect) {
+            Effect.runForkWith(services)(Effect.logError("a timer of the stack threw", defect))
+          }
+          alarm.set(heap.peek()?.place ?? Infinity)
+        }
       })
-      yield* sleep.pipe(
-        Effect.andThen(Effect.sync(() => turn.run(fire))),
-        Effect.catchDefect((defect) => Effect.logError("a timer of the stack threw", defect)),
-        Effect.forever,
-        Effect.forkScoped
-      )
 
       return Timers.of({
         make: (callback) => {
@@ -90,7 +89,7 @@ export class Timers extends Context.Service<Timers, {
                 entry.deadline = deadline
                 heap.push(entry)
               }
-              if (entry.index === 0) earlier.openUnsafe()
+              if (entry.index === 0) alarm.set(entry.place)
             },
             clear,
             deadline: () => entry.deadline
@@ -107,10 +106,3 @@ const run = (entry: Entry): void => {
   entry.deadline = Infinity
   entry.run()
 }
-
-/**
- * A sleep that is over no earlier than the deadline. One between two nanoseconds must not become a sleep of zero: under a
- * clock that moves only when all sleep, that would be for ever.
- */
-const atLeastUntil = (milliseconds: number): Duration.Duration =>
-  Duration.nanos(BigInt(Math.max(0, Math.ceil(milliseconds * 1e6))))

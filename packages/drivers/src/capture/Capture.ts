@@ -41,7 +41,8 @@ export interface Options {
 export const make = (write: (block: Uint8Array) => void, options: Options = {}): Effect.Effect<Capture> =>
   Effect.map(Clock.Clock, (clock) => {
     const snapLength = options.snapLength ?? 0
-    const recorder = new Recorder(clock, snapLength, (packet) => write(Pcapng.encode(packet)))
+    const allocate = makeAllocate()
+    const recorder = new Recorder(clock, snapLength, (packet) => write(Pcapng.encodeIn(allocate, packet)))
     const stacks = new Map<Trace["Service"], Stack>()
     let interfaces = 0
 
@@ -131,6 +132,50 @@ class Told {
   }
 }
 
+/** Octets of memory that are asked for at once: much of the cost of a small block would be to ask for it. */
+const SLAB = 65_536
+
+const makeAllocate = (): Pcapng.Allocate => {
+  let slab = new Uint8Array(0)
+  let used = 0
+  return (length) => {
+    if (length > SLAB / 4) return new Uint8Array(length)
+    if (used + length > slab.length) {
+      slab = new Uint8Array(SLAB)
+      used = 0
+    }
+    used += length
+    return slab.subarray(used - length, used)
+  }
+}
+
+/** Octets that are kept for a while, and forgotten all at once. */
+class Scratch {
+  private bytes = new Uint8Array(SLAB)
+  private used = 0
+
+  /** The octets of a packet as a wire would carry them: with a checksum even where the device was to compute it. */
+  keep(packet: Packet): Uint8Array {
+    if (packet.checksum === ChecksumState.partial) {
+      const copy = packet.clone()
+      copy.completeChecksum()
+      return copy.toBytes()
+    }
+    // Who has a part of the old octets still has them.
+    if (this.used + packet.length > this.bytes.length) {
+      this.bytes = new Uint8Array(Math.max(SLAB, packet.length))
+      this.used = 0
+    }
+    const from = this.used
+    this.used += packet.copyTo(this.bytes, from)
+    return this.bytes.subarray(from, this.used)
+  }
+
+  forget(): void {
+    this.used = 0
+  }
+}
+
 /** Keeps packets in the order in which they were seen until their comments are complete. */
 class Recorder {
   written = 0
@@ -138,6 +183,7 @@ class Recorder {
   private readonly snapLength: number
   private readonly write: (packet: Pcapng.Packet) => void
   private readonly pending: Array<Recorded> = []
+  private readonly scratch = new Scratch()
   /** The packet that a stack is at. */
   private current: Recorded | undefined
 
@@ -149,7 +195,7 @@ class Recorder {
 
   record(index: number, direction: Pcapng.Direction, packet: Packet, told: Told): Recorded {
     const time = this.clock.currentTimeNanosUnsafe()
-    const bytes = wireBytes(packet)
+    const bytes = this.scratch.keep(packet)
     const recorded: Recorded = {
       _tag: "Packet",
       interface: index,
@@ -188,15 +234,8 @@ class Recorder {
       this.write(packet)
     }
     this.pending.length = 0
+    this.scratch.forget()
   }
-}
-
-/** The octets as a wire would carry them: with a checksum even where the device was to compute it. */
-const wireBytes = (packet: Packet): Uint8Array => {
-  if (packet.checksum !== ChecksumState.partial) return packet.toBytes()
-  const copy = packet.clone()
-  copy.completeChecksum()
-  return copy.toBytes()
 }
 
 const describe = (detail: TraceDetail): string | undefined => {

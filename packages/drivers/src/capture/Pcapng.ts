@@ -69,10 +69,16 @@ const padded = (length: number): number => (length + 3) & ~3
 const NO_OCTETS = new Uint8Array(0)
 
 /** §3.1: type and total length in front, total length again behind; `fixed` octets to be filled in from octet 8 on. */
-const frame = (type: number, fixed: number, data: Uint8Array, options: Uint8Array): DataView => {
+const frame = (
+  allocate: Allocate,
+  type: number,
+  fixed: number,
+  data: Uint8Array,
+  options: Uint8Array
+): DataView => {
   const length = 12 + fixed + padded(data.length) + options.length
-  const bytes = new Uint8Array(length)
-  const view = new DataView(bytes.buffer)
+  const bytes = allocate(length)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length)
   view.setUint32(0, type, true)
   view.setUint32(4, length, true)
   bytes.set(data, 8 + fixed)
@@ -81,12 +87,17 @@ const frame = (type: number, fixed: number, data: Uint8Array, options: Uint8Arra
   return view
 }
 
-const octetsOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
+const octetsOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+/** Gives octets that nobody else uses, all zero. */
+export type Allocate = (length: number) => Uint8Array
+
+const allocateEach: Allocate = (length) => new Uint8Array(length)
 
 const encodeSection = (section: Section): Uint8Array => {
   const options = new OptionWriter()
   if (section.application !== undefined) options.text(Option.userApplication, section.application)
-  const view = frame(BlockType.section, 16, NO_OCTETS, options.end())
+  const view = frame(allocateEach, BlockType.section, 16, NO_OCTETS, options.end())
   view.setUint32(8, BYTE_ORDER_MAGIC, true)
   view.setUint16(12, 1, true)
   // The length of the section is not known when it begins.
@@ -98,7 +109,7 @@ const encodeInterface = (self: Interface): Uint8Array => {
   const options = new OptionWriter()
   if (self.name !== undefined) options.text(Option.interfaceName, self.name)
   options.octets(Option.timeResolution, Uint8Array.of(NANOSECONDS))
-  const view = frame(BlockType.interface, 8, NO_OCTETS, options.end())
+  const view = frame(allocateEach, BlockType.interface, 8, NO_OCTETS, options.end())
   view.setUint16(8, self.linkType, true)
   view.setUint32(12, self.snapLength, true)
   return octetsOf(view)
@@ -118,10 +129,10 @@ const UNCOMMENTED: Readonly<Record<Direction, Uint8Array>> = {
   outbound: packetOptions("outbound", [])
 }
 
-const encodePacket = (packet: Packet): Uint8Array => {
+const encodePacket = (allocate: Allocate, packet: Packet): Uint8Array => {
   const { bytes, comments, direction, time } = packet
   const options = comments.length === 0 ? UNCOMMENTED[direction] : packetOptions(direction, comments)
-  const view = frame(BlockType.packet, 20, bytes, options)
+  const view = frame(allocate, BlockType.packet, 20, bytes, options)
   view.setUint32(8, packet.interface, true)
   view.setUint32(12, Number(time >> 32n), true)
   view.setUint32(16, Number(time & 0xffff_ffffn), true)
@@ -131,14 +142,17 @@ const encodePacket = (packet: Packet): Uint8Array => {
 }
 
 /** One block as it stands in a little-endian file. */
-export const encode = (self: Block): Uint8Array => {
+export const encode = (self: Block): Uint8Array => encodeIn(allocateEach, self)
+
+/** The same in memory that the caller provides. */
+export const encodeIn = (allocate: Allocate, self: Block): Uint8Array => {
   switch (self._tag) {
     case "Section":
       return encodeSection(self)
     case "Interface":
       return encodeInterface(self)
     case "Packet":
-      return encodePacket(self)
+      return encodePacket(allocate, self)
   }
 }
 

@@ -102,7 +102,7 @@ describe("DeviceError", () => {
     }).pipe(Effect.provide(BareStack.layer)))
 })
 
-Namespace.describeLinux("DeviceError of Linux", () => {
+Namespace.describeLinux("DeviceError of Linux", ["setpriv"], () => {
   it.effect("names namespaces that are none", () =>
     Effect.gen(function*() {
       const file = fileURLToPath(import.meta.url)

@@ -36,7 +36,7 @@ const pair = Effect.gen(function*() {
   return { left, right }
 })
 
-Namespace.describeLinux("PacketSocket", () => {
+Namespace.describeLinux("PacketSocket", ["python3"], () => {
   it.effect("takes address and MTU from its interface, and moves frames both ways", () =>
     Effect.gen(function*() {
       const { left, right } = yield* pair

@@ -31,7 +31,7 @@ const kernelCounters = (namespace: Namespace.Namespace, name: string) =>
 
 const up = (namespace: Namespace.Namespace, name = "tap0") => namespace.succeed("ip", "link", "set", name, "up")
 
-Namespace.describeLinux("Tap", () => {
+Namespace.describeLinux("Tap", ["ping", "python3"], () => {
   it.effect("creates its interface, moves frames both ways, and takes the interface away", () =>
     Effect.gen(function*() {
       const ns = yield* Namespace.make

@@ -70,7 +70,7 @@ const complaints = Effect.fnUntraced(function*(file: string) {
   return stdout.split("\n").filter((line) => /\b(bad|incorrect|wrong|invalid|malformed|truncated)\b|\[\|/i.test(line))
 })
 
-describeLinux("Linux, captured", () => {
+describeLinux("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ARP, ICMP and UDP: no complaint", () =>
       Effect.gen(function*() {

@@ -27,7 +27,7 @@ const client = Effect.fnUntraced(function*(input: string, ...args: ReadonlyArray
 const resident = (pid: number): number =>
   1024 * Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])
 
-describeLinux("Linux, the command line", () => {
+describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
   layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("serve offers echo, discard, daytime and chargen", () =>
       Effect.gen(function*() {

@@ -46,7 +46,7 @@ const expectInMemory = (ended: Ended, reason: string | RegExp) => {
   }
 }
 
-describeLinux("Linux, the demo", () => {
+describeLinux("Linux, the demo", ["ping", "unshare", "setpriv"], () => {
   it.live("answers the kernel in a network namespace of its own", () =>
     Effect.gen(function*() {
       const before = readdirSync("/sys/class/net")

@@ -9,7 +9,7 @@ import { describeLinux } from "../support/namespace.ts"
 
 const example = fileURLToPath(new URL("../../examples/echo-server.ts", import.meta.url))
 
-describeLinux("Linux, examples", () => {
+describeLinux("Linux, examples", ["nc"], () => {
   layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("echo server", () =>
       Effect.gen(function*() {

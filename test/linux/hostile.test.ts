@@ -115,7 +115,7 @@ const fragment = (identification: number, offset: number, more: boolean, length:
     })
   )
 
-describeLinux("Linux, hostile frames", () => {
+describeLinux("Linux, hostile frames", ["ping", "nft"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("truncated and damaged frames", () =>
       Effect.gen(function*() {

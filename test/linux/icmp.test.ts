@@ -8,7 +8,7 @@ import { Host, KERNEL, Kernel, MAC, STACK } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 import { ipv4 } from "../support/Probe.ts"
 
-describeLinux("Linux, ARP and ICMP", () => {
+describeLinux("Linux, ARP and ICMP", ["ping", "arping"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel's first ping is answered, ARP included", () =>
       Effect.gen(function*() {

@@ -43,7 +43,7 @@ const Host = Layer.unwrap(Effect.gen(function*() {
   )
 })).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
 
-Namespace.describeLinux("Linux, TCP through an impaired TAP", () => {
+Namespace.describeLinux("Linux, TCP through an impaired TAP", ["tshark"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("10 MiB from the kernel and 10 MiB to it arrive as they were sent", () =>
       Effect.gen(function*() {

@@ -9,7 +9,7 @@ import { describeLinux } from "../support/namespace.ts"
 
 const counters = Effect.flatMap(Statistics, (statistics) => statistics.snapshot)
 
-describeLinux("Linux, IPv4", () => {
+describeLinux("Linux, IPv4", ["ping"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ping -R sees the stack record itself", () =>
       Effect.gen(function*() {

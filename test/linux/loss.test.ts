@@ -84,7 +84,7 @@ const toKernel = Effect.gen(function*() {
   expect(JSON.parse(peer.stdout())).toMatchObject({ received: 100 * MiB, receivedHash: hash, ended: true })
 })
 
-Namespace.describeLinux("Linux, TCP over a network that loses 2 % each way", () => {
+Namespace.describeLinux("Linux, TCP over a network that loses 2 % each way", ["ethtool", "nft"], () => {
   layer(Lossy, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     // Most of the time both wait for a retransmission timer, so they may as well wait together.
     it.effect("100 MiB from the kernel and 100 MiB to it arrive as they were sent", () =>

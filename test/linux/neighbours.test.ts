@@ -46,7 +46,7 @@ const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) =
     Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 200 })))
   )
 
-describeLinux("Linux, neighbours", () => {
+describeLinux("Linux, neighbours", ["arping"], () => {
   layer(Hasty, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel learns from an announcement where the stack is now", () =>
       Effect.gen(function*() {

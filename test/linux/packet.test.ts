@@ -38,7 +38,7 @@ const Host = Layer.unwrap(
   Layer.provideMerge(Network)
 )
 
-Namespace.describeLinux("Linux, AF_PACKET", () => {
+Namespace.describeLinux("Linux, AF_PACKET", ["ping"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ping, both ways", () =>
       Effect.gen(function*() {

@@ -32,7 +32,7 @@ const curlTelnet = Effect.fnUntraced(function*(kernel: Namespace, port: number) 
   return curl
 })
 
-describeLinux("Linux, TCP", () => {
+describeLinux("Linux, TCP", ["nc", "curl"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("nc gets back what it sends", () =>
       Effect.gen(function*() {

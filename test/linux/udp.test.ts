@@ -19,7 +19,7 @@ const echo = Effect.fnUntraced(function*(options: BindOptions) {
 
 const lengths = [0, 1, 1472, 1473, 9000, 65_507]
 
-describeLinux("Linux, UDP", () => {
+describeLinux("Linux, UDP", ["nc"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel gets its datagrams back, of every size", () =>
       Effect.gen(function*() {

@@ -7,7 +7,7 @@ import * as Namespace from "./namespace.ts"
 const gone = (pid: number) =>
   !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/status`, "utf8").includes("State:\tZ")
 
-Namespace.describeLinux("namespaces", () => {
+Namespace.describeLinux("namespaces", ["ping"], () => {
   it.effect("run programs and are deleted afterwards", () =>
     Effect.gen(function*() {
       const path = yield* Effect.scoped(Effect.gen(function*() {

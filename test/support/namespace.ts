@@ -10,6 +10,7 @@ import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn as spawnProcess, spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
+import { isMissing } from "./tools.ts"
 
 /** How a program ended, and what it printed. */
 export interface Result {
@@ -262,22 +263,33 @@ export const obstacle: string | undefined = (() => {
 /** Milliseconds that a test against Linux may take, on a slow and busy machine too. */
 const TIMEOUT = 60_000
 
+const obstacleTo = (programs: ReadonlyArray<string>): string | undefined => {
+  const missing = programs.filter(isMissing)
+  return obstacle ?? (missing.length === 0 ? undefined : `there is no ${missing.join(", no ")}`)
+}
+
 /**
- * `describe` for tests against Linux. Where they cannot run they are skipped and the reason is part of their name; when
- * `CI` is set, which promises an environment that can, they fail instead.
+ * `describe` for tests against Linux, which need `programs` of the system besides `ip`. Where they cannot run they are
+ * skipped and the reason is part of their name; when `CI` is set, which promises an environment that can, they fail
+ * instead.
  */
-export const describeLinux = (name: string, tests: () => void): void => {
+export const describeLinux: {
+  (name: string, tests: () => void): void
+  (name: string, programs: ReadonlyArray<string>, tests: () => void): void
+} = (name: string, ...rest: [() => void] | [ReadonlyArray<string>, () => void]): void => {
+  const [programs, tests] = rest.length === 1 ? [[], rest[0]] : rest
+  const reason = obstacleTo(programs)
   const promised = process.env.CI !== undefined && process.env.CI !== ""
-  if (obstacle === undefined) {
+  if (reason === undefined) {
     describe(name, { timeout: TIMEOUT }, tests)
   } else if (promised) {
     describe(name, () => {
       it("can run here", () => {
-        throw new Error(`tests against Linux cannot run: ${obstacle}`)
+        throw new Error(`tests against Linux cannot run: ${reason}`)
       })
     })
   } else {
-    process.stderr.write(`${name}: not run, since ${obstacle}\n`)
-    describe.skipIf(true)(`${name} (not run: ${obstacle})`, tests)
+    process.stderr.write(`${name}: not run, since ${reason}\n`)
+    describe.skipIf(true)(`${name} (not run: ${reason})`, tests)
   }
 }

@@ -296,6 +296,18 @@ describe("Reassembly", () => {
     assert.strictEqual(reassembly.size, 0)
   })
 
+  it("never delivers a datagram that it gave up, nor keeps what it cost", () => {
+    for (const octets of [100, 600, 2000, 3000]) {
+      const { discarded, reassembly } = setup({ octets })
+      const [first, second] = cut(pattern(2400), [150])
+      assert.isUndefined(reassembly.add(fragmentOf(first!), 0))
+      const whole = reassembly.add(fragmentOf(second!), 0)
+      assert.isTrue(whole === undefined && discarded.includes("reassemblyFull"), `${octets} octets`)
+      reassembly.expire(Infinity)
+      assert.strictEqual(reassembly.octets, 0)
+    }
+  })
+
   it.each([
     [0b00, 0b00, 0b00],
     [0b10, 0b10, 0b10],

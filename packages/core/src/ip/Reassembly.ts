@@ -119,6 +119,7 @@ export class Reassembly {
     if (packet.start - at + end > MAX_DATAGRAM) return this.refuse("fragmentTooLong", packet)
 
     const datagram = this.find(packet, now)
+    if (datagram === undefined) return undefined
     const index = placeOf(datagram.fragments, start)
     const next = datagram.fragments[index]
     if (next !== undefined && isCopy(next, start, end, packet)) return undefined
@@ -130,7 +131,8 @@ export class Reassembly {
     datagram.congestion |= 1 << (packet.typeOfService & 3)
     if (last) datagram.total = end
     if (start === 0) datagram.first = fromHeader(packet)
-    this.charge(datagram, end - start + FRAGMENT_OVERHEAD + (start === 0 ? packet.end - at + FRAGMENT_OVERHEAD : 0))
+    const cost = end - start + FRAGMENT_OVERHEAD + (start === 0 ? packet.end - at + FRAGMENT_OVERHEAD : 0)
+    if (!this.charge(datagram, cost)) return undefined
     return datagram.received === datagram.total ? this.complete(datagram) : undefined
   }
 
@@ -142,7 +144,7 @@ export class Reassembly {
     }
   }
 
-  private find(packet: Packet.Packet, now: number): Datagram {
+  private find(packet: Packet.Packet, now: number): Datagram | undefined {
     const identification = header.identification(packet.view, packet.networkStart)
     const key = `${packet.source} ${packet.destination} ${packet.protocol} ${identification}`
     const known = this.incomplete.get(key)
@@ -159,14 +161,15 @@ export class Reassembly {
     }
     if (this.incomplete.size >= this.limits.datagrams) this.giveUpOldest()
     this.incomplete.set(key, datagram)
-    this.charge(datagram, DATAGRAM_OVERHEAD)
-    return datagram
+    return this.charge(datagram, DATAGRAM_OVERHEAD) ? datagram : undefined
   }
 
-  private charge(datagram: Datagram, octets: number): void {
+  /** Whether the datagram is still there: when it is the oldest, it is itself what gives way. */
+  private charge(datagram: Datagram, octets: number): boolean {
     datagram.cost += octets
     this.used += octets
     while (this.used > this.limits.octets) this.giveUpOldest()
+    return this.incomplete.get(datagram.key) === datagram
   }
 
   private giveUpOldest(): void {

@@ -52,6 +52,62 @@ describe("VirtualTime", () => {
     assert.deepStrictEqual(exit, Exit.succeed("promise"))
   })
 
+  it("waits for promises that ticks of the event loop settle", async () => {
+    const { exit } = await run(Effect.gen(function*() {
+      const late = yield* Effect.forkChild(Effect.sleep(1).pipe(Effect.as("sleep")))
+      const promise = yield* Effect.forkChild(Effect.promise(async () => {
+        await new Promise<void>((resolve) => process.nextTick(resolve))
+        for (let i = 0; i < 20; i++) await Promise.resolve()
+        return "promise"
+      }))
+      return yield* Effect.raceFirst(Fiber.join(late), Fiber.join(promise))
+    }))
+    assert.deepStrictEqual(exit, Exit.succeed("promise"))
+  })
+
+  it("lets the world go on now and then, and before it gives up", async () => {
+    let immediates = 0
+    const count = () => {
+      immediates++
+      if (immediates < 10) setImmediate(count)
+    }
+    setImmediate(count)
+    const { exit, now } = await run(Effect.gen(function*() {
+      for (let i = 0; i < 1000; i++) yield* Effect.sleep(1)
+      const during = immediates
+      return [
+        during,
+        yield* Effect.promise(() => new Promise<string>((resolve) => setImmediate(() => resolve("late"))))
+      ]
+    }))
+    assert.isTrue(Exit.isSuccess(exit!))
+    assert.deepStrictEqual([immediates > 5, now], [true, 1000])
+  })
+
+  it("gives up when more and more is done at one instant", async () => {
+    const time = VirtualTime.make()
+    const fiber = Effect.runForkWith(time.context)(Effect.forever(Effect.yieldNow))
+    assert.isFalse(await time.drive(() => fiber.pollUnsafe() !== undefined))
+    assert.isTrue(time.standsStill())
+    assert.strictEqual(time.now(), 0)
+    fiber.interruptUnsafe()
+    assert.isTrue(await time.drive(() => fiber.pollUnsafe() !== undefined))
+    assert.isFalse(time.standsStill())
+  })
+
+  it("stops within an instant when it is asked to", async () => {
+    const time = VirtualTime.make()
+    const order: Array<string> = []
+    const note = (name: string) => Effect.sync(() => void order.push(name))
+    Effect.runForkWith(time.context)(note("a"))
+    Effect.runForkWith(time.context)(Effect.andThen(Effect.yieldNow, Effect.sync(() => time.interrupt())))
+    Effect.runForkWith(time.context)(Effect.andThen(Effect.yieldNow, note("b")))
+    assert.isTrue(await time.drive(() => order.length > 0))
+    assert.deepStrictEqual(order, ["a"])
+    assert.isFalse(await time.drive(() => order.length > 2), "the rest is not lost")
+    assert.deepStrictEqual(order, ["a", "b"])
+  })
+
   it("says so when everybody waits and no deadline is left", async () => {
     const { exit, finished } = await run(Effect.flatMap(Queue.unbounded<number>(), Queue.take))
     assert.isFalse(finished)

@@ -120,7 +120,7 @@ describe("the retransmission timer (RFC 6298 §5)", () => {
       .receives("<SEQ=301><ACK=121><CTL=ACK>")
       .looks(({ rtt }) => {
         assert.strictEqual(rtt.smoothed, 100)
-        assert.strictEqual(rtt.timeout, 100 + 4 * 37.5)
+        assert.strictEqual(rtt.timeout, 100 + 200)
       })
   })
 
@@ -164,8 +164,8 @@ const probe = "<SEQ=111><ACK=301><DATA=1><CTL=ACK>"
 describe("zero windows (§3.8.6.1)", () => {
   it("are probed by one octet, at doubled intervals", () => {
     const script = closed()
-    // RTTVAR is 37.5 after two measurements of 100 ms.
-    for (const interval of [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
+    // After two measurements of 100 ms, four times RTTVAR is less than the least distance of 200 ms.
+    for (const interval of [300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 60_000, 60_000]) {
       script.passes(interval - 1).sendsNothing().passes(1).sends(probe)
         .receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>").sendsNothing()
     }
@@ -173,7 +173,7 @@ describe("zero windows (§3.8.6.1)", () => {
 
   it("are probed for ever while the peer answers", () => {
     const script = closed({ settings: { retransmissions: 3, maximumRetransmissionTimeout: 1000 } })
-    for (const interval of [250, 500, ...Array.from({ length: 50 }, () => 1000)]) {
+    for (const interval of [300, 600, ...Array.from({ length: 50 }, () => 1000)]) {
       script.passes(interval).sends(probe).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>")
     }
     script.is("ESTABLISHED")
@@ -181,25 +181,25 @@ describe("zero windows (§3.8.6.1)", () => {
 
   it("end the connection when the peer answers no more", () => {
     closed({ settings: { retransmissions: 3 } })
-      .passes(250).sends(probe).passes(500).sends(probe).passes(1000).sends(probe)
-      .passes(1999).is("ESTABLISHED").passes(1).is("CLOSED", "timedOut")
+      .passes(300).sends(probe).passes(600).sends(probe).passes(1200).sends(probe)
+      .passes(2399).is("ESTABLISHED").passes(1).is("CLOSED", "timedOut")
   })
 
   it("that reopen let the text go at once", () => {
-    closed().passes(250).sends(probe)
+    closed().passes(300).sends(probe)
       .receives("<SEQ=301><ACK=111><WND=5000><CTL=ACK>").sends("<SEQ=111><ACK=301><DATA=1000><CTL=ACK>")
       .receives("<SEQ=301><ACK=1111><WND=5000><CTL=ACK>").passes(100_000).sendsNothing()
   })
 
   it("may take the probe's octet", () => {
-    closed().passes(250).sends(probe)
+    closed().passes(300).sends(probe)
       .receives("<SEQ=301><ACK=112><WND=0><CTL=ACK>").sendsNothing()
       .receives("<SEQ=301><ACK=112><WND=5000><CTL=ACK>").sends("<SEQ=112><ACK=301><DATA=999><CTL=ACK>")
   })
 
   it("answers to probes are no duplicates: nothing is thought lost", () => {
     const script = closed()
-    for (const interval of [250, 500, 1000, 2000]) {
+    for (const interval of [300, 600, 1200, 2400]) {
       script.passes(interval).sends(probe).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>")
     }
     script.looks(({ duplicates, recover }) => assert.deepStrictEqual([duplicates, recover], [0, undefined]))
@@ -217,7 +217,7 @@ describe("zero windows (§3.8.6.1)", () => {
   it("are probed by a FIN when there is nothing else", () => {
     connected(100).writes(10).sends(text).passes(100).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>").closes()
       .sendsNothing()
-      .is("FIN-WAIT-1").passes(250).sends("<SEQ=111><ACK=301><CTL=FIN,ACK>")
+      .is("FIN-WAIT-1").passes(300).sends("<SEQ=111><ACK=301><CTL=FIN,ACK>")
       .receives("<SEQ=301><ACK=112><WND=0><CTL=ACK>").is("FIN-WAIT-2").passes(100_000).sendsNothing()
   })
 
@@ -244,6 +244,6 @@ describe("zero windows (§3.8.6.1)", () => {
   it("cost nothing but a timer while there is nothing to send", () => {
     connected(100).writes(10).sends(text).passes(100).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>")
       .passes(100_000).sendsNothing().is("ESTABLISHED").writes(1)
-      .passes(250).sends("<SEQ=111><ACK=301><DATA=1><CTL=ACK>")
+      .passes(300).sends("<SEQ=111><ACK=301><DATA=1><CTL=ACK>")
   })
 })

@@ -24,7 +24,7 @@ describe("the retransmission timeout (RFC 6298)", () => {
 
   it("2.4, 2.5: keeps within its bounds", () => {
     const quick = Rtt.measured(Rtt.initial(defaultSettings), 1, defaultSettings)
-    assert.strictEqual(quick.timeout, 200)
+    assert.strictEqual(quick.timeout, 201)
     const slow = Rtt.measured(Rtt.initial(defaultSettings), 50_000, defaultSettings)
     assert.strictEqual(slow.timeout, 60_000)
   })
@@ -33,6 +33,12 @@ describe("the retransmission timeout (RFC 6298)", () => {
     let rtt = Rtt.initial(settings)
     for (let count = 0; count < 200; count++) rtt = Rtt.measured(rtt, 50, settings)
     assert.closeTo(rtt.timeout, 51, 0.001)
+  })
+
+  it("leaves room for an acknowledgement that is delayed, however alike the samples were", () => {
+    let rtt = Rtt.initial(defaultSettings)
+    for (let count = 0; count < 200; count++) rtt = Rtt.measured(rtt, 300, defaultSettings)
+    assert.closeTo(rtt.timeout, 500, 0.001)
   })
 
   it("5.5: doubles up to its bound, until something is measured", () => {

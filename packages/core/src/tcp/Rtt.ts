@@ -38,7 +38,10 @@ export const acknowledged = (rtt: RttState, ack: number, now: number, settings: 
     ? rtt
     : measured(rtt, Math.max(0, now - rtt.timing.sentAt), settings)
 
-/** §2.2 and §2.3, after a round-trip time of `sample` milliseconds. */
+/**
+ * §2.2 and §2.3, after a round-trip time of `sample` milliseconds. The least timeout is also the least distance from the
+ * smoothed time: after many like samples, an acknowledgement that the peer delays must not look lost.
+ */
 export const measured = (rtt: RttState, sample: number, settings: TcpSettings): RttState => {
   const smoothed = rtt.smoothed === undefined ? sample : rtt.smoothed + (sample - rtt.smoothed) / 8
   const variance = rtt.smoothed === undefined
@@ -47,7 +50,10 @@ export const measured = (rtt: RttState, sample: number, settings: TcpSettings): 
   return {
     smoothed,
     variance,
-    timeout: bounded(smoothed + Math.max(GRANULARITY, 4 * variance), settings),
+    timeout: bounded(
+      smoothed + Math.max(GRANULARITY, settings.minimumRetransmissionTimeout, 4 * variance),
+      settings
+    ),
     timing: undefined
   }
 }

@@ -34,7 +34,7 @@ export interface OpenParameters {
 export interface TcpSettings {
   /** MSL of RFC 9293 §3.4.2; TIME-WAIT lasts twice as long. 30,000 by default. */
   readonly maximumSegmentLifetime: number
-  /** RFC 6298 §2.4; 200 by default, as in Linux. */
+  /** RFC 6298 §2.4, and the least by which a timeout exceeds the smoothed round-trip time; 200 by default, both as in Linux. */
   readonly minimumRetransmissionTimeout: number
   /** RFC 6298 §2.5; 60,000 by default. */
   readonly maximumRetransmissionTimeout: number

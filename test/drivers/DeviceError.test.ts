@@ -59,7 +59,15 @@ describe("DeviceError", () => {
 
   it.effect("says what to do", () =>
     Effect.gen(function*() {
-      assert.match(yield* message("attach TAP", 1), /root or with CAP_NET_ADMIN.*unshare --user --map-root-user --net/)
+      const mayNotOpen = yield* message("open /dev/net/tun", 13)
+      assert.match(mayNotOpen, /no permission to open \/dev\/net\/tun; run as root.*sudo chmod 666 \/dev\/net\/tun/)
+      assert.notInclude(mayNotOpen, "CAP_NET_ADMIN")
+      const mayNotAttach = yield* message("attach TAP", 1)
+      assert.match(mayNotAttach, /`sudo ip tuntap add mode tap user \$USER name tap0`/)
+      assert.match(mayNotAttach, /root or with CAP_NET_ADMIN, or inside `unshare --user --map-root-user --net`$/)
+      assert.match(yield* message("open packet socket", 1), /packet sockets; run as root or with CAP_NET_RAW/)
+      assert.match(yield* message("enter namespace", 1), /root or with CAP_SYS_ADMIN$/)
+      assert.match(yield* message("bind", 1), /no permission to bind; run as root/)
       assert.match(yield* message("find interface", 19), /no such network interface.*ip link/)
       assert.match(yield* message("attach TAP", 16), /another program has it open/)
       assert.match(yield* message("open /dev/net/tun", 2), /\/dev\/net\/tun is missing.*modprobe tun/)
@@ -102,7 +110,7 @@ describe("DeviceError", () => {
     }).pipe(Effect.provide(BareStack.layer)))
 })
 
-Namespace.describeLinux("DeviceError of Linux", ["setpriv"], () => {
+Namespace.describeLinux("DeviceError of Linux", ["setpriv", "unshare"], () => {
   it.effect("names namespaces that are none", () =>
     Effect.gen(function*() {
       const file = fileURLToPath(import.meta.url)
@@ -127,18 +135,20 @@ Namespace.describeLinux("DeviceError of Linux", ["setpriv"], () => {
       assert.strictEqual(reasonOf(busy), "DeviceBusy")
     }).pipe(Effect.provide(BareStack.layer)))
 
-  it.effect("names missing permissions", () =>
+  /** What opening `tap0` says to those who may do what is left of root's powers, in a namespace without devices. */
+  const refused = Effect.fnUntraced(function*(mode: string, ...powers: ReadonlyArray<string>) {
+    const ns = yield* Namespace.make
+    const fixture = new URL("./fixtures/openTap.ts", import.meta.url).pathname
+    const tun = `mount -t tmpfs none /dev/net; mknod -m ${mode} /dev/net/tun c 10 200; exec "$@"`
+    const command = ["setpriv", ...powers, process.execPath, fixture, "fail"]
+    return (yield* ns.succeed("unshare", "--mount", "sh", "-ec", tun, "sh", ...command)).stdout
+  })
+
+  it.effect("tells who may not open /dev/net/tun from who may not make a TAP", () =>
     Effect.gen(function*() {
-      const ns = yield* Namespace.make
-      const fixture = new URL("./fixtures/openTap.ts", import.meta.url).pathname
-      const { stdout } = yield* ns.succeed(
-        "setpriv",
-        "--bounding-set=-all",
-        "--inh-caps=-all",
-        process.execPath,
-        fixture,
-        "fail"
-      )
-      assert.match(stdout, /^tap0: no permission to open network devices; run as root .*\n$/)
+      const user = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+      assert.match(yield* refused("600", ...user), /^tap0: no permission to open \/dev\/net\/tun; run as root[^\n]*\n$/)
+      const uncapable = yield* refused("666", "--bounding-set=-all", "--inh-caps=-all")
+      assert.match(uncapable, /^tap0: no permission to use the TAP; prepare it [^\n]* user \$USER name tap0[^\n]*\n$/)
     }))
 })

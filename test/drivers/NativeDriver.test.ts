@@ -14,6 +14,7 @@ import * as BareStack from "../support/bareStack.ts"
 const { Descriptor, Readiness } = Native
 const EAGAIN = 11
 const ENOBUFS = 105
+const EBADFD = 77
 const EMSGSIZE = 90
 
 interface Offered {
@@ -100,8 +101,10 @@ class FakeKernel {
 const setup = Effect.gen(function*() {
   const kernel = new FakeKernel()
   const scope = yield* Scope.fork(yield* Effect.scope)
+  const losses: Array<string> = []
   const { device } = yield* Tap.attach().pipe(
     Effect.provideService(Native.Native, kernel.loader),
+    Effect.provideService(Native.OnLost, (error) => Effect.sync(() => void losses.push(error.message))),
     Scope.provide(scope)
   )
   const devices = yield* Devices
@@ -110,6 +113,7 @@ const setup = Effect.gen(function*() {
   return {
     kernel,
     device,
+    losses,
     turn,
     close: Scope.close(scope, Exit.void),
     send: (mark: number) => devices.transmit(device, BareStack.packetOf(new Uint8Array(60).fill(mark))),
@@ -243,10 +247,12 @@ describe("the driver of native devices", () => {
 
   it.effect("closes once, and goes down, when the kernel has taken the device away", () =>
     Effect.gen(function*() {
-      const { close, device, kernel, send } = yield* setup
-      kernel.readError = 77
+      const { close, device, kernel, losses, send } = yield* setup
+      kernel.readError = EBADFD
       kernel.event(-9)
       assert.isFalse(device.up)
+      assert.lengthOf(losses, 1)
+      assert.match(losses[0]!, /^tap0: the interface was removed; /)
       assert.strictEqual(kernel.closed, 1)
       const { reads } = kernel
       kernel.event(Readiness.readable)
@@ -254,7 +260,20 @@ describe("the driver of native devices", () => {
       assert.isFalse(send(1))
       assert.strictEqual(kernel.writes, 0)
       yield* close
+      assert.lengthOf(losses, 1)
     }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect.each([[19, /^tap0: the interface was removed; /], [5, /^tap0: read failed: i\/o error$/]] as const)(
+    "tells why it lost its device: %d",
+    ([errno, message]) =>
+      Effect.gen(function*() {
+        const { kernel, losses } = yield* setup
+        kernel.readError = errno
+        kernel.event(Readiness.readable)
+        assert.lengthOf(losses, 1)
+        assert.match(losses[0]!, message)
+      }).pipe(Effect.provide(BareStack.layer))
+  )
 
   it.effect("tries to send what waits when it is closed, and delivers nothing any more", () =>
     Effect.gen(function*() {

@@ -1,12 +1,32 @@
 /**
- * Why a device could not be opened, and what to do about it.
+ * Why a device could not be opened, or was lost, and what to do about it.
  */
 import * as Schema from "effect/Schema"
 
-export class NoPermission extends Schema.TaggedError<NoPermission>()("NoPermission", { device: Schema.String }) {
+const elsewhere = "or inside `unshare --user --map-root-user --net`"
+
+/** What is refused and its remedy, by the step at which the system says no. */
+const refusals: Record<string, (device: string) => string> = {
+  "open /dev/net/tun": () =>
+    "no permission to open /dev/net/tun; run as root, or let your user open it (`sudo chmod 666 /dev/net/tun`)",
+  "attach TAP": (device) =>
+    "no permission to use the TAP; prepare it for your user " +
+    `(\`sudo ip tuntap add mode tap user $USER name ${device}\`), or run as root or with CAP_NET_ADMIN, ${elsewhere}`,
+  "open packet socket": () => `no permission to open packet sockets; run as root or with CAP_NET_RAW, ${elsewhere}`,
+  "enter namespace": () => "no permission to enter the network namespace; run as root or with CAP_SYS_ADMIN",
+  "open namespace": () => "no permission to open the network namespace; run as its owner or as root"
+}
+
+export class NoPermission extends Schema.TaggedError<NoPermission>()("NoPermission", {
+  device: Schema.String,
+  /** What was tried, such as `attach TAP`. */
+  step: Schema.String
+}) {
   override get message() {
-    return `${this.device}: no permission to open network devices; run as root or with CAP_NET_ADMIN and CAP_NET_RAW, ` +
-      "or inside `unshare --user --map-root-user --net`"
+    const refusal = refusals[this.step]
+    return `${this.device}: ` + (refusal === undefined
+      ? `no permission to ${this.step}; run as root or with CAP_NET_ADMIN and CAP_NET_RAW, ${elsewhere}`
+      : refusal(this.device))
   }
 }
 
@@ -79,6 +99,15 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
   }
 }
 
+/** The interface of an open device is gone. */
+export class InterfaceRemoved
+  extends Schema.TaggedError<InterfaceRemoved>()("InterfaceRemoved", { device: Schema.String })
+{
+  override get message() {
+    return `${this.device}: the interface was removed; make it anew and start again`
+  }
+}
+
 /** Anything else the operating system refuses. */
 export class SystemFailure extends Schema.TaggedError<SystemFailure>()("SystemFailure", {
   device: Schema.String,
@@ -103,6 +132,7 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
     InvalidName,
     NamespaceNotFound,
     InvalidOption,
+    InterfaceRemoved,
     SystemFailure
   ])
 }) {

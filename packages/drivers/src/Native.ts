@@ -9,10 +9,12 @@ import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
+import { getSystemErrorMap } from "node:util"
 import {
   AddonNotBuilt,
   DeviceBusy,
   DeviceError,
+  InterfaceRemoved,
   InvalidName,
   NamespaceNotFound,
   NoPermission,
@@ -106,6 +108,7 @@ const Errno = {
   EBUSY: 16,
   ENODEV: 19,
   EINVAL: 22,
+  EBADFD: 77,
   EMEDIUMTYPE: 124
 } as const
 
@@ -113,7 +116,7 @@ const reasonOf = (device: string, namespace: string, cause: unknown): DeviceErro
   const { step = "open", errno = 0, detail = String(cause) } = cause as Partial<
     { readonly step: string; readonly errno: number; readonly detail: string }
   >
-  if (errno === Errno.EPERM || errno === Errno.EACCES) return new NoPermission({ device })
+  if (errno === Errno.EPERM || errno === Errno.EACCES) return new NoPermission({ device, step })
   if (errno === Errno.EBUSY) return new DeviceBusy({ device })
   if (step === "open namespace" || (step === "enter namespace" && errno === Errno.EINVAL)) {
     return new NamespaceNotFound({ device, namespace })
@@ -128,6 +131,20 @@ const reasonOf = (device: string, namespace: string, cause: unknown): DeviceErro
   if (errno === Errno.ENODEV) return new NoSuchInterface({ device })
   return new SystemFailure({ device, step, detail })
 }
+
+/** Why an open device can be read no more; `errno` is what reading ended with. */
+export const lossOf = (device: string, errno: number): DeviceError => {
+  const removed = errno === Errno.EBADFD || errno === Errno.ENODEV || errno === Errno.ENXIO
+  const reason = removed
+    ? new InterfaceRemoved({ device })
+    : new SystemFailure({ device, step: "read", detail: getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}` })
+  return new DeviceError({ reason })
+}
+
+/** Told of a device that the kernel has taken away, once it is down; by default it is logged. */
+export const OnLost = Context.Reference<(error: DeviceError) => Effect.Effect<void>>("@strata/drivers/OnLost", {
+  defaultValue: () => (error) => Effect.logError(error.message)
+})
 
 /** A name that Linux takes for an interface: 1 to 15 printable octets. */
 const INTERFACE_NAME = /^(?!\.{1,2}$)[!-~]{1,15}$/

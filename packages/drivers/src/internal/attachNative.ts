@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../DeviceError.ts"
 import { type EthernetOptions, parseMac, parseMtu } from "../DeviceOptions.ts"
-import { type Addon, open } from "../Native.ts"
+import { type Addon, lossOf, OnLost, open } from "../Native.ts"
 import { NativeDriver, type Sizes } from "./NativeDriver.ts"
 
 export interface Kind {
@@ -36,13 +36,12 @@ export const attachNative: (
   const devices = yield* Devices
   const drop = yield* makeDrop(kind.layer)
   const context = yield* Effect.context()
+  const report = yield* OnLost
 
   // A device that is gone stays attached and down, so that its routes lead nowhere.
   const onLost = (errno: number) => {
-    const closed = Effect.logError(`${name}: the kernel has taken the device away (errno ${errno})`).pipe(
-      Effect.andThen(Effect.ignore(devices.close(name)))
-    )
-    Effect.runForkWith(context)(closed)
+    const closed = Effect.ignore(devices.close(name))
+    Effect.runForkWith(context)(Effect.andThen(closed, report(lossOf(name, errno))))
   }
 
   const native = yield* Effect.acquireRelease(

@@ -54,13 +54,17 @@ const FILTER = "_ws.expert.severity >= 0x400000"
 /** What tshark notes about every connection that is closed in order. */
 const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the connection closing/
 
+/** The kernel sends a TCP checksum of zero as all ones when it computes it itself, one in 65,536 times. */
+const KERNELS_ZERO = new RegExp(`^\\d+ ${KERNEL} .*0xffff instead of 0x0000`)
+
 /** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
 const remarks = Effect.fnUntraced(function*(file: string) {
   const kernel = yield* Kernel
   const tshark = ["tshark", "-r", file, ...PREFERENCES, "-Y", FILTER, "-T", "fields", ...FIELDS]
   const { stdout } = yield* kernel.succeed(...tshark)
   const lines = stdout.split("\n").filter((line) => line !== "")
-  return lines.map((line) => line.replaceAll("\t", " ")).filter((line) => !CLOSING.test(line))
+  return lines.map((line) => line.replaceAll("\t", " "))
+    .filter((line) => !CLOSING.test(line) && !KERNELS_ZERO.test(line))
 })
 
 /** Lines of `tcpdump -vvv` that complain. */

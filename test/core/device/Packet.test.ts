@@ -151,10 +151,17 @@ describe("a partial checksum", () => {
     assert.deepStrictEqual(packet.toBytes(), bytes)
   })
 
-  it("that comes to zero is sent as all ones (RFC 768)", () => {
+  it("of UDP that comes to zero is sent as all ones (RFC 768)", () => {
     const packet = partial(new Uint8Array(14), Uint8Array.of(0xff, 0xff), 0)
     packet.completeChecksum()
     assert.strictEqual(packet.view.getUint16(packet.start + 10), 0xffff)
+  })
+
+  it("of TCP that comes to zero is sent as zero (RFC 1624 §3)", () => {
+    const packet = partial(new Uint8Array(24), Uint8Array.of(0xff, 0xff), 0)
+    packet.checksumOffset = 16
+    packet.completeChecksum()
+    assert.strictEqual(packet.view.getUint16(packet.start + 20), 0)
   })
 
   it("is left alone where there is none", () => {

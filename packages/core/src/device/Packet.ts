@@ -31,6 +31,9 @@ export const ChecksumState = {
 /** To whom a frame was addressed on the link. */
 export const LinkDestination = { own: 0, broadcast: 1, multicast: 2 } as const
 
+/** Where UDP has its checksum, and no other protocol does. */
+const UDP_CHECKSUM_OFFSET = 6
+
 export class Packet {
   bytes: Uint8Array
   view: DataView
@@ -139,8 +142,9 @@ export class Packet {
   completeChecksum(): void {
     if (this.checksum !== ChecksumState.partial) return
     const value = Checksum.finish(this.sum(0, this.checksumStart))
-    // RFC 768: a computed zero is sent as all ones, since zero means "none"; to TCP both are the same number.
-    this.view.setUint16(this.checksumStart + this.checksumOffset, value === 0 ? 0xffff : value)
+    // RFC 768: a computed zero is sent as all ones, since zero means "none". RFC 1624 §3: nowhere else.
+    const field = value === 0 && this.checksumOffset === UDP_CHECKSUM_OFFSET ? 0xffff : value
+    this.view.setUint16(this.checksumStart + this.checksumOffset, field)
     this.checksum = ChecksumState.valid
   }
 

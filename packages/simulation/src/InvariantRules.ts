@@ -35,7 +35,8 @@ const isFinAcknowledged = ({ snd }: ControlBlock): boolean => snd.fin !== undefi
 export const transition = (event: Event, before: ControlBlock, after: ControlBlock): Broken | undefined => {
   if (before === after) return undefined
   const wrongState = stateChange(event, before, after) ?? timers(after)
-  if (wrongState !== undefined || !isSynchronized(after.state)) return wrongState
+  if (wrongState !== undefined || after.state === "LISTEN" || after.state === "CLOSED") return wrongState
+  if (after.state === "SYN-SENT") return sendOrder(before, after)
   return stateAgrees(after) ?? sendOrder(before, after) ?? receiveSpace(before, after)
 }
 
@@ -291,7 +292,7 @@ export const elapsed = (before: ControlBlock, after: ControlBlock, now: number):
 /** The machine has nothing more to send now: whatever is open must have a timer. */
 export const idle = (tcb: ControlBlock, queued: number): Broken | undefined => {
   const { deadlines, rcv, snd, state } = tcb
-  if (state === "CLOSED" || state === "LISTEN" || state === "TIME-WAIT" || state === "FIN-WAIT-2") return undefined
+  if (state === "CLOSED" || state === "LISTEN") return undefined
   const willSend = Math.min(deadlines.retransmit, deadlines.persist) !== Infinity
   if (snd.una !== snd.max && !willSend) {
     return broken(

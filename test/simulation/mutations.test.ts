@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FaultSearch, Scenario, Traffic } from "@strata/simulation"
+import { FaultSearch, Scenario, Simulation, Traffic } from "@strata/simulation"
 import { Effect, Option } from "effect"
 import { afterAll } from "vitest"
 import type { Mutation } from "./mutations/Mutation.ts"
@@ -43,7 +43,7 @@ describe("a search for faults", () => {
     it.effect.each([...seed, ...own])("$name", searches)
   })
 
-  afterAll(() => console.log(table(found)))
+  afterAll(() => void process.stdout.write(`\n${table(found)}\n\n`))
 })
 
 /** For each mutation: which seed caught it, how many faults are left, and what happens in words. */

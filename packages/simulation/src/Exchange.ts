@@ -5,13 +5,13 @@
 import { Statistics, Tcp } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import type { TcpError } from "@strata/core/tcp/TcpError"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import { type InetAddressV4, inetAddressV4 } from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Host, HostDown } from "./Host.ts"
@@ -152,16 +152,27 @@ const optionsOf = ({ mine }: Part) => ({
   settings: { synRetransmissions: 12 }
 })
 
-/** After a loss of every question for its hardware address, a host is unreachable for a while: programs try again. */
-const patiently = <A, R>(opening: Effect.Effect<A, TcpError, R>): Effect.Effect<A, TcpError, R> =>
-  Effect.retry(opening, {
-    while: (error) => error.reason._tag === "Unreachable",
-    schedule: Schedule.spaced("4 seconds"),
-    times: 10
-  })
+/** Programs try again at the multiples of so many milliseconds, so that two who open to each other meet. */
+const AGAIN = 4000
+
+/**
+ * After a loss of every question for its hardware address, a host is unreachable for a while; and who opens to a peer that
+ * waits for that to pass is refused. Programs try again then.
+ */
+const patiently = <A, R>(
+  opening: Effect.Effect<A, TcpError, R>,
+  reasons: ReadonlyArray<TcpError["reason"]["_tag"]>,
+  times = 10
+): Effect.Effect<A, TcpError, R> =>
+  Effect.catchTag(opening, "TcpError", (error) =>
+    times === 0 || !reasons.includes(error.reason._tag)
+      ? Effect.fail(error)
+      : Effect.andThen(nextTime, patiently(opening, reasons, times - 1)))
+
+const nextTime = Effect.flatMap(Clock.monotonicTimeNanos, (now) => Effect.sleep(AGAIN - Number(now) / 1e6 % AGAIN))
 
 const connect = (part: Part, remote: InetAddressV4) =>
-  Effect.flatMap(Tcp, (tcp) => patiently(tcp.connect({ ...optionsOf(part), remote })))
+  Effect.flatMap(Tcp, (tcp) => patiently(tcp.connect({ ...optionsOf(part), remote }), ["Unreachable"]))
 
 const accept = Effect.fnUntraced(function*(part: Part, port: number) {
   const listener = yield* (yield* Tcp).listen({ ...optionsOf(part), port })
@@ -171,7 +182,10 @@ const accept = Effect.fnUntraced(function*(part: Part, port: number) {
 const open = Effect.fnUntraced(function*(part: Part, port: number, foreign: InetAddressV4) {
   const tcp = yield* Tcp
   const opened = tcp.open({ ...optionsOf(part), mode: "active", local: { port }, foreign })
-  return yield* patiently(Effect.tap(opened, (connection) => connection.established))
+  return yield* patiently(Effect.tap(opened, (connection) => connection.established), [
+    "Unreachable",
+    "ConnectionRefused"
+  ])
 })
 
 /** Both ends of a transfer, to be run at the same time. */
@@ -246,15 +260,18 @@ const tooLate = Effect.gen(function*() {
 
 const bothEnds = Effect.fnUntraced(function*(transfer: Transfer, number: number, stage: Stage) {
   const crashed = yield* Deferred.make<void>()
-  const ends = yield* Effect.forEach(programsOf(transfer, number, stage), (end) => endOf(end, crashed), {
-    concurrency: "unbounded"
-  })
+  const programs = programsOf(transfer, number, stage)
+  for (const { host } of programs) {
+    const lookout = Effect.catchTag(host.run(Effect.never), "HostDown", () => Deferred.succeed(crashed, undefined))
+    yield* Effect.forkChild(lookout)
+  }
+  const ends = yield* Effect.forEach(programs, (end) => endOf(end, crashed), { concurrency: "unbounded" })
   if (ends.every((end) => end !== undefined && !end.waited)) {
     return yield* new Broken({ who: `transfer ${number + 1}`, what: "is closed, and nobody was in TIME-WAIT" })
   }
 })
 
-/** Runs a program to its end; undefined when its host, or its peer's, crashed meanwhile. */
+/** Runs a program to its end; undefined when its host, or its peer's, crashes before. */
 const endOf = ({ host, run, who }: Program, crashed: Deferred.Deferred<void>) => {
   const undone = Effect.succeed(undefined)
   const bereaved = Deferred.await(crashed).pipe(
@@ -268,7 +285,7 @@ const endOf = ({ host, run, who }: Program, crashed: Deferred.Deferred<void>) =>
   )
   return Effect.raceFirst(host.run(run), bereaved).pipe(
     Effect.catchTags({
-      HostDown: () => Effect.andThen(Deferred.succeed(crashed, undefined), undone),
+      HostDown: () => undone,
       TcpError: (error) =>
         Deferred.isDoneUnsafe(crashed) ? undone : Effect.fail(new Broken({ who, what: `fails: ${error.message}` }))
     })

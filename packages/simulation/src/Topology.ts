@@ -36,7 +36,7 @@ export const arbitrary: Arbitrary.Arbitrary<Topology> = Arbitrary.map(
   Arbitrary.all({
     hosts: pick(2, 2, 2, 3, 4),
     links: pick("wires", "wires", "switch"),
-    latency: pick(1, 0, 5, 20, 60),
+    latency: pick(1, 0, 5, 20, 60, 150),
     bandwidth: pick(undefined, undefined, 100e6, 10e6),
     mtu: pick(1500, 1500, 576)
   }),

@@ -14,7 +14,12 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["serve extra", ["extra"]],
   ["serve --echo 65536", ["--echo", "65536", "port"]],
   ["serve --echo seven", ["--echo", "seven"]],
-  ["serve --echo 0 --discard 0 --daytime 0 --chargen 0 --device none", ["nothing to serve"]],
+  ["serve --echo 13 --device none", ["--echo", "--daytime", "TCP port 13"]],
+  ["serve --discard 2000 --chargen 2000 --device none", ["--discard", "--chargen", "TCP port 2000"]],
+  ["tcps --device none 10.1.1.1 7", ["10.1.1.1 is not an address of this stack"]],
+  ["udps --device none 10.1.1.1 7", ["10.1.1.1 is not an address of this stack"]],
+  ["ping --device none -I 10.1.1.1 127.0.0.1", ["10.1.1.1 is not an address of this stack"]],
+  ["ping -I lo 127.0.0.1", ["--source", "lo", "IPv4 address"]],
   ["serve --device eth0", ["--device", "eth0", "tap:tap0"]],
   ["serve --device tap:a-name-that-is-too-long", ["--device"]],
   ["serve --device tun:tun0", ["--device"]],
@@ -61,7 +66,7 @@ describe("strata", () => {
       expect(code).toBe(1)
     }))
 
-  it.effect.each(["serve --echo 65536", "demo --device tap:tap0"])(
+  it.effect.each(["serve --echo 65536", "demo --device tap:tap0", "tcps --device none 10.1.1.1 7"])(
     "does so as a process: `%s`",
     (args) =>
       Effect.gen(function*() {
@@ -81,8 +86,20 @@ describe("strata", () => {
       }
       expect([code, stderr]).toEqual([0, ""])
       const ping = yield* runStrata("ping", "--help")
-      for (const option of ["--count, -c", "--interval, -i", "--size, -s"]) expect(ping.stdout).toContain(option)
+      for (const option of ["--count, -c", "--interval, -i", "--size, -s", "--source, -I"]) {
+        expect(ping.stdout).toContain(option)
+      }
       expect(ping.stdout).not.toContain("--outside")
+    }), 30_000)
+
+  it.effect("pings from the address it is told to", () =>
+    Effect.gen(function*() {
+      const args = ["ping", "--device", "none", "-c", "1", "-I", "127.0.0.9", "127.0.0.1"]
+      const { code, stdout } = yield* runStrata(...args)
+      expect(stdout).toMatch(
+        /^PING 127\.0\.0\.1 \(127\.0\.0\.1\) from 127\.0\.0\.9 : 56\(84\) bytes of data\.\n64 bytes /
+      )
+      expect(code).toBe(0)
     }), 30_000)
 
   it.effect("runs from the checkout as `npx strata`", () =>

@@ -16,14 +16,21 @@ type Answer = number | PingError["reason"]
 
 const run = Effect.fnUntraced(function*(
   answers: ReadonlyArray<Answer>,
-  options: { readonly count?: number; readonly interval?: number; readonly stopAfter?: number } = {}
+  options: {
+    readonly count?: number
+    readonly interval?: number
+    readonly stopAfter?: number
+    readonly source?: NetAddress.Ipv4Address
+  } = {}
 ) {
   const printed: Array<string> = []
   const sent: Array<{ readonly length: number; readonly sequence: number; readonly at: number }> = []
+  const sources: Array<NetAddress.Ipv4Address | undefined> = []
   const icmp = Icmp.of({
     input: () => {},
     ping: Effect.fnUntraced(function*(address, request) {
       const answer = answers[sent.length] ?? new PingTimedOut()
+      sources.push(request?.source)
       sent.push({
         length: request?.payload?.length ?? 0,
         sequence: request?.sequence ?? 0,
@@ -36,16 +43,31 @@ const run = Effect.fnUntraced(function*(
     })
   })
   const fiber = yield* pings(
-    { destination, count: options.count ?? answers.length, interval: options.interval ?? 1, size: 56, timeout: 4 },
+    {
+      destination,
+      source: options.source,
+      count: options.count ?? answers.length,
+      interval: options.interval ?? 1,
+      size: 56,
+      timeout: 4
+    },
     (line) => Effect.sync(() => printed.push(line))
   ).pipe(Effect.provideService(Icmp, icmp), Effect.forkChild)
   yield* TestClock.adjust(options.stopAfter ?? 100_000)
   if (options.stopAfter !== undefined) yield* Fiber.interrupt(fiber)
   const exit = yield* Fiber.await(fiber)
-  return { printed, sent, exit }
+  return { printed, sent, sources, exit }
 })
 
 describe("ping", () => {
+  it.effect("sends from the address it is told to, and says so as iputils does", () =>
+    Effect.gen(function*() {
+      const source = NetAddress.ipFromStringUnsafe("192.0.2.2") as NetAddress.Ipv4Address
+      const { printed, sources } = yield* run([1, 1], { source })
+      expect(printed[0]).toBe("PING 192.0.2.1 (192.0.2.1) from 192.0.2.2 : 56(84) bytes of data.")
+      expect(sources).toEqual([source, source])
+    }))
+
   it.effect("prints replies and statistics as iputils does", () =>
     Effect.gen(function*() {
       const { printed, sent } = yield* run([0.66, 12.345, 150])

@@ -102,6 +102,38 @@ describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
         }
       }))
 
+    it.effect("serve without any service answers ping", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const none = ["--echo", "--discard", "--daytime", "--chargen"].flatMap((service) => [service, "0"])
+        const server = yield* kernel.spawn(...strata, "serve", ...none)
+        yield* server.prints(/strata answers .*\n/)
+        expect(server.stdout()).toBe(`strata answers ping on ${STACK} (tap:tap0)\n`)
+        const { stdout } = yield* kernel.exec("ping", "-c", "1", STACK)
+        expect(stdout).toMatch(/1 packets transmitted, 1 received/)
+        yield* server.kill("SIGINT")
+        expect((yield* server.result).exitCode).toBe(0)
+      }))
+
+    it.effect.each(
+      [
+        ["tap", "tuntap add mode tap name lost", "lost"],
+        ["packet", "link add lost type veth peer name other", "other"]
+      ] as const
+    )("a server whose interface is removed says so and ends: %s", ([kind, make, removed]) =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* kernel.succeed("ip", ...make.split(" "))
+        yield* kernel.succeed("ip", "link", "set", "lost", "up")
+        const server = yield* startServer("--device", `${kind}:lost`, "--address", "198.51.100.2/24", "serve")
+        yield* kernel.succeed("ip", "link", "delete", removed)
+        const { exitCode, stderr, stdout } = yield* server.result
+        expect(stderr).toMatch(/\nstrata: lost: the interface was removed; [^\n]+\n$/)
+        expect(stderr).toContain("[I] devices.close: dev=lost, state=down\n")
+        expect(stdout.split("\n")).toHaveLength(2)
+        expect(exitCode).toBe(1)
+      }))
+
     it.effect("chargen keeps nothing for a reader that does not read", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -170,7 +202,11 @@ describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
         ["--gateway 10.0.0.1 tcps 7", /the gateway 10\.0\.0\.1 is on no connected network/],
         ["--device tap:lo tcps 7", /"lo" cannot be opened: it exists and is not a TAP/],
         ["--device packet:nothing tcps 7", /nothing: there is no such network interface/],
-        ["--log-level warning tcps 10.0.0.1 7", /10\.0\.0\.1 is not an address of this stack/],
+        ["tcps 10.0.0.1 7", /10\.0\.0\.1 is not an address of this stack/],
+        ["udps 10.0.0.1 7", /10\.0\.0\.1 is not an address of this stack/],
+        ["--log-level info tcpc -s 10.0.0.1 192.0.2.1:7", /10\.0\.0\.1 is not an address of this stack/],
+        ["serve --echo 13", /--echo and --daytime cannot both have TCP port 13/],
+        ["ping -I 10.0.0.1 192.0.2.1", /10\.0\.0\.1 is not an address of this stack/],
         ["tcpc -s 10.0.0.1 192.0.2.1:7", /10\.0\.0\.1 is not an address of this stack/],
         ["udpc 255.255.255.255:7", /255\.255\.255\.255 is a broadcast address/]
       ] as const
@@ -187,7 +223,7 @@ describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
         const kernel = yield* Kernel
         const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         const { exitCode, stderr } = yield* kernel.exec(...nobody, ...strata, "tcps", "7")
-        expect(stderr).toMatch(/^strata: tap0: no permission to open network devices[^\n]*\n$/)
+        expect(stderr).toMatch(/^strata: tap0: no permission to open \/dev\/net\/tun[^\n]*\n$/)
         expect(exitCode).toBe(1)
       }))
 

@@ -8,9 +8,13 @@ import * as Log from "@strata/core/log/Log"
 import * as NetworkStack from "@strata/core/NetworkStack"
 import { Trace } from "@strata/core/Trace"
 import * as Address from "@strata/core/wire/Address"
+import type { DeviceError } from "@strata/drivers/DeviceError"
 import * as Loopback from "@strata/drivers/Loopback"
+import { OnLost } from "@strata/drivers/Native"
 import * as PacketSocket from "@strata/drivers/PacketSocket"
 import * as Tap from "@strata/drivers/Tap"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as IpInterface from "effect/net/IpInterface"
@@ -19,8 +23,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { DeviceName } from "./Format.ts"
 import type { HostOptions, LogOptions } from "./Options.ts"
+import * as Output from "./Output.ts"
 
-export const DEFAULT_DEVICE: DeviceName = { kind: "tap", name: "tap0" }
+const DEFAULT_DEVICE: DeviceName = { kind: "tap", name: "tap0" }
 export const DEFAULT_ADDRESS = IpInterface.fromStringUnsafe("192.0.2.2/24") as IpInterface.Ipv4Interface
 export const DEFAULT_GATEWAY = NetAddress.ipFromStringUnsafe("192.0.2.1") as NetAddress.Ipv4Address
 export const DEFAULT_MAC = NetAddress.macAddressFromStringUnsafe("00:00:5e:00:53:01")
@@ -49,18 +54,26 @@ const deviceLayer = (options: HostOptions) => {
 const print = (text: string): void => void process.stderr.write(`${text}\n`)
 
 /**
- * The log, held back until `release`: a host that cannot be built has one line to say, and it is about the reason. At level
- * `debug` nothing is held back.
+ * The log is held back until the command does what it is for: when that fails before, there is one line to say, and it is
+ * about the reason. At level `debug` nothing is held back.
  */
+class HeldLog extends Context.Service<HeldLog, { readonly release: Effect.Effect<void> }>()("@strata/cli/HeldLog") {}
+
+/** Shows what was held back, and from now on everything at once. */
+export const showLog: Effect.Effect<void, never, HeldLog> = HeldLog.use((log) => log.release)
+
+/** Says that a server is ready, below its log so far. */
+export const announce = (line: string) => Effect.andThen(showLog, Output.line(line))
+
 const makeLog = ({ hexdump, logLevel }: LogOptions) => {
   const held: Array<string> = []
   let write = logLevel === "debug" ? print : (text: string) => void held.push(text)
   return {
     layer: logLevel === "none" ? Layer.empty : Log.layer({ level: logLevel, hexdump, write: (text) => write(text) }),
-    release: () => {
+    release: Effect.sync(() => {
       write = print
-      held.forEach(print)
-    }
+      held.splice(0).forEach(print)
+    })
   }
 }
 
@@ -68,7 +81,7 @@ const makeLog = ({ hexdump, logLevel }: LogOptions) => {
 export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: LogOptions) =>
   Layer.suspend(() => {
     const log = makeLog(options)
-    return Layer.effectDiscard(Effect.sync(log.release)).pipe(
+    return Layer.succeed(HeldLog, { release: log.release }).pipe(
       Layer.provideMerge(Layer.provideMerge(Loopback.layer, devices)),
       Layer.provideMerge(NetworkStack.layer),
       // Built first, so that it tells of the stack's beginning and end too.
@@ -76,8 +89,16 @@ export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: LogOpt
     )
   })
 
-/** The host that the options describe. */
-export const layer = (options: HostOptions) => layerOn(deviceLayer(options), options)
+/** Runs a program on the host that the options describe; it fails when the host loses its device. */
+export const run = (options: HostOptions) => <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const lost = yield* Deferred.make<never, DeviceError>()
+    const onLost = Layer.succeed(OnLost, (error) => Effect.asVoid(Deferred.fail(lost, error)))
+    return yield* Effect.raceFirst(program, Deferred.await(lost)).pipe(
+      Effect.scoped,
+      Effect.provide(layerOn(Layer.provide(deviceLayer(options), onLost), options))
+    )
+  })
 
 /**
  * Waits until the way to a destination is known: only a few packets can wait for a neighbour, and a program that sends

@@ -8,7 +8,7 @@ import type * as Option from "effect/Option"
 import * as Format from "./Format.ts"
 
 /** From nothing to each packet: every level includes those before it. */
-export const logLevels = ["none", "error", "warning", "info", "debug"] as const
+const logLevels = ["none", "error", "warning", "info", "debug"] as const
 export type LogLevel = typeof logLevels[number]
 
 /** What is to be told on stderr. */

@@ -138,6 +138,12 @@ const ping = Command.make(
       Flag.withDescription("Seconds to wait for each reply (default: 4)"),
       Flag.withDefault(4)
     ),
+    source: Format.flag("source", Format.address).pipe(
+      Flag.withAlias("I"),
+      Flag.withDescription("The host's address to send from (default: by the route)"),
+      Flag.optional,
+      Flag.map(Option.getOrUndefined)
+    ),
     destination: Format.argument("host", Format.address).pipe(Argument.withDescription("Whom to ask"))
   },
   (options) => lazily("warning", () => import("./commands/ping.ts"), (module, host) => module.ping(host, options))

@@ -59,7 +59,7 @@ const overTap = Effect.fnUntraced(function*(options: HostOptions) {
     const built = yield* Layer.build(Host.layerOn(Tap.layer({ name: "tap0", mac: Host.DEFAULT_MAC }), options))
     yield* Programs.run("ip", ["address", "add", IpInterface.format(PEER), "dev", "tap0"])
     yield* Programs.run("ip", ["link", "set", "tap0", "up"])
-    yield* Effect.provideContext(addAddress("tap0", HOST), built)
+    yield* Effect.provideContext(Effect.andThen(addAddress("tap0", HOST), Host.showLog), built)
     return built
   }).pipe(Effect.mapError(unavailable))
   yield* Output.line(
@@ -80,7 +80,7 @@ const inMemory = Effect.fnUntraced(function*(options: HostOptions, reasons: Read
   const host = yield* Layer.build(Host.layerOn(Wire.layer(wire.left, { mac: Host.DEFAULT_MAC }), options))
   const other = yield* Layer.build(Layer.fresh(Host.layerOn(Wire.layer(wire.right), silent)))
   yield* Effect.provideContext(addAddress("eth0", PEER), other)
-  yield* Effect.provideContext(addAddress("eth0", HOST), host)
+  yield* Effect.provideContext(Effect.andThen(addAddress("eth0", HOST), Host.showLog), host)
   const peer = yield* Effect.provideContext(StackPeer.make(HOST.address, ECHO), other)
   yield* offerEcho.pipe(Effect.andThen(exchange(peer, "eth0")), Effect.provideContext(host))
 }, Effect.scoped)

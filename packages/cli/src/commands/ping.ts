@@ -2,6 +2,8 @@
  * ICMP echo requests, reported as the ping of iputils does.
  */
 import { type EchoReply, Icmp, type PingError } from "@strata/core/ip/Icmp"
+import { Routing } from "@strata/core/ip/Routing"
+import { fromIpv4 } from "@strata/core/wire/Address"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,12 +13,15 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Failure } from "../Exit.ts"
 import * as Host from "../Host.ts"
 import type { HostOptions } from "../Options.ts"
 import * as Output from "../Output.ts"
 
 export interface PingOptions {
   readonly destination: Ipv4Address
+  /** Of the host; chosen by the route when none is given. */
+  readonly source?: Ipv4Address | undefined
   /** Infinity to go on until interrupted. */
   readonly count: number
   /** Seconds from one request to the next; with 0 the next follows the reply. */
@@ -28,7 +33,7 @@ export interface PingOptions {
 }
 
 /** What was seen so far. */
-export interface Tally {
+interface Tally {
   readonly transmitted: number
   readonly received: number
   readonly errors: number
@@ -39,7 +44,7 @@ export interface Tally {
   readonly squares: number
 }
 
-export const none: Tally = {
+const none: Tally = {
   transmitted: 0,
   received: 0,
   errors: 0,
@@ -93,7 +98,7 @@ const formatError = (error: PingError, sequence: number): string | undefined => 
 }
 
 /** The lines at the end; `elapsed` is in milliseconds. */
-export const formatTally = (destination: Ipv4Address, tally: Tally, elapsed: number): ReadonlyArray<string> => {
+const formatTally = (destination: Ipv4Address, tally: Tally, elapsed: number): ReadonlyArray<string> => {
   const { errors, received, transmitted } = tally
   const loss = transmitted === 0 ? 0 : 100 * (transmitted - received) / transmitted
   const counts =
@@ -120,7 +125,8 @@ export const pings = Effect.fnUntraced(function*<E>(
   print: (line: string) => Effect.Effect<void, E>
 ): Effect.fn.Return<Tally, E | NoReply, Icmp> {
   const icmp = yield* Icmp
-  const { destination, interval, size } = options
+  const { destination, interval, size, source } = options
+  const timeout = options.timeout * 1000
   const payload = Uint8Array.from({ length: size }, (_, index) => index)
   let firstSent = 0
   let lastSent = 0
@@ -130,7 +136,7 @@ export const pings = Effect.fnUntraced(function*<E>(
     lastSent = yield* Clock.currentTimeMillis
     if (sequence === 1) firstSent = lastSent
     tally = { ...tally, transmitted: tally.transmitted + 1 }
-    return yield* icmp.ping(destination, { payload, sequence: sequence & 0xffff, timeout: options.timeout * 1000 })
+    return yield* icmp.ping(destination, { payload, sequence: sequence & 0xffff, source, timeout })
       .pipe(
         Effect.match({
           onSuccess: (reply) => {
@@ -156,7 +162,8 @@ export const pings = Effect.fnUntraced(function*<E>(
     interval > 0 ? Stream.schedule(later, Schedule.fixed(interval * 1000)) : later
   )
 
-  yield* print(`PING ${destination} (${destination}) ${size}(${size + 28}) bytes of data.`)
+  const from = source === undefined ? "" : `from ${source} : `
+  yield* print(`PING ${destination} (${destination}) ${from}${size}(${size + 28}) bytes of data.`)
   yield* sequences.pipe(
     Stream.mapEffect(probe, { concurrency: interval > 0 ? "unbounded" : 1, unordered: true }),
     Stream.runForEach((line) => line === undefined ? Effect.void : print(line)),
@@ -168,13 +175,24 @@ export const pings = Effect.fnUntraced(function*<E>(
 const isNoReply = (reason: Cause.Reason<unknown>): boolean =>
   Cause.isFailReason(reason) && reason.error instanceof NoReply
 
+/** The requests of a source that is not the host's own would be refused one by one. */
+const checkSource = Effect.fnUntraced(function*(source: Ipv4Address) {
+  if (!(yield* Routing).isLocal(fromIpv4(source))) {
+    return yield* new Failure({ message: `${source} is not an address of this stack` })
+  }
+})
+
 export const ping = (host: HostOptions, options: PingOptions) =>
-  pings(options, Output.line).pipe(
+  Effect.gen(function*() {
+    if (options.source !== undefined) yield* checkSource(options.source)
+    yield* Host.showLog
+    return yield* pings(options, Output.line)
+  }).pipe(
     // An interruption, which is how an endless ping ends, would hide the failure from whoever looks further out.
     Effect.onExit((exit) =>
       Effect.sync(() => {
         if (Exit.isFailure(exit) && exit.cause.reasons.some(isNoReply)) process.exitCode = 1
       })
     ),
-    Effect.provide(Host.layer(host))
+    Host.run(host)
   )

@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import { Failure } from "../Exit.ts"
 import * as Host from "../Host.ts"
 import type { HostOptions } from "../Options.ts"
-import * as Output from "../Output.ts"
 
 /** Port 0 leaves a service out. */
 export interface Ports {
@@ -33,16 +32,26 @@ const start = Effect.fnUntraced(function*(ports: Ports) {
   return ready
 })
 
-const serving = (host: HostOptions, ports: Ports) =>
-  Effect.gen(function*() {
-    const ready = yield* start(ports)
-    yield* Output.line(`strata serves on ${Host.describe(host)}: ${ready.join(", ")}`)
-    return yield* Effect.never
-  }).pipe(Effect.scoped, Effect.provide(Host.layer(host)))
-
-export const serve = Effect.fnUntraced(function*(host: HostOptions, ports: Ports) {
-  if (Object.values(ports).every((port) => port === 0)) {
-    return yield* new Failure({ message: "every service is left out; nothing to serve" })
+/** Every service has a TCP port, and no two can have the same. */
+const checkPorts = Effect.fnUntraced(function*(ports: Ports) {
+  const owners = new Map<number, string>()
+  for (const [name, port] of Object.entries(ports)) {
+    const owner = owners.get(port)
+    if (port !== 0 && owner !== undefined) {
+      return yield* new Failure({ message: `--${owner} and --${name} cannot both have TCP port ${port}; change one` })
+    }
+    owners.set(port, name)
   }
-  return yield* serving(host, ports)
 })
+
+/** A host without any service is still one that answers ping. */
+const announcement = (where: string, ready: ReadonlyArray<string>): string =>
+  ready.length === 0 ? `strata answers ping on ${where}` : `strata serves on ${where}: ${ready.join(", ")}`
+
+const serving = Effect.fnUntraced(function*(host: HostOptions, ports: Ports) {
+  yield* Host.announce(announcement(Host.describe(host), yield* start(ports)))
+  return yield* Effect.never
+})
+
+export const serve = (host: HostOptions, ports: Ports) =>
+  Effect.andThen(checkPorts(ports), serving(host, ports).pipe(Host.run(host)))

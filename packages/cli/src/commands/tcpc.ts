@@ -33,6 +33,7 @@ export const tcpc = (host: HostOptions, options: ClientOptions) =>
       localAddress: Option.getOrUndefined(options.source),
       localPort: Option.getOrUndefined(options.port)
     })
+    yield* Host.showLog
     // Odd while a write waits for room.
     let steps = 0
     const step = Effect.sync(() => void steps++)
@@ -51,4 +52,4 @@ export const tcpc = (host: HostOptions, options: ClientOptions) =>
     yield* Stream.runForEach(socket.incoming, Output.write)
     // Why sending failed no longer matters: the peer has said all it had to say.
     yield* Effect.raceFirst(Effect.exit(Fiber.join(sending)), paused)
-  }).pipe(Effect.scoped, Effect.provide(Host.layer(host)))
+  }).pipe(Host.run(host))

@@ -6,11 +6,10 @@ import * as Effect from "effect/Effect"
 import type { Local } from "../Format.ts"
 import * as Host from "../Host.ts"
 import type { HostOptions } from "../Options.ts"
-import * as Output from "../Output.ts"
 
 export const tcps = (host: HostOptions, local: Local) =>
   Effect.gen(function*() {
     yield* SimpleServices.echo(local)
-    yield* Output.line(`TCP echo server on ${local.address ?? Host.describe(host)}, port ${local.port}`)
+    yield* Host.announce(`TCP echo server on ${local.address ?? Host.describe(host)}, port ${local.port}`)
     return yield* Effect.never
-  }).pipe(Effect.scoped, Effect.provide(Host.layer(host)))
+  }).pipe(Host.run(host))

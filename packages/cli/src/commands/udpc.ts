@@ -33,6 +33,7 @@ export const udpc = (host: HostOptions, options: UdpClientOptions) =>
       port: Option.getOrUndefined(options.port)
     })
     yield* Host.findNeighbour(options.remote.address)
+    yield* Host.showLog
     let patience = Option.getOrElse(options.wait, () => PATIENCE.first) * 1000
     let active = 0
     const noteActivity = Effect.map(Clock.currentTimeMillis, (now) => {
@@ -57,4 +58,4 @@ export const udpc = (host: HostOptions, options: UdpClientOptions) =>
       Effect.andThen(quiet)
     )
     yield* Effect.raceFirst(sending, printing)
-  }).pipe(Effect.scoped, Effect.provide(Host.layer(host)))
+  }).pipe(Host.run(host))

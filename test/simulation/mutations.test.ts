@@ -36,7 +36,11 @@ describe("a search for faults", () => {
     { what: "crashes of hosts", options: { crashes: true } }
   ])(
     `finds nothing in ${SEEDS} seeds with $what`,
-    ({ options }) => FaultSearch.check({ seeds, scenarios: Scenario.arbitrary(options) })
+    ({ options }) =>
+      Effect.flatMap(
+        Simulation.seeds(SEEDS),
+        (tried) => FaultSearch.check({ seeds: tried, scenarios: Scenario.arbitrary(options) })
+      )
   )
 
   describe("finds a stack in which", () => {

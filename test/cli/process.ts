@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 /** The words that start strata from any directory, in any namespace. */
 export const strata: ReadonlyArray<string> = [
   process.execPath,
-  fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url))
+  fileURLToPath(new URL("../../packages/cli/bin/strata.js", import.meta.url))
 ]
 
 export interface Ended {

@@ -36,29 +36,33 @@ const complainOnStderr = (line: string): void => {
   }
 }
 
-const NPX_CHECK_INTERVAL = 200
+const PARENT_CHECK_INTERVAL = 200
+
+/** Signals nearer to each other than this, in milliseconds, are one: to a group of processes, one of which passed it on. */
+const SAME_SIGNAL = 200
 
 /**
  * SIGINT and SIGTERM interrupt the command, which closes what it opened; a second one does not wait for that.
  *
  * `npx` runs a program by a shell, and a signal that is sent to `npx` alone ends that shell and leaves the program: when the
- * shell is gone, the program ends as if the signal had been for it.
+ * shell is gone, the program ends as if the signal had been for it. So it does when the launcher is killed.
  */
 const watchSignals = () => {
-  let stopping = false
+  let stopping: number | undefined
   const onSignal = () => {
-    if (stopping) process.exit(130)
-    stopping = true
+    stopping ??= performance.now()
+    if (performance.now() - stopping > SAME_SIGNAL) process.exit(130)
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
   const parent = process.ppid
-  if (process.env["npm_command"] !== "exec" || parent === 1) return
+  const started = process.env["npm_command"] === "exec" || process.env["STRATA_LAUNCHED"] !== undefined
+  if (!started || parent === 1) return
   const watch = setInterval(() => {
     if (process.ppid === parent) return
     clearInterval(watch)
-    if (!stopping) process.kill(process.pid, "SIGTERM")
-  }, NPX_CHECK_INTERVAL)
+    if (stopping === undefined) process.kill(process.pid, "SIGTERM")
+  }, PARENT_CHECK_INTERVAL)
   watch.unref()
 }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FaultSearch, Scenario, Simulation, Traffic } from "@strata/simulation"
+import { FaultSearch, Simulation, Traffic } from "@strata/simulation"
 import { Effect, Option } from "effect"
 import { afterAll } from "vitest"
 import type { Mutation } from "./mutations/Mutation.ts"
@@ -19,7 +19,7 @@ const searches = (mutation: Mutation) =>
     const result = yield* FaultSearch.search({
       seeds,
       hosts: mutation.hosts,
-      scenarios: Scenario.arbitrary(mutation.scenarios),
+      scenarios: mutation.scenarios,
       invariants: false
     })
     assert.isTrue(Option.isSome(result), `not found in ${SEEDS} seeds`)
@@ -39,7 +39,7 @@ describe("a search for faults", () => {
     ({ options }) =>
       Effect.flatMap(
         Simulation.seeds(SEEDS),
-        (tried) => FaultSearch.check({ seeds: tried, scenarios: Scenario.arbitrary(options) })
+        (tried) => FaultSearch.check({ seeds: tried, scenarios: options })
       )
   )
 

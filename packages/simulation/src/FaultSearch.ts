@@ -11,11 +11,20 @@
  * one, the traffic is cut down, and the network made plainer, as long as the
  * run still fails; what is left is told in words.
  *
+ * Programs of one's own take the place of the traffic:
+ *
+ * ```ts
+ * yield* FaultSearch.check({
+ *   seeds: yield* Simulation.seeds(200),
+ *   scenarios: { topology: { hosts: 2, links: "wires", latency: 20, mtu: 1500 }, traffic: [] },
+ *   property: (_, { hosts: [client, server] }) => …
+ * })
+ * ```
+ *
  * The same seed draws the same scenario, runs it in the same way and shrinks
  * to the same faults. So a seed replays a search, and a `Scenario` with its seed
  * makes a regression test: `FaultSearch.run(scenario, { seed })`.
  */
-import type * as Arbitrary from "effect/Arbitrary"
 import { sampleEffect } from "effect/Arbitrary"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -56,8 +65,8 @@ export interface RunOptions {
 export interface Options extends Omit<RunOptions, "seed"> {
   /** Each is one scenario and one run. */
   readonly seeds: Iterable<number>
-  /** What scenarios are drawn from; `Scenario.arbitrary()` by default. */
-  readonly scenarios?: Arbitrary.Arbitrary<Scenario.Scenario> | undefined
+  /** Which scenarios are drawn. */
+  readonly scenarios?: Scenario.Options | undefined
   /** Runs that may be spent on shrinking what was found; 300 by default. */
   readonly effort?: number | undefined
 }
@@ -126,12 +135,13 @@ export const search = Effect.fnUntraced(function*(options: Options): Effect.fn.R
 })
 
 /** The scenario of a seed. */
-export const draw = (
-  seed: number,
-  scenarios: Arbitrary.Arbitrary<Scenario.Scenario> = Scenario.arbitrary()
-): Effect.Effect<Scenario.Scenario> =>
-  Effect.map(Effect.orDie(sampleEffect(scenarios, { seed, count: 1 })), ([scenario]) => scenario!)
+export const draw = (seed: number, scenarios?: Scenario.Options): Effect.Effect<Scenario.Scenario> =>
+  sampleEffect(Scenario.arbitrary(scenarios), { seed, count: 1 }).pipe(
+    Effect.map(([scenario]) => scenario!),
+    Effect.orDie
+  )
 
+/** Runs for shrinking. */
 const EFFORT = 300
 
 /** How a scenario failed. */
@@ -163,11 +173,11 @@ const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 const shrink = Effect.fnUntraced(function*(
   drawn: Scenario.Scenario,
   failure: Failure,
-  options: RunOptions & Pick<Options, "effort">
+  options: RunOptions & Pick<Options, "effort" | "scenarios">
 ) {
   const tried = new Set<string>()
   const untried = (scenario: Scenario.Scenario, { hits }: Failure) =>
-    Scenario.simpler(scenario, hits).filter((candidate) => !tried.has(JSON.stringify(candidate)))
+    Scenario.simpler(scenario, hits, options.scenarios).filter((candidate) => !tried.has(JSON.stringify(candidate)))
   let scenario = drawn
   let candidates = untried(drawn, failure)
   while (candidates.length > 0 && tried.size < (options.effort ?? EFFORT)) {

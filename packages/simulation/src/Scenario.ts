@@ -25,16 +25,26 @@ export const Scenario = Schema.Struct({
 })
 export type Scenario = typeof Scenario.Type
 
+/** Which scenarios. What is given as a value is in all of them, and is left as it is when they are made simpler. */
 export interface Options {
   /** Faults at most; 4 by default. A quarter of the scenarios have none. */
   readonly faults?: number | undefined
   /** Whether hosts may crash; they do not by default. */
   readonly crashes?: boolean | undefined
-  /** The network, where it is not to be drawn. */
-  readonly topology?: Topology.Topology | undefined
-  /** What is said, where it is not to be drawn. */
-  readonly traffic?: Traffic.Traffic | undefined
+  /** `Topology.arbitrary` by default. */
+  readonly topology?: Topology.Topology | Arbitrary.Arbitrary<Topology.Topology> | undefined
+  /** `Traffic.arbitrary` by default; no traffic, `[]`, for those who have programs of their own. */
+  readonly traffic?: Traffic.Traffic | Arbitrary.Arbitrary<Traffic.Traffic> | undefined
 }
+
+const isFixed = (part: unknown): boolean => part !== undefined && !Arbitrary.isArbitrary(part)
+
+const drawn = <A>(part: A | Arbitrary.Arbitrary<A> | undefined, otherwise: Arbitrary.Arbitrary<A>) =>
+  part === undefined
+    ? otherwise
+    : Arbitrary.isArbitrary(part)
+    ? part as Arbitrary.Arbitrary<A>
+    : Arbitrary.Constant(part)
 
 /** Scenarios to search. */
 export const arbitrary = (options: Options = {}): Arbitrary.Arbitrary<Scenario> => {
@@ -42,8 +52,8 @@ export const arbitrary = (options: Options = {}): Arbitrary.Arbitrary<Scenario> 
   const fault = options.crashes === true ? Fault.withCrashes : Fault.arbitrary
   return Arbitrary.map(
     Arbitrary.all({
-      topology: options.topology === undefined ? Topology.arbitrary : Arbitrary.Constant(options.topology),
-      traffic: options.traffic === undefined ? Traffic.arbitrary : Arbitrary.Constant(options.traffic),
+      topology: drawn(options.topology, Topology.arbitrary),
+      traffic: drawn(options.traffic, Traffic.arbitrary),
       faults: Arbitrary.array(fault, { minLength: most, maxLength: most }),
       count: pick(0, ...[1, 2, 3].map((third) => Math.ceil(third * most / 3))),
       isBurst: pick(false, true),
@@ -80,22 +90,27 @@ export const normalize = (self: Scenario): Scenario => {
  * Scenarios with less in them, those with the fewest faults first: what delta debugging tries. `hits` are the packets that
  * each fault hit in a run.
  */
-export const simpler = (self: Scenario, hits: ReadonlyArray<Fault.Hits>): ReadonlyArray<Scenario> => {
+export const simpler = (
+  self: Scenario,
+  hits: ReadonlyArray<Fault.Hits>,
+  options: Options = {}
+): ReadonlyArray<Scenario> => {
   const { faults, topology, traffic } = self
   const { wrapsAfter, ...unwrapped } = self
+  const isNetworkFixed = isFixed(options.topology)
+  const isTrafficFixed = isFixed(options.traffic)
+  const plainer = isNetworkFixed ? [] : Topology.simpler(topology, Traffic.hostsOf(traffic))
   return [
     ...fewer(faults).map((some) => ({ ...self, faults: some })),
     ...wrapsAfter === undefined ? [] : [unwrapped],
-    ...Traffic.fewer(traffic).map((less) => ({ ...self, traffic: less })),
-    ...Topology.simpler(topology, Traffic.hostsOf(traffic)).map((plain) =>
-      moved({ ...self, topology: plain }, topology)
-    ),
-    ...renamed(self),
+    ...isTrafficFixed ? [] : Traffic.fewer(traffic).map((less) => ({ ...self, traffic: less })),
+    ...plainer.map((plain) => moved({ ...self, topology: plain }, topology)),
+    ...isNetworkFixed || isTrafficFixed ? [] : renamed(self),
     ...faults.flatMap((fault, index) =>
       Fault.simpler(fault, hits[index] ?? []).map((some) => ({ ...self, faults: faults.toSpliced(index, 1, ...some) }))
     ),
-    ...Traffic.simpler(traffic).map((less) => ({ ...self, traffic: less })),
-    ...aimed(self)
+    ...isTrafficFixed ? [] : Traffic.simpler(traffic).map((less) => ({ ...self, traffic: less })),
+    ...isTrafficFixed ? [] : aimed(self)
   ]
 }
 

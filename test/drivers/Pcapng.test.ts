@@ -114,6 +114,13 @@ describe("Pcapng", () => {
     ])
   })
 
+  it("takes a captured length as unsigned", () => {
+    const bytes = file(sample)
+    const packet = bytes.length - Pcapng.encode(sample[2]!).length
+    bytes[packet + 8 + 12 + 3] = 0x80
+    assert.isTrue(Result.isFailure(Pcapng.decode(bytes)))
+  })
+
   it("says where a file is wrong", () => {
     const bytes = file(sample)
     bytes[Pcapng.encode(sample[0]!).length + 4] = 13

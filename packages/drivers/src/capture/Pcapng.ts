@@ -64,7 +64,8 @@ const NANOSECONDS = 9
 /** §4.2: the resolution where the option is missing. */
 const MICROSECONDS = 6
 
-const padded = (length: number): number => (length + 3) & ~3
+// A length that a file claims may have its highest bit set: bitwise operators would make it negative.
+const padded = (length: number): number => Math.ceil(length / 4) * 4
 
 const NO_OCTETS = new Uint8Array(0)
 

@@ -23,15 +23,15 @@ import {
 export const inetAddress = (address: number, port: number): InetAddressV4 =>
   Result.getOrThrow(NetAddress.inetAddressV4(Address.toIpv4(address), port))
 
-export const localOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.localAddress, endpoints.localPort)
+const localOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.localAddress, endpoints.localPort)
 
-export const remoteOf = (endpoints: Endpoints): InetAddressV4 =>
+const remoteOf = (endpoints: Endpoints): InetAddressV4 =>
   inetAddress(endpoints.remoteAddress, endpoints.remotePort)
 
 export const closedHere = (): TcpError => new TcpError({ reason: new ConnectionClosed({}) })
 
 /** Why a CLOSED connection is closed. */
-export const failureOf = ({ endpoints, reason, softError }: ControlBlock): TcpError => {
+const failureOf = ({ endpoints, reason, softError }: ControlBlock): TcpError => {
   const remote = `${Address.formatIpv4(endpoints.remoteAddress)}:${endpoints.remotePort}`
   switch (reason) {
     case "refused":

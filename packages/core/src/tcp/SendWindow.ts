@@ -11,7 +11,7 @@ export const flight = (snd: SendSpace): number => Sequence.difference(snd.una, s
  * Whether the window is so small that nothing is sent into it but by the override timer (RFC 9293 §3.8.6.2.1): less
  * than a segment and than half of the largest window the peer ever offered.
  */
-export const isClosed = (snd: SendSpace): boolean => snd.wnd < Math.min(snd.mss, Math.max(1, snd.maxWnd >>> 1))
+const isClosed = (snd: SendSpace): boolean => snd.wnd < Math.min(snd.mss, Math.max(1, snd.maxWnd >>> 1))
 
 /** How long to wait after `probes` probes: the retransmission timeout, doubled for each (RFC 9293 §3.8.6.1). */
 export const probeInterval = (tcb: ControlBlock, probes: number): number =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Icmp } from "@strata/core"
 import { Fault, FaultSearch, Scenario, Simulation, Topology } from "@strata/simulation"
+import * as PacketWords from "@strata/simulation/PacketWords"
 import { UdpSocket } from "@strata/sockets"
 import { Clock, Effect, Exit, Option, Schema, Stream } from "effect"
 
@@ -87,6 +88,75 @@ describe("Fault", () => {
         50
       ])
     }))
+})
+
+describe("in words", () => {
+  it.effect("a fault says what it does, where and when", () =>
+    Simulation.run(Effect.gen(function*() {
+      const wires = yield* Topology.build({ ...quiet, hosts: 3 })
+      const words = (fault: Fault.Fault) => Fault.format(fault, wires, (way, packet) => `way ${way}, ${packet}`)
+      assert.deepStrictEqual(
+        [
+          words({ _tag: "Lose", way: 0, packet: 4 }),
+          words({ _tag: "Duplicate", way: 3, packet: 1 }),
+          words({ _tag: "Corrupt", way: 4, packet: 2, bit: 77 }),
+          words({ _tag: "Delay", way: 5, packet: 9, milliseconds: 30 }),
+          words({ _tag: "Partition", link: 1, at: 500, milliseconds: 2000 }),
+          words({ _tag: "Narrow", way: 1, mtu: 600, at: 0, milliseconds: 100 }),
+          words({ _tag: "Crash", host: 2, at: 1500, milliseconds: 400 })
+        ],
+        [
+          "lose packet 4 from a to b (way 0, 4)",
+          "duplicate packet 1 from c to a (way 3, 1)",
+          "flip bit 77 of packet 2 from b to c (way 4, 2)",
+          "delay by 30 ms packet 9 from c to b (way 5, 9)",
+          "let nothing pass between a and c from 0.5 s to 2.5 s",
+          "lose what has more than 600 octets from b to a from 0 s to 0.1 s",
+          "crash c at 1.5 s and start it 0.4 s later"
+        ]
+      )
+    })))
+
+  it("a packet says what it is, with sequence numbers counted from the SYN", () => {
+    const words = PacketWords.make()
+    const ipv4 = {
+      source: "10.0.0.1",
+      destination: "10.0.0.2",
+      protocol: 6,
+      identification: 1,
+      timeToLive: 64,
+      fragmentOffset: 0,
+      moreFragments: false
+    }
+    const back = { ...ipv4, source: "10.0.0.2", destination: "10.0.0.1" }
+    const flags = { syn: false, fin: false, rst: false, ack: true }
+    const tcp = { sourcePort: 9, destinationPort: 7, acknowledgement: 0, window: 500, length: 0, ...flags }
+    const answer = { ...tcp, sourcePort: 7, destinationPort: 9 }
+    assert.deepStrictEqual(
+      [
+        words({ length: 60, ipv4, tcp: { ...tcp, sequence: 0xffff_ffff, syn: true, ack: false } }),
+        words({ length: 60, ipv4: back, tcp: { ...answer, sequence: 5000, acknowledgement: 0, syn: true } }),
+        words({ length: 90, ipv4, tcp: { ...tcp, sequence: 2, acknowledgement: 5001, fin: true, length: 30 } }),
+        words({ length: 60, ipv4: back, tcp: { ...answer, sequence: 5001, acknowledgement: 33, rst: true } }),
+        words({ length: 60, ipv4, udp: { sourcePort: 1, destinationPort: 2, length: 3 } }),
+        words({ length: 60, ipv4, icmp: { type: 8, code: 0 } }),
+        words({ length: 60, arp: { operation: 1, sender: "10.0.0.1", target: "10.0.0.2" } }),
+        words({ length: 60, arp: { operation: 2, sender: "10.0.0.2", target: "10.0.0.1" } }),
+        words({ length: 60 })
+      ],
+      [
+        "tcp 10.0.0.1:9 > 10.0.0.2:7, SYN, seq 0",
+        "tcp 10.0.0.2:7 > 10.0.0.1:9, SYN, seq 0, ack 1, window 500",
+        "tcp 10.0.0.1:9 > 10.0.0.2:7, FIN, seq 3, 30 octets, ack 1",
+        "tcp 10.0.0.2:7 > 10.0.0.1:9, RST, seq 1, ack 34, window 500",
+        "udp 10.0.0.1:1 > 10.0.0.2:2, 3 octets",
+        "icmp 10.0.0.1 > 10.0.0.2, type 8, code 0",
+        "arp, 10.0.0.1 asks for 10.0.0.2",
+        "arp, 10.0.0.2 answers 10.0.0.1",
+        "60 octets"
+      ]
+    )
+  })
 })
 
 /** A client that asks b five times, and does not ask again when a datagram is lost. */

@@ -1,10 +1,11 @@
 /**
  * Faults as events that a person can name: *lose packet 4 from a to b*, *crash b
- * at 0.5 s and start it again after 2 s*. A list of them is the whole impairment of a scenario.
+ * at 0.5 s and start it 2 s later*. A list of them is all that goes wrong in a
+ * scenario, or, installed by hand, in any test of a `Topology`.
  *
- * Packets are counted from 1 on each way, whatever they are, since the network
- * was built. Numbers of ways, links and hosts are taken modulo how many there
- * are. Times are in milliseconds of virtual time.
+ * Packets are counted from 1 on each way, whatever they are, since the faults
+ * were installed. Numbers of ways, links and hosts are taken modulo how many
+ * there are. Times are in milliseconds of virtual time since then.
  */
 import { type Conditions, Faults } from "@strata/drivers"
 import type { Decoded } from "@strata/drivers/path/Decoded"

@@ -27,8 +27,9 @@ const record = Effect.fnUntraced(function*<A, E, R>(exchange: Effect.Effect<A, E
     "tcpdump",
     "-i",
     "tap0",
+    // The kernel's buffer has slots of this size: with more than a frame needs there are too few of them.
     "-s",
-    "0",
+    "2048",
     "--immediate-mode",
     "-B",
     "65536",

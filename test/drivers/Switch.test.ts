@@ -66,7 +66,14 @@ describe("Switch", () => {
       yield* settle
       assert.deepStrictEqual([a.marks(), b.marks(), c.marks()], [[2], [1, 3, 4], [1, 4]])
       assert.deepStrictEqual(self.known(), new Map([[mac(1), 1], [mac(0), 0]]))
-      assert.deepInclude(self.counters(), { received: 4, forwarded: 2, flooded: 2, filtered: 0, dropped: 0 })
+      assert.deepInclude(self.counters(), {
+        received: 4,
+        forwarded: 2,
+        flooded: 2,
+        copied: 4,
+        filtered: 0,
+        dropped: 0
+      })
     }))
 
   it.effect("keeps from the others what is for the port it came from", () =>
@@ -189,6 +196,19 @@ describe("Wire under conditions", () => {
       yield* TestClock.adjust(20)
       assert.deepStrictEqual(right.marks(), [2])
       assert.deepInclude(wire.counters().right, { offered: 2, lost: 1, delivered: 1, inFlight: 0 })
+    }))
+
+  it.effect("counts what arrives at one instant and finds no room", () =>
+    Effect.gen(function*() {
+      const { left, right, wire } = yield* ends({
+        capacity: 8,
+        conditions: { latency: { _tag: "Constant", value: 10 } }
+      })
+      for (let mark = 0; mark < 20; mark++) left.send(mark)
+      assert.deepInclude(wire.counters().right, { offered: 20, inFlight: 20, delivered: 0, overflowed: 0 })
+      yield* TestClock.adjust(10)
+      assert.deepStrictEqual(right.marks(), [0, 1, 2, 3, 4, 5, 6, 7])
+      assert.deepInclude(wire.counters().right, { offered: 20, inFlight: 0, delivered: 8, overflowed: 12 })
     }))
 
   it.effect("shows its listeners a frame as it was put on, whatever happens to it", () =>

@@ -117,6 +117,9 @@ describe("Wire", () => {
       yield* BareStack.eventually(() => again.arrivals.length === 1)
       assert.strictEqual(again.arrivals[0]!.bytes[0], 3)
       assert.strictEqual(right.arrivals.length, 0)
+      // The first frame was on its way when its end was pulled out.
+      assert.deepInclude(wire.counters().right, { offered: 2, lost: 1, delivered: 1, inFlight: 0 })
+      assert.deepStrictEqual(wire.unplugged(), { left: 1, right: 0 })
     }))
 
   it.effect("lets one stack at a time hold an end", () =>

@@ -5,7 +5,7 @@
  * frames on their way in and out are two sets of conditions that can be changed
  * while traffic runs; what it did is counted.
  */
-import type { Attachment } from "@strata/core/device/Devices"
+import { type Attachment, Devices } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import { Entropy } from "@strata/core/Entropy"
 import { Timers } from "@strata/core/time/Timers"
@@ -24,12 +24,15 @@ export interface Options {
 export type Direction = "inbound" | "outbound"
 
 export interface Impairment {
-  readonly middleware: Middleware<Turn | Timers | Entropy>
+  readonly middleware: Middleware<Devices | Turn | Timers | Entropy>
   /** Changes some conditions from the next frame on. */
   readonly set: (direction: Direction | "both", changes: Partial<Conditions>) => Effect.Effect<void>
   /** Cuts the device off from its wire, both ways; what is under way is lost. */
   readonly partition: Effect.Effect<void>
   readonly heal: Effect.Effect<void>
+  /** Takes the link down, as pulling the cable out does: the stack sees it, and its routes through the device are gone. */
+  readonly down: Effect.Effect<void>
+  readonly up: Effect.Effect<void>
   readonly counters: Effect.Effect<Readonly<Record<Direction, PathCounters>>>
 }
 
@@ -42,6 +45,7 @@ export const make = (options: Options = {}): Impairment => {
     outbound: options.outbound ?? {}
   }
   const paths: Partial<Record<Direction, Path>> = {}
+  let setUp: ((isUp: boolean) => Effect.Effect<void>) | undefined
   const set = (direction: Direction, changes: Partial<Conditions>) => {
     conditions[direction] = { ...conditions[direction], ...changes }
     paths[direction]?.set(changes)
@@ -49,6 +53,7 @@ export const make = (options: Options = {}): Impairment => {
 
   const middleware: Impairment["middleware"] = Effect.fnUntraced(function*(device) {
     const services = { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
+    const devices = yield* Devices
     let attachment: Attachment | undefined
     const flushLater = () => services.turn.defer("flush", device.flush)
     const outbound = new Path(services, device.framing, conditions.outbound, (packet) => {
@@ -58,6 +63,7 @@ export const make = (options: Options = {}): Impairment => {
     const inbound = new Path(services, device.framing, conditions.inbound, (packet) => attachment?.input(packet))
     paths.inbound = inbound
     paths.outbound = outbound
+    setUp = (isUp) => Effect.ignore(isUp ? devices.open(device.name) : devices.close(device.name))
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         inbound.cut()
@@ -94,6 +100,11 @@ export const make = (options: Options = {}): Impairment => {
     heal: Effect.sync(() => {
       for (const each of DIRECTIONS) set(each, { blackhole: false })
     }),
+    down: Effect.suspend(() => {
+      for (const each of DIRECTIONS) paths[each]?.cut()
+      return setUp?.(false) ?? Effect.void
+    }),
+    up: Effect.suspend(() => setUp?.(true) ?? Effect.void),
     counters: Effect.sync(() => ({ inbound: counted(paths.inbound), outbound: counted(paths.outbound) }))
   }
 }

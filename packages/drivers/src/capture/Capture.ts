@@ -270,6 +270,21 @@ export const toFile: (path: string, options?: Options) => Effect.Effect<
   return capture
 })
 
+/**
+ * A capture, and the pcapng file it makes as a Stream, for one reader. The Stream ends with the scope; what is captured before it is run
+ * is kept for it.
+ */
+export const toStream: (options?: Options) => Effect.Effect<
+  { readonly capture: Capture; readonly stream: Stream.Stream<Uint8Array> },
+  never,
+  Scope.Scope
+> = Effect.fnUntraced(function*(options) {
+  const blocks = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+  const capture = yield* make((block) => Queue.offerUnsafe(blocks, block), options)
+  yield* Effect.addFinalizer(() => Queue.end(blocks))
+  return { capture, stream: Stream.fromQueue(blocks) }
+})
+
 const concat = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0))
   let at = 0

@@ -17,7 +17,7 @@ export interface Placed {
 export const unplaced: Readonly<Placed> = { place: 0, order: 0, index: -1 }
 
 export class DeadlineHeap<A extends Placed> {
-  private readonly entries: Array<A> = []
+  private entries: Array<A> = []
   private pushed = 0
 
   get size(): number {
@@ -28,9 +28,10 @@ export class DeadlineHeap<A extends Placed> {
     return this.entries[0]
   }
 
-  push(entry: A, deadline: number): void {
+  /** `order` decides among equal deadlines: the order of pushing by default, which is not to be mixed with another. */
+  push(entry: A, deadline: number, order: number = this.pushed++): void {
     entry.place = deadline
-    entry.order = this.pushed++
+    entry.order = order
     this.put(entry, this.entries.length)
     this.up(entry)
   }
@@ -49,6 +50,15 @@ export class DeadlineHeap<A extends Placed> {
       this.down(last)
     }
     entry.index = -1
+  }
+
+  /** Removes all entries for which `keep` is false. */
+  retain(keep: (entry: A) => boolean): void {
+    const all = this.entries
+    // What is sorted is a heap.
+    this.entries = all.filter(keep).toSorted((a, b) => before(a, b) ? -1 : 1)
+    for (const entry of all) entry.index = -1
+    for (const [index, entry] of this.entries.entries()) entry.index = index
   }
 
   private put(entry: A, index: number): void {

@@ -1,22 +1,19 @@
 /**
- * Timers in the order in which they are due: a binary heap by deadline, then
- * by the order in which they were set.
+ * Timers in the order in which they are due, then in the order in which they
+ * were set.
  *
  * A timer that is set later, or cleared, stays where it stands until its old
  * place comes up. Cleared ones are swept out when they are the greater part,
  * so that the heap never holds much more than what is set.
  */
+import { DeadlineHeap, type Placed } from "./DeadlineHeap.ts"
 
-export interface Entry {
+/** Its place is never later than `deadline`. */
+export interface Entry extends Placed {
   /** When it is due, in milliseconds; `Infinity` when it is cleared. */
   deadline: number
   /** When it was set, among all timers. */
   asked: number
-  /** `deadline` and `asked` by which the entry stands in the heap; never later than what is due. */
-  place: number
-  order: number
-  /** Its index in the heap, or -1. */
-  index: number
   readonly run: () => void
 }
 
@@ -24,33 +21,24 @@ export interface Entry {
 const TOLERATED = 64
 
 export class TimerHeap {
-  private entries: Array<Entry> = []
+  private readonly heap = new DeadlineHeap<Entry>()
   private cleared = 0
 
   get size(): number {
-    return this.entries.length
+    return this.heap.size
   }
 
   peek(): Entry | undefined {
-    return this.entries[0]
+    return this.heap.peek()
   }
 
   /** Adds an entry at its deadline. */
   push(entry: Entry): void {
-    entry.place = entry.deadline
-    entry.order = entry.asked
-    this.put(entry, this.entries.length)
-    this.up(entry)
+    this.heap.push(entry, entry.deadline, entry.asked)
   }
 
   remove(entry: Entry): void {
-    const last = this.entries.pop()!
-    if (last !== entry) {
-      this.put(last, entry.index)
-      this.up(last)
-      this.down(last)
-    }
-    entry.index = -1
+    this.heap.remove(entry)
     if (entry.deadline === Infinity) this.cleared--
   }
 
@@ -58,7 +46,9 @@ export class TimerHeap {
   clear(entry: Entry): void {
     entry.deadline = Infinity
     this.cleared++
-    if (this.cleared > TOLERATED && this.cleared * 2 > this.entries.length) this.sweep()
+    if (this.cleared <= TOLERATED || this.cleared * 2 <= this.size) return
+    this.heap.retain(({ deadline }) => deadline !== Infinity)
+    this.cleared = 0
   }
 
   /** Sets an entry that is in the heap. */
@@ -70,41 +60,4 @@ export class TimerHeap {
       this.push(entry)
     }
   }
-
-  private sweep(): void {
-    const all = this.entries
-    this.entries = all.filter((entry) => entry.deadline !== Infinity).toSorted(compare)
-    this.cleared = 0
-    for (const entry of all) entry.index = -1
-    for (let index = 0; index < this.entries.length; index++) this.entries[index]!.index = index
-  }
-
-  private put(entry: Entry, index: number): void {
-    entry.index = index
-    this.entries[index] = entry
-  }
-
-  private up(entry: Entry): void {
-    while (entry.index > 0) {
-      const index = entry.index
-      const parent = this.entries[(index - 1) >> 1]!
-      if (compare(entry, parent) >= 0) return
-      this.put(entry, parent.index)
-      this.put(parent, index)
-    }
-  }
-
-  private down(entry: Entry): void {
-    for (;;) {
-      const index = entry.index
-      const left = this.entries[2 * index + 1]
-      const right = this.entries[2 * index + 2]
-      const child = right !== undefined && compare(right, left!) < 0 ? right : left
-      if (child === undefined || compare(child, entry) >= 0) return
-      this.put(entry, child.index)
-      this.put(child, index)
-    }
-  }
 }
-
-const compare = (a: Entry, b: Entry): number => a.place - b.place || a.order - b.order

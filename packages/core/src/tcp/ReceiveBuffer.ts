@@ -84,7 +84,8 @@ export class ReceiveBuffer {
     for (const page of this.pages) page.base -= taken
     this.inOrder = 0
     this.current = 0
-    if (taken < this.pageSize / 4) this.pageSize = this.pageSize > SMALLEST_PAGE ? this.pageSize / 2 : 0
+    // What is read tells what the next page will hold: one for the largest burst ever would be memory for nothing.
+    while (this.pageSize >= 2 * taken) this.pageSize = this.pageSize > SMALLEST_PAGE ? this.pageSize / 2 : 0
     return chunks as [Uint8Array, ...Array<Uint8Array>]
   }
 

@@ -3,7 +3,7 @@
  * 5 % reordering and 1 % duplication, and a capture sees it all.
  */
 import { expect, layer } from "@effect/vitest"
-import { NetworkStack, Tcp } from "@strata/core"
+import { NetworkStack } from "@strata/core"
 import { Capture, Impairment, Loss, Pcapng, Tap } from "@strata/drivers"
 import type { Conditions } from "@strata/drivers"
 import * as Context from "effect/Context"
@@ -12,11 +12,10 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { KERNEL, Kernel, MAC, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import { Kernel, MAC, STACK } from "../support/linux.ts"
+import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as Namespace from "../support/namespace.ts"
-import { inet } from "../support/Probe.ts"
 import { withFolder } from "../support/tools.ts"
-import { readHash, writeRandom } from "../support/transfer.ts"
 
 const MiB = 1024 * 1024
 
@@ -47,25 +46,10 @@ Namespace.describeLinux("Linux, TCP through an impaired TAP", ["tshark"], () => 
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("10 MiB from the kernel and 10 MiB to it arrive as they were sent", () =>
       Effect.gen(function*() {
-        const fromKernel = Effect.gen(function*() {
-          const listener = yield* (yield* Tcp).listen({ port: 7 })
-          const peer = yield* tcpPeer(yield* Kernel, { connect: { host: STACK, port: 7 }, send: 10 * MiB })
-          const connection = yield* listener.accept
-          const received = yield* readHash(connection)
-          yield* connection.closeWrite
-          const [report] = yield* tcpReports(peer)
-          expect(received).toEqual({ octets: 10 * MiB, hash: report!.sentHash })
+        yield* Effect.all([receiveFromKernel(10 * MiB), sendToKernel(10 * MiB)], {
+          concurrency: "unbounded",
+          discard: true
         })
-        const toKernel = Effect.gen(function*() {
-          const peer = yield* tcpPeer(yield* Kernel, { listen: 9000, end: "afterReceiving" })
-          yield* peer.prints(/listening/)
-          const connection = yield* (yield* Tcp).connect({ remote: inet(KERNEL, 9000) })
-          const hash = yield* writeRandom(connection, 10 * MiB)
-          yield* connection.closeWrite
-          yield* peer.prints(/sentHash/)
-          expect(JSON.parse(peer.stdout())).toMatchObject({ received: 10 * MiB, receivedHash: hash, ended: true })
-        })
-        yield* Effect.all([fromKernel, toKernel], { concurrency: "unbounded", discard: true })
 
         const { impairment } = yield* Bench
         for (const counters of Object.values(yield* impairment.counters)) {

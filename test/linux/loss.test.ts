@@ -4,15 +4,14 @@
  * the TAP and drops 2 % of what comes in from either side.
  */
 import { expect, layer } from "@effect/vitest"
-import { NetworkStack, Tcp } from "@strata/core"
+import { NetworkStack } from "@strata/core"
 import { Tap } from "@strata/drivers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { KERNEL, Kernel, quiet, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import { KERNEL, Kernel, quiet, STACK } from "../support/linux.ts"
+import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as Namespace from "../support/namespace.ts"
-import { inet } from "../support/Probe.ts"
-import { readHash, writeRandom } from "../support/transfer.ts"
 
 const MiB = 1024 * 1024
 
@@ -64,32 +63,15 @@ const lost = Effect.gen(function*() {
   return [...stdout.matchAll(/counter packets (\d+)/g)].map((match) => Number(match[1]))
 })
 
-const fromKernel = Effect.gen(function*() {
-  const listener = yield* (yield* Tcp).listen({ port: 7 })
-  const peer = yield* tcpPeer(yield* Kernel, { connect: { host: STACK, port: 7 }, send: 100 * MiB })
-  const connection = yield* listener.accept
-  const received = yield* readHash(connection)
-  yield* connection.closeWrite
-  const [report] = yield* tcpReports(peer)
-  expect(received).toEqual({ octets: 100 * MiB, hash: report!.sentHash })
-})
-
-const toKernel = Effect.gen(function*() {
-  const peer = yield* tcpPeer(yield* Kernel, { listen: 9000, end: "afterReceiving" })
-  yield* peer.prints(/listening/)
-  const connection = yield* (yield* Tcp).connect({ remote: inet(KERNEL, 9000) })
-  const hash = yield* writeRandom(connection, 100 * MiB)
-  yield* connection.closeWrite
-  yield* peer.prints(/sentHash/)
-  expect(JSON.parse(peer.stdout())).toMatchObject({ received: 100 * MiB, receivedHash: hash, ended: true })
-})
-
 Namespace.describeLinux("Linux, TCP over a network that loses 2 % each way", ["ethtool", "nft"], () => {
   layer(Lossy, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     // Most of the time both wait for a retransmission timer, so they may as well wait together.
     it.effect("100 MiB from the kernel and 100 MiB to it arrive as they were sent", () =>
       Effect.gen(function*() {
-        yield* Effect.all([fromKernel, toKernel], { concurrency: "unbounded", discard: true })
+        yield* Effect.all([receiveFromKernel(100 * MiB), sendToKernel(100 * MiB)], {
+          concurrency: "unbounded",
+          discard: true
+        })
         expect(Math.min(...yield* lost)).toBeGreaterThan(1000)
       }), 240_000)
   })

@@ -11,12 +11,10 @@ import type { DevicesError } from "@strata/core/device/Devices"
 import type { Packet } from "@strata/core/device/Packet"
 import type { Routing, RoutingError } from "@strata/core/ip/Routing"
 import { BROADCAST, EthernetHeader } from "@strata/core/wire/EthernetHeader"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type { DeviceError } from "./DeviceError.ts"
-import { configure, parseAddresses } from "./DeviceOptions.ts"
 import { AddressTable } from "./internal/AddressTable.ts"
-import { type Fate, Outlet, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
+import { type Fate, Outlet, plug, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
 import { PacketPool } from "./internal/PacketPool.ts"
 import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
@@ -186,13 +184,8 @@ const always = (_from: number, _to: number): boolean => true
 const isGroup = (address: number): boolean => address === BROADCAST || Math.floor(address / GROUP_BIT) % 2 === 1
 
 /** Plugs a stack into a port, with an address where one is given. Fails with `DeviceBusy` while another stack holds it. */
-export const layer = (port: Port, options: PlugOptions = {}): Layer.Layer<
+export const layer = (port: Port, options?: PlugOptions): Layer.Layer<
   never,
   DeviceError | DevicesError | RoutingError,
   PlugServices | Routing
-> =>
-  Layer.effectDiscard(Effect.gen(function*() {
-    const addresses = yield* parseAddresses(options.name ?? "eth0", options)
-    const { device } = yield* (port as PlugPort).outlet.attach(options)
-    yield* configure(device, addresses)
-  }))
+> => plug((port as PlugPort).outlet, options)

@@ -10,12 +10,11 @@
 import type { Attachment, DevicesError } from "@strata/core/device/Devices"
 import type { Packet } from "@strata/core/device/Packet"
 import type { Routing, RoutingError } from "@strata/core/ip/Routing"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./DeviceError.ts"
-import { configure, parseAddresses } from "./DeviceOptions.ts"
-import { type Fate, Outlet, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
+import { type Fate, Outlet, plug, type PlugOptions, type PlugServices } from "./internal/Outlet.ts"
 import { PacketPool } from "./internal/PacketPool.ts"
 import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
@@ -134,13 +133,8 @@ export const attach = (end: End, options?: EndOptions): Effect.Effect<
 > => (end.wire as State).outlets[end.side].attach(options)
 
 /** Plugs a stack into one end of a wire, with an address where one is given. */
-export const layer = (end: End, options: EndOptions = {}): Layer.Layer<
+export const layer = (end: End, options?: EndOptions): Layer.Layer<
   never,
   DeviceError | DevicesError | RoutingError,
   PlugServices | Routing
-> =>
-  Layer.effectDiscard(Effect.gen(function*() {
-    const addresses = yield* parseAddresses(options.name ?? "eth0", options)
-    const { device } = yield* attach(end, options)
-    yield* configure(device, addresses)
-  }))
+> => plug((end.wire as State).outlets[end.side], options)

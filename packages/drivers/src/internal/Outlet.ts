@@ -10,15 +10,17 @@ import { NO_OFFLOAD } from "@strata/core/device/Device"
 import { type Attachment, Devices, type DevicesError } from "@strata/core/device/Devices"
 import { ChecksumState, type Packet } from "@strata/core/device/Packet"
 import { Entropy } from "@strata/core/Entropy"
+import type { Routing, RoutingError } from "@strata/core/ip/Routing"
 import type { Statistics } from "@strata/core/Statistics"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
 import { makeDrop, type Trace } from "@strata/core/Trace"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import { DeviceBusy, DeviceError } from "../DeviceError.ts"
-import { type EthernetOptions, parseMac, parseMtu } from "../DeviceOptions.ts"
+import { configure, type EthernetOptions, parseAddresses, parseMac, parseMtu } from "../DeviceOptions.ts"
 import type { Conditions } from "../path/Conditions.ts"
 import { NO_COUNTERS, Path, type PathCounters, type PathServices } from "../path/Path.ts"
 import type { PacketPool } from "./PacketPool.ts"
@@ -162,6 +164,18 @@ export class Outlet {
     })
   }
 }
+
+/** Plugs a stack in, with an address where one is given. */
+export const plug = (outlet: Outlet, options: PlugOptions = {}): Layer.Layer<
+  never,
+  DeviceError | DevicesError | RoutingError,
+  PlugServices | Routing
+> =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const addresses = yield* parseAddresses(options.name ?? "eth0", options)
+    const { device } = yield* outlet.attach(options)
+    yield* configure(device, addresses)
+  }))
 
 const sum = (a: PathCounters, b: PathCounters): PathCounters => ({
   offered: a.offered + b.offered,

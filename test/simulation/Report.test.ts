@@ -4,7 +4,7 @@ import { toInet } from "@strata/core/wire/Address"
 import { Distribution } from "@strata/drivers"
 import { type Host, Network, Simulation } from "@strata/simulation"
 import * as Report from "@strata/simulation/Report"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, References } from "effect"
 
 const LEFT = toInet(0x0a00_0001, 0).address
 const SERVER = toInet(0x0a00_0002, 7)
@@ -48,7 +48,7 @@ describe("Report", () => {
         "left is up, and waits:",
         "  writing to 10.0.0.2:7 (ESTABLISHED), **** octets in the send buffer, the peer's window 0",
         "  (10.0.0.1:***** to 10.0.0.2:7 is in ESTABLISHED, with **** octets to send and 0 to be read)",
-        "right is up, and waits for nothing",
+        "right is up, and what runs on it does not wait for the network",
         "  (listens on 0.0.0.0:7)",
         "  (10.0.0.2:7 to 10.0.0.1:***** is in ESTABLISHED, with 0 octets to send and 4000 to be read)"
       ])
@@ -96,6 +96,21 @@ describe("Report", () => {
       assert.match(yield* report, /^left is up, and waits:\n {2}reading from 10\.0\.0\.2:7/)
       yield* right.crash
       yield* Fiber.interrupt(reading)
-      assert.match(yield* report, /^left is up, and waits for nothing\n[^]*\nright is down$/)
+      assert.match(yield* report, /^left is up, and nothing runs on it\n[^]*\nright is down$/)
+    })))
+
+  it.effect("tells of a boot that failed, which nobody waits for", () =>
+    Simulation.run(Effect.gen(function*() {
+      const network = yield* Network
+      const host = yield* network.host("host", { boot: Effect.fail(new Error("no disk")) }).pipe(
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+      yield* Effect.sleep(1)
+      assert.strictEqual(
+        yield* Report.describe(network),
+        "host is up, and nothing runs on it\n  its boot failed: no disk"
+      )
+      yield* host.crash
+      assert.strictEqual(yield* Report.describe(network), "host is down")
     })))
 })

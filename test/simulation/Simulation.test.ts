@@ -1,11 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Icmp } from "@strata/core"
 import { Distribution, Loss } from "@strata/drivers"
-import { Network, Simulation } from "@strata/simulation"
+import { Network, Simulation, VirtualTime } from "@strata/simulation"
 import { TcpServer, TcpSocket } from "@strata/sockets"
-import { Clock, Deferred, Effect, Exit, Fiber, Stream } from "effect"
+import {
+  Clock,
+  Config,
+  ConfigProvider,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Logger,
+  Random,
+  References,
+  Stream
+} from "effect"
 import { AddressResolver } from "effect/net"
 import { createHash } from "node:crypto"
+import { vi } from "vitest"
 
 const echo = Effect.gen(function*() {
   const server = yield* TcpServer.listen({ port: 7 })
@@ -57,6 +70,47 @@ describe("Simulation", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* captureHash(1), yield* captureHash(1))
       assert.notStrictEqual(yield* captureHash(1), yield* captureHash(2))
+    }))
+
+  it.effect("takes the same steps whatever other simulation runs at the same time", () =>
+    Effect.gen(function*() {
+      const alone = yield* Effect.forEach([1, 2, 3], captureHash)
+      assert.deepStrictEqual(yield* Effect.forEach([1, 2, 3], captureHash, { concurrency: "unbounded" }), alone)
+    }))
+
+  it.effect("says on the console which seed failed, although the test has a console of its own", () =>
+    Effect.gen(function*() {
+      const said: Array<unknown> = []
+      const logger = Logger.withConsoleLog(Logger.make(({ message }) => message))
+      const spy = vi.spyOn(globalThis.console, "log").mockImplementation((...line) => void said.push(...line))
+      yield* Effect.exit(Simulation.run(Effect.andThen(Effect.sleep(1500), Effect.fail("on purpose")), { seed: 17 }))
+        .pipe(
+          Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+          Effect.ensuring(Effect.sync(() => spy.mockRestore()))
+        )
+      assert.deepStrictEqual(said.flat(), [
+        "the simulation failed at 1.500000 s of seed 17; to replay it, set STRATA_SEED=17"
+      ])
+    }))
+
+  it.effect("gives its program the configuration, the loggers and the log level of the caller, but neither time nor chance", () =>
+    Effect.gen(function*() {
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void logged.push(message))
+      const program = Effect.gen(function*() {
+        yield* Effect.logInfo("unheard")
+        yield* Effect.logWarning("heard")
+        return [yield* Config.String("GREETING"), yield* Clock.currentTimeMillis, yield* Random.next] as const
+      })
+      const inside = Simulation.run(Effect.orDie(program))
+      const [greeting, time, chance] = yield* inside.pipe(
+        Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Warn"),
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({ GREETING: "hello" })),
+        Random.withSeed(99)
+      )
+      assert.deepStrictEqual([greeting, time, logged.flat()], ["hello", VirtualTime.EPOCH, ["heard"]])
+      assert.strictEqual(chance, yield* Simulation.run(Random.next))
     }))
 
   it.effect("pings, and loses what is partitioned", () =>

@@ -7,6 +7,7 @@ import type { DevicesError } from "@strata/core/device/Devices"
 import type { RoutingError } from "@strata/core/ip/Routing"
 import { Loopback } from "@strata/drivers"
 import type { DeviceError } from "@strata/drivers"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -89,6 +90,10 @@ export interface ManagedHost extends Host {
   readonly context: () => Context.Context<HostServices> | undefined
   /** What its programs wait for now. */
   readonly waits: () => ReadonlyArray<string>
+  /** How many programs run on it. */
+  readonly running: () => number
+  /** Why `boot` failed in this life, if it did. */
+  readonly bootFailure: () => string | undefined
   /** Ends everything that runs on the host, for that reason, and leaves it as it is. */
   readonly fail: (reason: InvariantViolated) => void
 }
@@ -104,6 +109,8 @@ interface Life {
   /** Of the programs that run on it. */
   readonly programs: Scope.Closeable
   readonly over: Deferred.Deferred<never, HostDown>
+  running: number
+  bootFailure: string | undefined
 }
 
 const stackLayer = (options: HostOptions, seed: number, { icmp, machine, tcp, udp }: Observation.Observed) =>
@@ -139,8 +146,11 @@ export const make = Effect.fnUntraced(function*(
 
   /** A program as it runs in one life of the host. */
   const living = <A, E, R>(program: Effect.Effect<A, E, R>, current: Life) =>
-    Effect.scoped(program).pipe(
-      Effect.raceFirst(Deferred.await(current.over)),
+    Effect.acquireUseRelease(
+      Effect.sync(() => void current.running++),
+      () => Effect.raceFirst(Effect.scoped(program), Deferred.await(current.over)),
+      () => Effect.sync(() => void current.running--)
+    ).pipe(
       Effect.updateContext((caller: Context.Context<Exclude<R, HostServices | Scope.Scope>>) =>
         Context.merge(caller, current.context) as Context.Context<Exclude<R, Scope.Scope>>
       )
@@ -161,14 +171,25 @@ export const make = Effect.fnUntraced(function*(
         scope,
         devices,
         programs,
-        over: yield* Deferred.make<never, HostDown>()
+        over: yield* Deferred.make<never, HostDown>(),
+        running: 0,
+        bootFailure: undefined
       }
       life = current
       yield* build(Loopback.layer, devices).pipe(Effect.provideContext(current.context), Effect.orDie)
       yield* Effect.forEach(plugs, (plug) => attach(plug, current), { discard: true })
-      if (options.boot !== undefined) yield* Effect.asVoid(fork(options.boot)).pipe(Effect.orDie)
+      if (options.boot !== undefined) yield* Effect.asVoid(fork(telling(options.boot, current))).pipe(Effect.orDie)
     })
   })
+
+  /** Nobody waits for `boot`, so its failure is told in the log, and by the report of who waits for what. */
+  const telling = <A, E, R>(boot: Effect.Effect<A, E, R>, current: Life) =>
+    Effect.tapCause(boot, (cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const error = Cause.squash(cause)
+      current.bootFailure = error instanceof Error ? error.message : String(error)
+      return Effect.logWarning(`the boot of ${name} failed`, cause)
+    })
 
   const audit = (current: Life) =>
     observer === undefined || options.network !== undefined
@@ -230,6 +251,8 @@ export const make = Effect.fnUntraced(function*(
       }),
     context: () => life?.context,
     waits: () => life?.observed.waits.all() ?? [],
+    running: () => life?.running ?? 0,
+    bootFailure: () => life?.bootFailure,
     fail: (reason) => {
       if (life !== undefined) Deferred.doneUnsafe(life.over, Effect.die(reason))
     }

@@ -17,12 +17,17 @@ const describeHost = (host: ManagedHost): Effect.Effect<ReadonlyArray<string>> =
   const context = host.context()
   if (context === undefined) return Effect.succeed([`${host.name} is down`])
   const waits = host.waits()
+  const failure = host.bootFailure()
   return Effect.map(Context.get(context, Tcp).status, (connections) => [
-    `${host.name} is up, ${waits.length === 0 ? "and waits for nothing" : "and waits:"}`,
+    `${host.name} is up, ${waits.length > 0 ? "and waits:" : idle(host)}`,
+    ...(failure === undefined ? [] : [`  its boot failed: ${failure}`]),
     ...waits.map((wait) => `  ${wait}`),
     ...connections.map((connection) => `  (${describeConnection(connection)})`)
   ])
 }
+
+const idle = (host: ManagedHost): string =>
+  host.running() === 0 ? "and nothing runs on it" : "and what runs on it does not wait for the network"
 
 const describeConnection = (self: ConnectionStatus): string =>
   self.state === "LISTEN"

@@ -18,11 +18,15 @@
  */
 import * as Capture from "@strata/drivers/capture/Capture"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HostOptions } from "./Host.ts"
@@ -91,7 +95,7 @@ export const run = <A, E>(
     const kept = destination === undefined ? undefined : new KeptCapture.KeptCapture()
     const time = VirtualTime.make()
     const course: Course = { network: undefined, violation: undefined }
-    const fiber = Effect.runForkWith(time.context)(
+    const fiber = Effect.runForkWith(Context.merge(yield* inherited, time.context))(
       Effect.scoped(prepare(program, seed, { ...options, capture: both(options.capture, kept) }, time, course))
     )
     const exit = yield* Effect.promise(() => drive(time, fiber, seed, course)).pipe(
@@ -103,10 +107,17 @@ export const run = <A, E>(
         ...(kept === undefined ? [] : [yield* KeptCapture.handOver(kept, destination!, seed)]),
         ...(course.violation === undefined ? [] : [course.violation.message])
       ]
-      yield* Effect.logError(lines.join("; "))
+      // Where tests put a console of their own into the context, nobody would see it.
+      yield* Effect.provideService(Effect.logError(lines.join("; ")), Console.Console, globalThis.console)
     }
     return yield* exit
   })
+
+/** What a program keeps of its caller's context: neither time nor chance, but how it is configured and what it logs. */
+const inherited = Effect.map(
+  Effect.context(),
+  Context.pick(ConfigProvider.ConfigProvider, References.CurrentLoggers, References.MinimumLogLevel)
+)
 
 /** `STRATA_CAPTURE` */
 const captureName = Config.option(Config.NonEmptyString("STRATA_CAPTURE")).pipe(

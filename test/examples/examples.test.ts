@@ -21,6 +21,15 @@ describe("examples", () => {
     }
   })
 
+  it("of networks in virtual time are less than 50 lines long", () => {
+    const files = readdirSync(`${directory}/simulation`)
+    expect(files.length).toBeGreaterThanOrEqual(3)
+    for (const file of files) {
+      const lines = readFileSync(`${directory}/simulation/${file}`, "utf8").trimEnd().split("\n")
+      expect(lines.length, file).toBeLessThan(50)
+    }
+  })
+
   it.live("two hosts", () =>
     Effect.gen(function*() {
       expect(yield* example("two-hosts")).toEqual({

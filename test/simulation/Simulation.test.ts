@@ -160,4 +160,15 @@ describe("Simulation", () => {
       assert.match(error.message, /\(10\.0\.0\.1:\d+ to 10\.0\.0\.2:7 is in ESTABLISHED, with 0 octets/)
       assert.include(error.message, "waiting to accept on 0.0.0.0:7")
     }))
+
+  it.effect("says so when nobody waits for the network", () =>
+    Effect.gen(function*() {
+      const hint = /\nnobody waits for the network, but perhaps for a promise of the real world/
+      const never = Effect.promise(() => new Promise<void>(() => {}))
+      assert.match((yield* Effect.flip(Simulation.run(never))).message, hint)
+      const onHost = Effect.flatMap(pair({}), ({ client }) => Effect.andThen(client.run(never), Effect.void))
+      const { message } = yield* Effect.flip(Simulation.run(onHost))
+      assert.include(message, "client is up, and what runs on it does not wait for the network")
+      assert.notMatch(message, hint, "the server waits for it")
+    }))
 })

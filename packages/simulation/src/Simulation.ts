@@ -177,11 +177,20 @@ const drive = async <A, E>(
     return Exit.fail(course.violation)
   }
   if (finished) return fiber.pollUnsafe()!
-  const report = course.network === undefined ? "" : Effect.runSync(describe(course.network))
+  const report = reportOf(course.network)
   const Reason = time.standsStill() ? Livelock : Deadlock
   const failure = new Reason({ seed, time: time.now(), report })
   await end(time, fiber)
   return Exit.fail(failure)
+}
+
+const NOT_THE_NETWORK =
+  "nobody waits for the network, but perhaps for a promise of the real world (a timer, a file, a socket): the clock does not"
+
+const reportOf = (network: NetworkModule.Network["Service"] | undefined): string => {
+  const hosts = network?.hosts() ?? []
+  const lines = hosts.length === 0 ? [] : [Effect.runSync(describe(network!))]
+  return [...lines, ...hosts.some((host) => host.waits().length > 0) ? [] : [NOT_THE_NETWORK]].join("\n")
 }
 
 /** Interrupts a program and lets it clean up. */

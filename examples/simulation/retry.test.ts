@@ -10,10 +10,10 @@ import { AddressResolver } from "effect/net"
 
 const allText = <E>(incoming: Stream.Stream<Uint8Array, E>) => incoming.pipe(Stream.decodeText(), Stream.mkString)
 
-const answer = (peer: TcpSocket.TcpSocket) =>
+const shout = (peer: TcpSocket.TcpSocket) =>
   Effect.flatMap(allText(peer.incoming), (question) => peer.write(question.toUpperCase()))
 
-const service = Effect.flatMap(TcpServer.listen({ port: 80 }), (server) => TcpServer.serve(server, answer))
+const service = Effect.flatMap(TcpServer.listen({ port: 80 }), (server) => TcpServer.serve(server, shout))
 
 const askOnce = Effect.fnUntraced(function*(question: string) {
   const [remote] = yield* (yield* AddressResolver.AddressResolver).resolve("server:80", { family: "IPv4" })

@@ -2,8 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Icmp, Tcp, Udp } from "@strata/core"
 import { toInet } from "@strata/core/wire/Address"
 import { Distribution } from "@strata/drivers"
-import { type Host, Network, Simulation } from "@strata/simulation"
-import * as Report from "@strata/simulation/Report"
+import { type Host, Network, Report, Simulation } from "@strata/simulation"
 import { Deferred, Effect, Fiber, References } from "effect"
 
 const LEFT = toInet(0x0a00_0001, 0).address

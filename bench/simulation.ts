@@ -1,95 +1,68 @@
 /**
- * How fast networks run in virtual time: `node bench/simulation.ts [seconds]`.
+ * How fast networks run in virtual time.
  *
- * For each scenario, with invariants on and off, with a capture that is hashed
- * and without one: runs per second, packets per second (each counted once per
- * link it was put on), and seconds of virtual time per second.
+ *     node bench/simulation.ts [--seconds 5] [--only transfer]
+ *
+ * `transfer`: a mebibyte over a wire that loses, duplicates and reorders a little, between two hosts that are made for
+ * it; with invariants and a capture, and without them. `idle`: ten connections do nothing for an hour. `lan`: a
+ * hundred hosts on a switch, each of which sends 100 KiB to the one before it, at a loss of 1 %.
+ *
+ * Packets count once for each link or switch they were put on. The processor's
+ * time, which has that of the garbage collector in it, is what counts on a busy machine.
  */
-import { Tcp } from "@strata/core"
-import { toInet } from "@strata/core/wire/Address"
-import { Distribution, Loss } from "@strata/drivers"
-import { Network, Simulation } from "@strata/simulation"
+import { type Network, Simulation } from "@strata/simulation"
 import { Clock, Effect } from "effect"
-import { createHash } from "node:crypto"
+import { parseArgs } from "node:util"
+import { Digest, idleConnections, lossyTransfer, neighbours } from "../test/support/simulation/programs.ts"
 
-const SERVER = toInet(0x0a00_0002, 7)
-
-const octets = (length: number): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 31) >>> 3)
-
-/** Reads to the end of the stream and gives the number of octets. */
-const drain = Effect.fnUntraced(
-  function*(connection: { readonly read: Effect.Effect<ReadonlyArray<Uint8Array>, unknown> }) {
-    let count = 0
-    yield* Effect.forever(Effect.map(connection.read, (chunks) => {
-      for (const chunk of chunks) count += chunk.length
-    })).pipe(Effect.catch(() => Effect.void))
-    return count
-  }
-)
-
-const MEBIBYTE = octets(1 << 20)
-
-const transfer = Effect.gen(function*() {
-  const network = yield* Network
-  const client = yield* network.host("client")
-  const server = yield* network.host("server")
-  const wire = yield* network.wire(client, server, { latency: Distribution.normal(10, 1), loss: Loss.bernoulli(0.01), duplication: 0.005, reordering: { probability: 0.005, delay: 5 } })
-  yield* client.fork(Effect.gen(function*() {
-    const connection = yield* (yield* Tcp).connect({ remote: SERVER })
-    yield* connection.write(MEBIBYTE)
-    yield* connection.closeWrite
-    yield* connection.closed
-  }))
-  const received = yield* server.run(Effect.gen(function*() {
-    const connection = yield* (yield* (yield* Tcp).listen({ port: 7 })).accept
-    return yield* drain(connection)
-  }))
-  if (received !== MEBIBYTE.length) return yield* Effect.die(`only ${received} octets arrived`)
-  const { back, forth } = yield* wire.counters
-  return back.offered + forth.offered
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "5" }, only: { type: "string" } }
 })
 
-const measure = async (name: string, seconds: number, options: Simulation.Options & { readonly hash: boolean }) => {
-  const until = performance.now() + seconds * 1000
-  const before = performance.now()
-  const cpu = process.cpuUsage()
-  let runs = 0
-  let packets = 0
-  let virtual = 0
-  let seed = 0
-  while (performance.now() < until) {
-    const digest = createHash("sha256")
-    const program = Effect.gen(function*() {
-      packets += yield* transfer
-      virtual += Number(yield* Clock.monotonicTimeNanos) / 1e9
-    })
-    await Effect.runPromise(
-      Simulation.run(program, {
-        ...options,
-        seed: ++seed,
-        capture: options.hash ? (block) => void digest.update(block) : undefined
-      })
-    )
-    digest.digest()
-    runs++
-  }
-  const took = (performance.now() - before) / 1000
-  const used = process.cpuUsage(cpu)
-  const processor = (used.user + used.system) / 1000 / runs
+/** A program gives the number of its packets. */
+type Program = Effect.Effect<number, never, Network>
+
+interface Totals {
+  runs: number
+  packets: number
+  virtualSeconds: number
+}
+
+const runOnce = async (program: Program, options: Simulation.Options, isCaptured: boolean, totals: Totals) => {
+  const digest = new Digest()
+  const timed = Effect.gen(function*() {
+    totals.packets += yield* program
+    totals.virtualSeconds += Number(yield* Clock.monotonicTimeNanos) / 1e9
+  })
+  const seed = ++totals.runs
+  await Effect.runPromise(Simulation.run(timed, { ...options, seed, capture: isCaptured ? digest.add : undefined }))
+}
+
+const measure = async (name: string, program: Program, options: Simulation.Options, isCaptured: boolean) => {
+  const totals: Totals = { runs: 0, packets: 0, virtualSeconds: 0 }
+  for (let warm = 0; warm < 3; warm++) await runOnce(program, options, isCaptured, { ...totals })
+  const start = performance.now()
+  const processor = process.cpuUsage()
+  while (performance.now() - start < Number(values.seconds) * 1000) await runOnce(program, options, isCaptured, totals)
+  const seconds = (performance.now() - start) / 1000
+  const { system, user } = process.cpuUsage(processor)
+  const each = (total: number) => (total / totals.runs).toFixed(1)
   process.stdout.write(
-    `${name}: ${(runs / took).toFixed(1)} runs/s (${(took * 1000 / runs).toFixed(1)} ms each, ${
-      processor.toFixed(1)
-    } ms of the processor), ` +
-      `${Math.round(packets / took)} packets/s, ${(virtual / took).toFixed(1)} virtual s/s\n`
+    `${name.padEnd(36)} ${(totals.runs / seconds).toFixed(1)} runs/s, ${each(seconds * 1000)} ms each ` +
+      `(${each((user + system) / 1000)} ms of processor), ${Math.round(totals.packets / seconds)} packets/s, ` +
+      `virtual to real ${(totals.virtualSeconds / seconds).toFixed(0)}\n`
   )
 }
 
-const seconds = Number(process.argv[2] ?? "5")
-const only = process.argv[3]
-const cases = [
-  ["bare", { invariants: false, hash: false }],
-  ["invariants", { invariants: true, hash: false }],
-  ["capture", { invariants: false, hash: true }],
-  ["both", { invariants: true, hash: true }]
-] as const
-for (const [name, options] of cases) if (only === undefined || only === name) await measure(name, seconds, options)
+const CASES: ReadonlyArray<readonly [name: string, Program, Simulation.Options, isCaptured: boolean]> = [
+  ["transfer, bare", lossyTransfer, { invariants: false }, false],
+  ["transfer, invariants", lossyTransfer, {}, false],
+  ["transfer, capture", lossyTransfer, { invariants: false }, true],
+  ["transfer, invariants and capture", lossyTransfer, {}, true],
+  ["idle, invariants", idleConnections(10), {}, false],
+  ["lan, invariants and capture", neighbours(100), {}, true]
+]
+
+for (const [name, ...rest] of CASES) {
+  if (values.only === undefined || name.startsWith(values.only)) await measure(name, ...rest)
+}

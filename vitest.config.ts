@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   test: {
+    // Many tests wait, for the kernel or for a timer, so that more of them run at a time than there are processors.
+    maxWorkers: 4,
     benchmark: { include: ["bench/**/*.bench.ts"] },
     projects: [
       {
@@ -13,14 +15,12 @@ export default defineConfig({
         }
       },
       {
-        // Against the kernel: after the rest and two at a time, since each has a peer that wants a processor too.
+        // Against the kernel, whose side of a test wants a processor too.
         test: {
           name: "linux",
           include: ["test/linux/**/*.test.ts"],
           testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 }
+          hookTimeout: 60_000
         }
       }
     ]

@@ -29,6 +29,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
+import { lanNetwork, wireNetwork } from "./AddressPlan.ts"
+import * as Carrier from "./Carrier.ts"
 import * as Host from "./Host.ts"
 import * as InvariantPackets from "./InvariantPackets.ts"
 import { type InvariantViolated, makeWatch, type Watch } from "./Invariants.ts"
@@ -55,6 +57,9 @@ export interface WireLink {
   /** Nothing arrives any more, and what is under way is lost, until `heal`. */
   readonly partition: Effect.Effect<void>
   readonly heal: Effect.Effect<void>
+  /** Takes the link down at both ends, until `up`: unlike a partition, the hosts see it, and have no routes over it. */
+  readonly down: Effect.Effect<void>
+  readonly up: Effect.Effect<void>
   readonly counters: Effect.Effect<{ readonly forth: PathCounters; readonly back: PathCounters }>
 }
 
@@ -74,6 +79,9 @@ export interface Lan {
   /** Only hosts of the same group hear each other, until `heal`; whoever is in no group hears nobody. */
   readonly partition: (...groups: ReadonlyArray<ReadonlyArray<Host.Host>>) => Effect.Effect<void>
   readonly heal: Effect.Effect<void>
+  /** Takes one host's link to the switch down, until `up`; the host sees it, and has no routes over it. */
+  readonly down: (host: Host.Host) => Effect.Effect<void>
+  readonly up: (host: Host.Host) => Effect.Effect<void>
   readonly counters: Effect.Effect<Switch.SwitchCounters>
   readonly portCounters: (host: Host.Host) => Effect.Effect<PathCounters>
 }
@@ -108,9 +116,9 @@ export class Network extends Context.Service<Network, {
   static readonly layer = (options: Options): Layer.Layer<Network> => Layer.effect(Network, make(options))
 }
 
-/** Wires have networks 10.0.0.0/24 to 10.127.255.0/24, switches 10.128.0.0/16 to 10.255.0.0/16. */
-const wireNetwork = (number: number): number => 0x0a00_0000 + number * 0x100
-const lanNetwork = (number: number): number => 0x0a80_0000 + number * 0x1_0000
+const notThere = (host: Host.Host): never => {
+  throw new Error(`${host.name} is not on this switch`)
+}
 
 /** 02:01:00:00:00:01 and up: no two devices of a network have the same. */
 const FIRST_MAC = 0x0201_0000_0001
@@ -177,21 +185,22 @@ export const make = Effect.fnUntraced(function*(
       towards: { left: { ...back }, right: { ...forth } },
       services: yield* linkServices(`wire ${number}`)
     })
+    /** Why nothing passes: a partition, or a host that is cut off. */
+    const blockedBy = new Set<unknown>()
+    const block = (reason: unknown, blocked: boolean) => {
+      if (blocked) blockedBy.add(reason)
+      else blockedBy.delete(reason)
+      self.set("both", { blackhole: blockedBy.size > 0 })
+      if (blocked) self.cut()
+    }
     const plug = (host: Host.Host, end: Wire.End, position: number) => {
       const { address, captured, meter, plugOptions } = nextDevice(host, network, position, 24, deviceMtu)
+      const { down, layer, up } = Carrier.make(managed(host), plugOptions.name, captured(Wire.layer(end, plugOptions)))
       return Effect.as(
-        managed(host).plug({
-          address,
-          layer: captured(Wire.layer(end, plugOptions)),
-          block: (blocked) => {
-            self.set("both", { blackhole: blocked })
-            if (blocked) self.cut()
-          }
-        }),
-        { address, meter }
+        managed(host).plug({ address, layer, block: (blocked) => block(host, blocked) }),
+        { address, meter, down, up }
       )
     }
-    const block = (blackhole: boolean) => self.set("both", { blackhole })
     const left = yield* plug(first, self.left, 1)
     const right = yield* plug(second, self.right, 2)
     observed.audit(`the wire from ${first.name} to ${second.name}`, () => {
@@ -204,11 +213,10 @@ export const make = Effect.fnUntraced(function*(
       addresses: [left.address, right.address],
       set: (changes, direction = "both") =>
         Effect.sync(() => self.set(direction === "both" ? "both" : direction === "forth" ? "right" : "left", changes)),
-      partition: Effect.sync(() => {
-        block(true)
-        self.cut()
-      }),
-      heal: Effect.sync(() => block(false)),
+      partition: Effect.sync(() => block("partition", true)),
+      heal: Effect.sync(() => block("partition", false)),
+      down: Effect.andThen(left.down, right.down),
+      up: Effect.andThen(left.up, right.up),
       counters: Effect.sync(() => {
         const counters = self.counters()
         return { forth: counters.right, back: counters.left }
@@ -229,12 +237,11 @@ export const make = Effect.fnUntraced(function*(
       !cutOff.has(from) && !cutOff.has(to) &&
       (groups === undefined || (groups.has(from) && groups.get(from) === groups.get(to)))
     )
-    const portOf = (host: Host.Host): Switch.Port => {
-      const port = ports.get(host)
-      if (port === undefined) throw new Error(`${host.name} is not on this switch`)
-      return port
-    }
+    const portOf = (host: Host.Host): Switch.Port => ports.get(host) ?? notThere(host)
+    const carriers = new Map<Host.Host, Carrier.Carrier>()
+    const carrierOf = (host: Host.Host) => carriers.get(host) ?? notThere(host)
     const join = Effect.fnUntraced(function*(host: Host.Host) {
+      if (ports.has(host)) throw new Error(`${host.name} is on this switch already`)
       const port = self.port({ conditions: lanOptions.conditions })
       ports.set(host, port)
       const { address, captured, meter, plugOptions } = nextDevice(
@@ -245,9 +252,11 @@ export const make = Effect.fnUntraced(function*(
         lanOptions.deviceMtu
       )
       meters.set(port, meter)
+      const own = Carrier.make(managed(host), plugOptions.name, captured(Switch.layer(port, plugOptions)))
+      carriers.set(host, own)
       yield* managed(host).plug({
         address,
-        layer: captured(Switch.layer(port, plugOptions)),
+        layer: own.layer,
         block: (blocked) => {
           if (!blocked) return void cutOff.delete(port.number)
           cutOff.add(port.number)
@@ -275,6 +284,8 @@ export const make = Effect.fnUntraced(function*(
       heal: Effect.sync(() => {
         groups = undefined
       }),
+      down: (host) => Effect.suspend(() => carrierOf(host).down),
+      up: (host) => Effect.suspend(() => carrierOf(host).up),
       counters: Effect.sync(self.counters),
       portCounters: (host) => Effect.sync(() => portOf(host).counters())
     }

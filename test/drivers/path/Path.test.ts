@@ -206,6 +206,33 @@ describe("Path", () => {
       assert.deepInclude(counters, { offered: 4, delivered: 2, blackholed: 1, lost: 1, inFlight: 0 })
     }).pipe(Effect.provide(services(1))))
 
+  it.effect("refuses conditions that make no sense, in one line", () =>
+    Effect.gen(function*() {
+      const given = { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
+      const refusal = (conditions: Partial<Conditions>): string => {
+        try {
+          new Path(given, "ethernet", {}, () => {}).set(conditions)
+          return "taken"
+        } catch (error) {
+          return (error as Error).message
+        }
+      }
+      assert.strictEqual(
+        refusal({ loss: Loss.bernoulli(5) }),
+        "the condition loss.probability of a link is 5, and must be a probability from 0 to 1"
+      )
+      assert.match(refusal({ loss: Loss.gilbertElliott({ goodToBad: 0.1, badToGood: -1 }) }), /loss\.badToGood .* -1/)
+      assert.match(refusal({ duplication: NaN }), /duplication .* NaN/)
+      assert.match(refusal({ corruption: 1.5 }), /corruption/)
+      assert.match(refusal({ reordering: { probability: 2 } }), /reordering\.probability/)
+      assert.match(refusal({ reordering: { probability: 0, delay: -1 } }), /reordering\.delay .* 0 or more/)
+      assert.match(refusal({ latency: Distribution.constant(NaN) }), /latency\.value .* a number/)
+      assert.match(refusal({ bandwidth: 0 }), /bandwidth .* above 0/)
+      assert.match(refusal({ queue: { packets: NaN, octets: 1 } }), /queue\.packets/)
+      assert.match(refusal({ mtu: NaN }), /mtu/)
+      assert.strictEqual(refusal({ latency: Distribution.around(1, 5), bandwidth: 1e9, mtu: 0, burst: 10 }), "taken")
+    }).pipe(Effect.provide(services(1))))
+
   const probability = Schema.Literals([0, 0.1, 0.5, 1])
   it.effect.prop(
     "accounts for every packet, and does the same for the same seed",

@@ -54,3 +54,35 @@ export const ideal: Conditions = {
   mtu: Infinity,
   blackhole: false
 }
+
+/** Conditions, or a `RangeError` that says in one line which of them makes no sense. */
+export const check = (conditions: Conditions): Conditions => {
+  const { bandwidth, burst, corruption, duplication, latency, loss, mtu, queue, reordering } = conditions
+  for (const [name, value] of Object.entries(latency)) {
+    if (typeof value === "number") atLeast(`latency.${name}`, value, -Infinity)
+  }
+  for (const [name, value] of Object.entries(loss)) if (typeof value === "number") probability(`loss.${name}`, value)
+  probability("duplication", duplication)
+  probability("corruption", corruption)
+  probability("reordering.probability", reordering.probability)
+  atLeast("reordering.delay", reordering.delay ?? 0, 0)
+  atLeast("reordering.packets", reordering.packets ?? 0, 0)
+  atLeast("reordering.atMost", reordering.atMost ?? 0, 0)
+  atLeast("bandwidth", bandwidth, Number.MIN_VALUE)
+  atLeast("burst", burst, 0)
+  atLeast("queue.packets", queue.packets, 0)
+  atLeast("queue.octets", queue.octets, 0)
+  atLeast("mtu", mtu, 0)
+  return conditions
+}
+
+const atLeast = (name: string, value: number, least: number): void => {
+  if (value >= least) return
+  const expected = least > 0 ? "a number above 0" : least === 0 ? "0 or more" : "a number"
+  throw new RangeError(`the condition ${name} of a link is ${value}, and must be ${expected}`)
+}
+
+const probability = (name: string, value: number): void => {
+  if (value >= 0 && value <= 1) return
+  throw new RangeError(`the condition ${name} of a link is ${value}, and must be a probability from 0 to 1`)
+}

@@ -12,7 +12,7 @@ import type { Entropy } from "@strata/core/Entropy"
 import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
 import type { Timer, Timers } from "@strata/core/time/Timers"
 import type { Turn } from "@strata/core/time/Turn"
-import { type Conditions, ideal } from "./Conditions.ts"
+import { check, type Conditions, ideal } from "./Conditions.ts"
 import { decode } from "./Decoded.ts"
 import { happens, sample } from "./Distribution.ts"
 import type { Fault } from "./Faults.ts"
@@ -92,7 +92,7 @@ export class Path {
   ) {
     this.services = services
     this.framing = framing
-    this.current = { ...ideal, ...conditions }
+    this.current = check({ ...ideal, ...conditions })
     this.deliver = deliver
     this.timer = services.timers.make(() => this.arrive())
   }
@@ -102,7 +102,7 @@ export class Path {
   }
 
   set(changes: Partial<Conditions>): void {
-    this.current = { ...this.current, ...changes }
+    this.current = check({ ...this.current, ...changes })
   }
 
   counters(): PathCounters {

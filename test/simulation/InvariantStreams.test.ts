@@ -79,6 +79,21 @@ describe("streams are compared", () => {
       })
     ))
 
+  it.effect("as far as is known, when a write is interrupted for which another one waits", () =>
+    connection((client, server) =>
+      Effect.gen(function*() {
+        const first = yield* Effect.forkChild(client.write(new Uint8Array(50_000).fill(1)))
+        yield* Effect.sleep(1)
+        yield* Effect.forkChild(client.write(new Uint8Array(10).fill(2)))
+        yield* Effect.sleep(20)
+        yield* Fiber.interrupt(first)
+        const all = yield* Effect.forkChild(readAll(server))
+        yield* Effect.sleep("5 seconds")
+        yield* client.closeWrite
+        assert.deepStrictEqual([...(yield* Fiber.join(all)).subarray(-11)], [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
+      })
+    ))
+
   it.effect("to the end, when the last write is interrupted", () =>
     connection((client, server) =>
       Effect.gen(function*() {

@@ -16,7 +16,8 @@ export interface Writing {
   /** All of it was taken. */
   readonly done: () => void
   /**
-   * Nobody knows how much of it was taken. Where more is written then, the rest of the direction cannot be compared.
+   * Nobody knows how much of it was taken. Where more is written, or waits already, the rest of the direction cannot be
+   * compared.
    */
   readonly interrupted: () => void
 }
@@ -87,13 +88,15 @@ export const make = (watch: Watch): Streams => {
       writing: (bytes) => {
         if (outgoing.hasGap) outgoing.isUnknown = true
         outgoing.begun += bytes.length
+        const end = outgoing.begun
         if (bytes.length > 0) outgoing.pieces.push(viewOf(bytes.slice()))
         return {
           done: () => {
             outgoing.completed += bytes.length
           },
           interrupted: () => {
-            outgoing.hasGap = true
+            if (outgoing.begun === end) outgoing.hasGap = true
+            else outgoing.isUnknown = true
           }
         }
       },

@@ -47,6 +47,37 @@ describe("letting go of a connection", () => {
     }))
   )
 
+  for (const lets of ["close", "abort"] as const) {
+    it(
+      `is no end of the stream to those who still read, when octets before it are lost (${lets})`,
+      virtually(Effect.gen(function*() {
+        const { client, server } = yield* connected(yield* pair())
+        yield* client.write(bytes("never read"))
+        yield* client.closeWrite
+        yield* Effect.sleep(10)
+        expect(server.state()).toBe("CLOSE-WAIT")
+        yield* server[lets]
+        expect(yield* Effect.flip(server.read)).toMatchObject({ reason: { _tag: "ConnectionClosed" } })
+      }))
+    )
+  }
+
+  it(
+    "is no end of the stream after the peer has reset the connection, either",
+    virtually(Effect.gen(function*() {
+      const { client, server } = yield* connected(yield* pair())
+      yield* client.write(bytes("never read"))
+      yield* client.closeWrite
+      yield* Effect.sleep(10)
+      yield* client.abort
+      yield* server.write(bytes("rejected"))
+      yield* Effect.sleep(10)
+      expect(server.state()).toBe("CLOSED")
+      yield* server.close
+      expect(yield* Effect.flip(server.read)).toMatchObject({ reason: { _tag: "ConnectionReset" } })
+    }))
+  )
+
   it(
     "is an ordinary end when everything was read",
     virtually(Effect.gen(function*() {

@@ -165,7 +165,7 @@ export class LiveConnection {
     if (this.orphan) return
     this.orphan = true
     this.settleWrites()
-    if (this.tcb.state === "CLOSED") return this.receiving.clear()
+    if (this.tcb.state === "CLOSED") return this.discard()
     // RFC 1122 §4.2.2.13: octets are lost that the peer believes delivered.
     if (this.receiving.readable > 0) return this.abort()
     this.closing = true
@@ -177,9 +177,14 @@ export class LiveConnection {
 
   /** ABORT: a reset for the peer, and everything is forgotten. */
   abort(): void {
-    if (this.tcb.state === "CLOSED") return this.receiving.clear()
+    this.discard()
+    if (this.tcb.state !== "CLOSED") this.apply(this.host.machine.abort(this.tcb))
+  }
+
+  /** Forgets what was not read; after that, readers must not take the peer's FIN for the end of all it wrote. */
+  private discard(): void {
+    if (this.receiving.readable > 0) this.finished = false
     this.receiving.clear()
-    this.apply(this.host.machine.abort(this.tcb))
   }
 
   /** An ICMP error about a segment that started at `seq`. */
@@ -250,7 +255,7 @@ export class LiveConnection {
       case "CLOSED":
         this.timer.clear()
         this.sending.clear()
-        if (this.orphan) this.receiving.clear()
+        if (this.orphan) this.discard()
         this.settleWrites()
         break
     }

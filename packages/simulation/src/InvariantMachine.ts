@@ -5,8 +5,10 @@
  */
 import type { ControlBlock, Endpoints } from "@strata/core/tcp/ControlBlock"
 import { type Emission, TcpMachine } from "@strata/core/tcp/TcpMachine"
+import { format } from "./FormatControlBlock.ts"
 import * as Rules from "./InvariantRules.ts"
 import { formatConnection, type Watch } from "./Invariants.ts"
+import { emission } from "./InvariantSegments.ts"
 
 /** Segments of one connection within one instant that get it nowhere. */
 const PATIENCE = 20_000
@@ -50,8 +52,8 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
       ...found,
       where: host,
       connection: formatConnection(after.endpoints),
-      before: Rules.format(before),
-      after: Rules.format(after)
+      before: format(before),
+      after: format(after)
     })
   }
   const stepped = (event: Rules.Event, before: ControlBlock, after: ControlBlock): ControlBlock => {
@@ -79,7 +81,7 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
     now: number,
     limit: number
   ): void => {
-    report(Rules.emission(before, after, segment, queued, limit), before, after)
+    report(emission(before, after, segment, queued, limit), before, after)
     sent(after, now)
   }
 

@@ -1,14 +1,13 @@
 /**
- * What must hold of a control block after each transition, and of each segment
- * that a machine wants to be sent. Pure functions; each gives the first thing it
- * finds wrong.
+ * What must hold of a control block after each transition. Pure functions; each
+ * gives the first thing it finds wrong.
  *
  * They judge what a machine does with what it was told, so they hold whatever
  * the peer and the network do. Sequence numbers are compared modulo 2^32.
  */
 import type { ControlBlock, State } from "@strata/core/tcp/ControlBlock"
 import { type Segment, TcpFlag } from "@strata/core/tcp/Segment"
-import type { Emission, Outcome } from "@strata/core/tcp/TcpMachine"
+import type { Outcome } from "@strata/core/tcp/TcpMachine"
 import type { Invariant } from "./Invariants.ts"
 
 export interface Broken {
@@ -19,9 +18,10 @@ export interface Broken {
 /** What a machine was asked for. */
 export type Event = "arrives" | "output" | "elapse" | "close" | "abort" | "consumed" | "unreachable" | "pathMtu"
 
-const broken = (invariant: Invariant, what: string): Broken => ({ invariant, what })
+export const broken = (invariant: Invariant, what: string): Broken => ({ invariant, what })
 
-const difference = (from: number, to: number): number => (to - from) | 0
+/** From one sequence number to another. */
+export const difference = (from: number, to: number): number => (to - from) | 0
 
 /** Whether the peer's SYN is here, and so the receive sequence space means something. */
 const isSynchronized = (state: State): boolean => state !== "LISTEN" && state !== "SYN-SENT" && state !== "CLOSED"
@@ -314,104 +314,4 @@ export const alarm = ({ deadlines, state }: ControlBlock, asked: number): Broken
   const earliest = Math.min(deadlines.retransmit, deadlines.persist, deadlines.acknowledge, deadlines.timeWait)
   if (asked <= earliest || state === "CLOSED") return undefined
   return broken("timers", `a timer is due at ${earliest} ms, but the machine sleeps until ${asked} ms`)
-}
-
-// Segments that are sent
-
-/** A segment of a connection; `queued` is undefined for replies, which have no text. */
-export const emission = (
-  before: ControlBlock,
-  after: ControlBlock,
-  segment: Emission,
-  queued: number | undefined,
-  limit: number
-): Broken | undefined => {
-  const { flags, length, seq } = segment
-  if ((flags & TcpFlag.rst) !== 0 || after.state === "CLOSED" || after.state === "LISTEN") return undefined
-  const says = announcement(after, segment)
-  if (says !== undefined) return says
-  if ((flags & TcpFlag.syn) !== 0) {
-    if (after.state !== "SYN-SENT" && after.state !== "SYN-RECEIVED") {
-      return broken("emission", `a SYN in ${after.state}`)
-    }
-    return seq === after.snd.iss ? undefined : broken("emission", "the SYN does not carry the ISS")
-  }
-  if (difference(before.snd.una, seq) < 0) return broken("emission", "a segment before SND.UNA was sent")
-  if (difference(after.snd.max, seq) > 0) return broken("emission", "a segment beyond SND.MAX was sent")
-  const fin = flags & TcpFlag.fin
-  if (length === 0 && fin === 0) return undefined
-  if (queued === undefined) return broken("emission", "a reply has text or a FIN")
-  return content(before, after, segment, queued, limit) ?? sendWindow(before, segment)
-}
-
-const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broken | undefined => {
-  if ((flags & TcpFlag.ack) === 0) {
-    return after.state === "SYN-SENT"
-      ? undefined
-      : broken("emission", `a segment without ACK was sent in ${after.state}`)
-  }
-  if (ack !== after.rcv.nxt) {
-    return broken("emission", `octet RCV.NXT + ${difference(after.rcv.nxt, ack)} was acknowledged`)
-  }
-  return wnd === after.rcv.wnd
-    ? undefined
-    : broken("emission", `a window of ${wnd} octets was announced, not one of ${after.rcv.wnd}`)
-}
-
-const content = (
-  before: ControlBlock,
-  after: ControlBlock,
-  { flags, length, seq, textOffset }: Emission,
-  queued: number,
-  limit: number
-): Broken | undefined => {
-  const offset = difference(before.snd.una, seq)
-  const fin = flags & TcpFlag.fin
-  if (length > 0 && textOffset !== offset) {
-    return broken("emission", `octets ${textOffset} of the send buffer were sent as octets ${offset}`)
-  }
-  if (offset + length > queued) return broken("emission", `${offset + length} octets were sent of ${queued}`)
-  if (length > limit) return broken("emission", `a segment of ${length} octets was sent, but at most ${limit} fit`)
-  const end = (seq + length + fin) >>> 0
-  if (difference(after.snd.max, end) > 0) return broken("sendOrder", "SND.MAX does not cover what was sent")
-  if (fin === 0) return undefined
-  if (!before.snd.closing) return broken("emission", "a FIN was sent before the program closed")
-  if (offset + length !== queued) {
-    return broken("emission", `a FIN was sent ${queued - offset - length} octets before the end`)
-  }
-  return after.snd.fin === ((seq + length) >>> 0)
-    ? undefined
-    : broken("emission", "the FIN that was sent is not SND.FIN")
-}
-
-/**
- * Octets sent for the first time fit the window; a timer that found it closed may send one beyond. What was sent before the
- * peer shrank its window may be sent again (§3.8.6).
- */
-const sendWindow = ({ snd }: ControlBlock, { flags, length, seq }: Emission): Broken | undefined => {
-  const end = seq + length + (flags & TcpFlag.fin)
-  const beyond = difference(snd.una + snd.wnd, end)
-  if (beyond <= 0 || difference(snd.max, end) <= 0) return undefined
-  return beyond <= Number(snd.forced)
-    ? undefined
-    : broken("sendWindow", `${beyond} octets beyond the peer's window were sent`)
-}
-
-// For people
-
-/** A control block in one line; sequence numbers count from the initial ones, as Wireshark shows them. */
-export const format = ({ deadlines, rcv, snd, state }: ControlBlock): string => {
-  const sent = (seq: number) => difference(snd.iss, seq)
-  const received = (seq: number) => difference(rcv.irs, seq)
-  const parts = [
-    `UNA ${sent(snd.una)}, NXT ${sent(snd.nxt)}, MAX ${sent(snd.max)}, WND ${snd.wnd}`,
-    ...(snd.closing ? [`FIN ${snd.fin === undefined ? "to be sent" : sent(snd.fin)}`] : [])
-  ]
-  const receiving = [
-    `NXT ${received(rcv.nxt)}, WND ${rcv.wnd}, ${rcv.unread} of ${rcv.capacity} unread`,
-    ...rcv.ranges.map(({ left, right }) => `${received(left)}-${received(right)}`),
-    ...(rcv.fin === undefined ? [] : [`FIN ${received(rcv.fin)}`])
-  ]
-  const running = Object.entries(deadlines).filter(([, deadline]) => deadline !== Infinity).map(([name]) => name)
-  return `${state} [SND ${parts.join(", ")}] [RCV ${receiving.join(", ")}] [${running.join(", ") || "no timer"}]`
 }

@@ -2,9 +2,9 @@
  * What must hold of every connection and every packet of a simulation, whatever
  * the network does to it, and what happens when it does not.
  *
- * `InvariantRules` has the rules of a control block, `InvariantMachine` puts
- * them around a host's `TcpMachine`; `InvariantStreams` compares what programs
- * write and read; `InvariantPackets` adds up counters.
+ * `InvariantRules` and `InvariantSegments` have the rules of a control block,
+ * `InvariantMachine` puts them around a host's `TcpMachine`; `InvariantStreams`
+ * compares what programs write and read; `InvariantPackets` adds up counters.
  */
 import type { Endpoints } from "@strata/core/tcp/ControlBlock"
 import * as Address from "@strata/core/wire/Address"

@@ -7,6 +7,7 @@ import { Icmp, Tcp, TcpMachine, Udp } from "@strata/core"
 import type { Connection, Listener } from "@strata/core/tcp/Tcp"
 import type { UdpPort } from "@strata/core/udp/Udp"
 import * as Address from "@strata/core/wire/Address"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -109,11 +110,10 @@ export const make = (host: string, observer: Observer | undefined): Observed => 
 
 /** A Layer of the same service, changed. */
 const around = <I, S, R>(
-  service: { readonly Service: S } & Effect.Effect<S, never, I>,
+  service: Context.Service<I, S>,
   layer: Layer.Layer<I, never, R>,
   change: (inner: S) => S
-): Layer.Layer<I, never, R> =>
-  Layer.effect(service as never, Effect.map(service, change)).pipe(Layer.provide(layer)) as Layer.Layer<I, never, R>
+): Layer.Layer<I, never, R> => Layer.provide(Layer.effect(service, Effect.map(service, change)), layer)
 
 const connectionOf = (inner: Connection, waits: Waits, ends: Ends | undefined): Connection => {
   const peer = () => `${formatInet(inner.remote)} (${inner.state()})`

@@ -1,0 +1,87 @@
+/**
+ * What must hold of each segment that a machine wants to be sent, beside the
+ * control block before and after it.
+ */
+import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
+import { TcpFlag } from "@strata/core/tcp/Segment"
+import type { Emission } from "@strata/core/tcp/TcpMachine"
+import { type Broken, broken, difference } from "./InvariantRules.ts"
+
+/** A segment of a connection; `queued` is undefined for replies, which have no text. */
+export const emission = (
+  before: ControlBlock,
+  after: ControlBlock,
+  segment: Emission,
+  queued: number | undefined,
+  limit: number
+): Broken | undefined => {
+  const { flags, length, seq } = segment
+  if ((flags & TcpFlag.rst) !== 0 || after.state === "CLOSED" || after.state === "LISTEN") return undefined
+  const says = announcement(after, segment)
+  if (says !== undefined) return says
+  if ((flags & TcpFlag.syn) !== 0) {
+    if (after.state !== "SYN-SENT" && after.state !== "SYN-RECEIVED") {
+      return broken("emission", `a SYN in ${after.state}`)
+    }
+    return seq === after.snd.iss ? undefined : broken("emission", "the SYN does not carry the ISS")
+  }
+  if (difference(before.snd.una, seq) < 0) return broken("emission", "a segment before SND.UNA was sent")
+  if (difference(after.snd.max, seq) > 0) return broken("emission", "a segment beyond SND.MAX was sent")
+  const fin = flags & TcpFlag.fin
+  if (length === 0 && fin === 0) return undefined
+  if (queued === undefined) return broken("emission", "a reply has text or a FIN")
+  return content(before, after, segment, queued, limit) ?? sendWindow(before, segment)
+}
+
+const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broken | undefined => {
+  if ((flags & TcpFlag.ack) === 0) {
+    return after.state === "SYN-SENT"
+      ? undefined
+      : broken("emission", `a segment without ACK was sent in ${after.state}`)
+  }
+  if (ack !== after.rcv.nxt) {
+    return broken("emission", `octet RCV.NXT + ${difference(after.rcv.nxt, ack)} was acknowledged`)
+  }
+  return wnd === after.rcv.wnd
+    ? undefined
+    : broken("emission", `a window of ${wnd} octets was announced, not one of ${after.rcv.wnd}`)
+}
+
+const content = (
+  before: ControlBlock,
+  after: ControlBlock,
+  { flags, length, seq, textOffset }: Emission,
+  queued: number,
+  limit: number
+): Broken | undefined => {
+  const offset = difference(before.snd.una, seq)
+  const fin = flags & TcpFlag.fin
+  if (length > 0 && textOffset !== offset) {
+    return broken("emission", `octets ${textOffset} of the send buffer were sent as octets ${offset}`)
+  }
+  if (offset + length > queued) return broken("emission", `${offset + length} octets were sent of ${queued}`)
+  if (length > limit) return broken("emission", `a segment of ${length} octets was sent, but at most ${limit} fit`)
+  const end = (seq + length + fin) >>> 0
+  if (difference(after.snd.max, end) > 0) return broken("sendOrder", "SND.MAX does not cover what was sent")
+  if (fin === 0) return undefined
+  if (!before.snd.closing) return broken("emission", "a FIN was sent before the program closed")
+  if (offset + length !== queued) {
+    return broken("emission", `a FIN was sent ${queued - offset - length} octets before the end`)
+  }
+  return after.snd.fin === ((seq + length) >>> 0)
+    ? undefined
+    : broken("emission", "the FIN that was sent is not SND.FIN")
+}
+
+/**
+ * Octets sent for the first time fit the window; a timer that found it closed may send one beyond. What was sent before the
+ * peer shrank its window may be sent again (§3.8.6).
+ */
+const sendWindow = ({ snd }: ControlBlock, { flags, length, seq }: Emission): Broken | undefined => {
+  const end = seq + length + (flags & TcpFlag.fin)
+  const beyond = difference(snd.una + snd.wnd, end)
+  if (beyond <= 0 || difference(snd.max, end) <= 0) return undefined
+  return beyond <= Number(snd.forced)
+    ? undefined
+    : broken("sendWindow", `${beyond} octets beyond the peer's window were sent`)
+}

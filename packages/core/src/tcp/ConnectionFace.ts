@@ -25,8 +25,7 @@ export const inetAddress = (address: number, port: number): InetAddressV4 =>
 
 const localOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.localAddress, endpoints.localPort)
 
-const remoteOf = (endpoints: Endpoints): InetAddressV4 =>
-  inetAddress(endpoints.remoteAddress, endpoints.remotePort)
+const remoteOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.remoteAddress, endpoints.remotePort)
 
 export const closedHere = (): TcpError => new TcpError({ reason: new ConnectionClosed({}) })
 

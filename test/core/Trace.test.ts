@@ -28,6 +28,22 @@ describe("the trace", () => {
       rare()
     }).pipe(Effect.provide(layer)))
 
+  it.effect("tells of drops and states without each packet to who wants that", () =>
+    Effect.gen(function*() {
+      const trace = yield* Trace
+      const both = () => [trace.eventful, trace.enabled]
+      assert.deepStrictEqual(both(), [false, false])
+      trace.listen(() => {}, "rare")
+      assert.deepStrictEqual(both(), [false, false])
+      const events = trace.listen(() => {}, "events")
+      assert.deepStrictEqual(both(), [true, false])
+      const packets = trace.listen(() => {}, "packets")
+      events()
+      assert.deepStrictEqual(both(), [true, true])
+      packets()
+      assert.deepStrictEqual(both(), [false, false])
+    }).pipe(Effect.provide(layer)))
+
   it.effect("tells every listener at once, in order, with the time of day", () =>
     Effect.gen(function*() {
       const trace = yield* Trace
@@ -85,7 +101,7 @@ describe("a drop", () => {
       trace.listen(({ detail }) => told.push(detail), "rare")
       drop("badChecksum", packet)
       assert.deepStrictEqual(told, [])
-      trace.listen(() => {})
+      trace.listen(() => {}, "events")
       drop("badChecksum", packet)
       drop("truncated", packet)
       assert.deepStrictEqual(told, [

@@ -8,7 +8,7 @@ const run = async <A, E>(program: Effect.Effect<A, E>) => {
   const time = VirtualTime.make()
   const fiber = Effect.runForkWith(time.context)(program)
   const finished = await time.drive(() => fiber.pollUnsafe() !== undefined)
-  return { finished, exit: fiber.pollUnsafe(), now: time.now() }
+  return { finished, exit: fiber.pollUnsafe(), now: time.now(), sleeping: time.sleeping() }
 }
 
 describe("VirtualTime", () => {
@@ -112,6 +112,46 @@ describe("VirtualTime", () => {
     const { exit, finished } = await run(Effect.flatMap(Queue.unbounded<number>(), Queue.take))
     assert.isFalse(finished)
     assert.isUndefined(exit)
+  })
+
+  it("wakes timers at deadlines between nanoseconds, each once", async () => {
+    const { exit } = await run(
+      Effect.gen(function*() {
+        const turn = yield* Turn
+        const timers = yield* Timers
+        // Neighbours of whole nanoseconds, and what sums of fractions come to.
+        const whole = 227.130938
+        const deadlines = [
+          whole,
+          whole * (1 + Number.EPSILON),
+          whole * (1 - Number.EPSILON),
+          0.1 + 0.7,
+          1e9 + 0.1 + 0.2
+        ]
+        for (let index = 0; index < 1000; index++) deadlines.push(index * Math.PI)
+        const early: Array<number> = []
+        let fired = 0
+        for (const deadline of deadlines) {
+          timers.make(() => {
+            fired++
+            if (turn.now() < deadline) early.push(deadline)
+          }).set(deadline)
+        }
+        yield* Effect.sleep("20 days")
+        return [fired - deadlines.length, ...early]
+      }).pipe(Effect.provide(Timers.layer.pipe(Layer.provideMerge(Turn.layer))))
+    )
+    assert.deepStrictEqual(exit, Exit.succeed([0]))
+  })
+
+  it("forgets alarms of stacks that are gone", async () => {
+    const { exit, sleeping } = await run(Effect.gen(function*() {
+      const stack = Timers.layer.pipe(Layer.provideMerge(Turn.layer))
+      const use = Effect.map(Timers, (timers) => timers.make(() => {}).set(1_000_000))
+      yield* Effect.provide(Effect.andThen(use, Effect.sleep(1)), stack)
+    }))
+    assert.isTrue(Exit.isSuccess(exit!))
+    assert.strictEqual(sleeping, 0)
   })
 
   it("moves the timers of a stack", async () => {

@@ -119,15 +119,10 @@ describe("VirtualTime", () => {
       Effect.gen(function*() {
         const turn = yield* Turn
         const timers = yield* Timers
-        // Neighbours of whole nanoseconds, and what sums of fractions come to.
-        const whole = 227.130938
-        const deadlines = [
-          whole,
-          whole * (1 + Number.EPSILON),
-          whole * (1 - Number.EPSILON),
-          0.1 + 0.7,
-          1e9 + 0.1 + 0.2
-        ]
+        // A little after a whole nanosecond, by less than a multiplication can tell.
+        const deadlines = Array.from({ length: 1000 }, (_, index) => (index * 104_729) / 1e6 * (1 + Number.EPSILON))
+          .filter((deadline) => Math.ceil(deadline * 1e6) / 1e6 < deadline)
+        assert.isAbove(deadlines.length, 0)
         for (let index = 0; index < 1000; index++) deadlines.push(index * Math.PI)
         const early: Array<number> = []
         let fired = 0

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Pcapng from "@strata/drivers/capture/Pcapng"
 import { Network, Simulation } from "@strata/simulation"
 import { KeptCapture } from "@strata/simulation/KeptCapture"
-import { ConfigProvider, Effect, Exit, FileSystem, Result } from "effect"
+import { ConfigProvider, Context, Effect, Exit, FileSystem, Logger, Result } from "effect"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
@@ -130,6 +130,26 @@ describe("the capture of a run that fails", () => {
           )
         )
         assert.isTrue(yield* (yield* FileSystem.FileSystem).exists(path("named.pcapng")))
+      })
+    ))
+
+  it.effect("needs no FileSystem in Node, and says what went wrong", () =>
+    inFolder((path) =>
+      Effect.gen(function*() {
+        const logged: Array<string> = []
+        const logger = Logger.make(({ message }) => void logged.push(String(message)))
+        const failure = (captureFailure: string) =>
+          Effect.exit(Simulation.run(failing, { captureFailure })).pipe(
+            Effect.provide(Logger.layer([logger])),
+            Effect.updateContext((context: Context.Context<never>) =>
+              Context.omit(FileSystem.FileSystem)(context) as Context.Context<never>
+            )
+          )
+        yield* failure(path("plain.pcapng"))
+        assert.isTrue(yield* (yield* FileSystem.FileSystem).exists(path("plain.pcapng")))
+        assert.include(logged.at(-1), `its capture is in ${path("plain.pcapng")}`)
+        yield* failure(path("nowhere/plain.pcapng"))
+        assert.match(logged.at(-1)!, /its capture cannot be written to .*nowhere.*: Error: ENOENT/)
       })
     ))
 

@@ -67,15 +67,22 @@ export const handOver = (self: KeptCapture, destination: Destination, seed: numb
     return Effect.as(destination(self.bytes()), `its capture was handed over${lacking}`)
   }
   const path = destination.replaceAll("{seed}", `${seed}`)
-  return Effect.flatMap(
-    Effect.serviceOption(FileSystem.FileSystem),
-    Option.match({
-      onNone: () => Effect.succeed(`its capture cannot be written to ${path}: provide a FileSystem`),
-      onSome: (files) =>
-        files.writeFile(path, self.bytes()).pipe(
-          Effect.as(`its capture is in ${path}${lacking}`),
-          Effect.catch((error) => Effect.succeed(`its capture cannot be written to ${path}: ${error.message}`))
-        )
-    })
+  return write(path, self.bytes()).pipe(
+    Effect.as(`its capture is in ${path}${lacking}`),
+    Effect.catch((problem) => Effect.succeed(`its capture cannot be written to ${path}: ${problem}`))
   )
 }
+
+/** Writes to the caller's `FileSystem`; tests seldom have one, and then Node's will do where there is Node. */
+const write = (path: string, bytes: Uint8Array): Effect.Effect<void, string> =>
+  Effect.flatMap(
+    Effect.serviceOption(FileSystem.FileSystem),
+    Option.match({
+      onNone: () => {
+        const node = globalThis.process?.getBuiltinModule?.("node:fs")
+        if (node === undefined) return Effect.fail("provide a FileSystem")
+        return Effect.try({ try: () => node.writeFileSync(path, bytes), catch: String })
+      },
+      onSome: (files) => Effect.mapError(files.writeFile(path, bytes), ({ message }) => message)
+    })
+  )

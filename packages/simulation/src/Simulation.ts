@@ -46,8 +46,8 @@ export interface Options {
   /** Whether all connections and packets are watched; true by default. */
   readonly invariants?: boolean | undefined
   /**
-   * Where the capture of a run that fails goes: its last 64 MiB are kept meanwhile. For a file, the caller's context needs a
-   * `FileSystem`. Where this is not said, `STRATA_CAPTURE` in the configuration may name a file.
+   * Where the capture of a run that fails goes: its last 64 MiB are kept meanwhile. A file is written through the caller's
+   * `FileSystem`, or by Node where there is none. Where this is not said, `STRATA_CAPTURE` in the configuration may name a file.
    */
   readonly captureFailure?: KeptCapture.Destination | undefined
 }

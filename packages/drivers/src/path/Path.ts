@@ -79,6 +79,8 @@ export class Path {
   private free = -Infinity
   /** When each waiting packet leaves, and its octets, in order. */
   private line: Array<{ readonly leaves: number; readonly octets: number }> = []
+  /** Octets in the line. */
+  private waiting = 0
   /** The latest arrival among packets that keep their place. */
   private latest = -Infinity
   private readonly counted: Mutable<PathCounters> = { ...NO_COUNTERS }
@@ -162,6 +164,7 @@ export class Path {
     while (this.travelling.pop() !== undefined);
     this.held = []
     this.line = []
+    this.waiting = 0
     this.free = -Infinity
     this.timer.clear()
   }
@@ -182,13 +185,13 @@ export class Path {
     const now = this.services.turn.now()
     const { bandwidth, burst, queue } = this.conditions
     if (bandwidth === Infinity) return this.travel(packet, now, now, delay)
-    while (this.line.length > 0 && this.line[0]!.leaves <= now) this.line.shift()
+    while (this.line.length > 0 && this.line[0]!.leaves <= now) this.waiting -= this.line.shift()!.octets
     const octets = packet.length
-    const waiting = this.line.reduce((sum, other) => sum + other.octets, 0)
-    if (this.line.length >= queue.packets || waiting + octets > queue.octets) return void this.counted.overflowed++
+    if (this.line.length >= queue.packets || this.waiting + octets > queue.octets) return void this.counted.overflowed++
     const perOctet = 8000 / bandwidth
     this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
     this.line.push({ leaves: this.free, octets })
+    this.waiting += octets
     this.travel(packet, now, Math.max(now, this.free), delay)
   }
 

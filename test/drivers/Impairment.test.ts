@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Devices, Icmp, NetworkStack, Routing } from "@strata/core"
+import { Devices, Icmp, NetworkStack, Routing, Statistics } from "@strata/core"
 import { Impairment, Loss, Wire } from "@strata/drivers"
 import { Context, Effect, Exit, Layer } from "effect"
 import { NetAddress } from "effect/net"
+import { packetOf } from "../support/bareStack.ts"
 import { virtually } from "../support/tcpHosts.ts"
 
 const LEFT = "192.0.2.1"
@@ -80,6 +81,21 @@ describe("Impairment", () => {
       yield* impairment.up
       assert.isTrue(Context.get(left, Devices).byName("eth0")!.up)
       assert.isTrue(yield* answered)
+    }))
+  )
+
+  it(
+    "tells by name what found the wire full behind it",
+    virtually(Effect.gen(function*() {
+      const wire = Wire.make({ capacity: 2 })
+      const impairment = Impairment.make()
+      const left = yield* build(Impairment.of(impairment)(Wire.layer(wire.left, { address: `${LEFT}/24` })), 1)
+      yield* build(Wire.layer(wire.right, { address: `${RIGHT}/24` }), 2)
+      const devices = Context.get(left, Devices)
+      yield* Effect.sleep(1)
+      for (let count = 0; count < 5; count++) devices.transmit(devices.byName("eth0")!, packetOf(new Uint8Array(60)))
+      const counters = yield* Context.get(left, Statistics).snapshot
+      assert.strictEqual(counters["impairment.dropped.wireFull"], 3)
     }))
   )
 

@@ -8,8 +8,10 @@
 import { type Attachment, Devices } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import { Entropy } from "@strata/core/Entropy"
+import type { Statistics } from "@strata/core/Statistics"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
+import { makeDrop, type Trace } from "@strata/core/Trace"
 import * as Effect from "effect/Effect"
 import type { Conditions } from "./path/Conditions.ts"
 import { NO_COUNTERS, Path, type PathCounters } from "./path/Path.ts"
@@ -24,7 +26,7 @@ export interface Options {
 export type Direction = "inbound" | "outbound"
 
 export interface Impairment {
-  readonly middleware: Middleware<Devices | Turn | Timers | Entropy>
+  readonly middleware: Middleware<Devices | Turn | Timers | Entropy | Trace | Statistics>
   /** Changes some conditions from the next frame on. */
   readonly set: (direction: Direction | "both", changes: Partial<Conditions>) => Effect.Effect<void>
   /** Cuts the device off from its wire, both ways; what is under way is lost. */
@@ -54,10 +56,12 @@ export const make = (options: Options = {}): Impairment => {
   const middleware: Impairment["middleware"] = Effect.fnUntraced(function*(device) {
     const services = { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
     const devices = yield* Devices
+    const drop = yield* makeDrop("impairment")
     let attachment: Attachment | undefined
     const flushLater = () => services.turn.defer("flush", device.flush)
     const outbound = new Path(services, device.framing, conditions.outbound, (packet) => {
-      device.transmit(packet)
+      // The stack was told long ago that the frame is gone: a wire that is full now is told about here.
+      if (!device.transmit(packet)) drop("wireFull", packet)
       flushLater()
     })
     const inbound = new Path(services, device.framing, conditions.inbound, (packet) => attachment?.input(packet))

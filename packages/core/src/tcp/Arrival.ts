@@ -1,8 +1,8 @@
 /**
  * SEGMENT ARRIVES (RFC 9293 §3.10.7), a function per numbered step, to be read beside the RFC.
  *
- * Security and compartments (a third step) and the precedence of older
- * texts are not implemented; nothing else is left out.
+ * Security and compartments (the third step) have no meaning here: every
+ * segment passes that check. All other steps are there.
  */
 import * as Acknowledgement from "./Acknowledgement.ts"
 import { close, type ControlBlock, DEFAULT_MSS, make, type ReceiveSpace, type SendSpace } from "./ControlBlock.ts"

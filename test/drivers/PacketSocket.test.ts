@@ -3,26 +3,14 @@ import { Devices } from "@strata/core/device/Devices"
 import { ChecksumState } from "@strata/core/device/Packet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
-import { BROADCAST, EthernetHeader } from "@strata/core/wire/EthernetHeader"
+import { BROADCAST } from "@strata/core/wire/EthernetHeader"
 import { PacketSocket } from "@strata/drivers"
 import { Effect } from "effect"
 import * as BareStack from "../support/bareStack.ts"
+import { EXPERIMENTAL, frame, typeOf } from "../support/frames.ts"
 import * as Namespace from "../support/namespace.ts"
 
-/** Local experimental (IEEE 802): nobody but these tests speaks it. */
-const EXPERIMENTAL = 0x88b5
 const IPV4 = 0x0800
-
-const frame = (destination: number, source: number, length: number, mark: number) => {
-  const bytes = new Uint8Array(length).fill(mark)
-  const view = new DataView(bytes.buffer)
-  EthernetHeader.set.destination(view, 0, destination)
-  EthernetHeader.set.source(view, 0, source)
-  EthernetHeader.set.etherType(view, 0, EXPERIMENTAL)
-  return bytes
-}
-
-const typeOf = (bytes: Uint8Array) => EthernetHeader.get.etherType(new DataView(bytes.buffer), 0)
 
 /** Two namespaces joined by veth0 and veth1, with fixed addresses and nothing that speaks by itself. */
 const pair = Effect.gen(function*() {

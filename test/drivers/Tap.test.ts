@@ -2,25 +2,12 @@ import { assert, it } from "@effect/vitest"
 import { type AttachedDevice, Devices } from "@strata/core/device/Devices"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
-import { BROADCAST, EthernetHeader, EtherType } from "@strata/core/wire/EthernetHeader"
+import { BROADCAST, EtherType } from "@strata/core/wire/EthernetHeader"
 import { Tap } from "@strata/drivers"
 import { Effect, Exit, Scope } from "effect"
 import * as BareStack from "../support/bareStack.ts"
+import { EXPERIMENTAL, frame, typeOf } from "../support/frames.ts"
 import * as Namespace from "../support/namespace.ts"
-
-/** Local experimental (IEEE 802): nobody but these tests speaks it. */
-const EXPERIMENTAL = 0x88b5
-
-const frame = (destination: number, source: number, length: number, mark: number) => {
-  const bytes = new Uint8Array(length).fill(mark)
-  const view = new DataView(bytes.buffer)
-  EthernetHeader.set.destination(view, 0, destination)
-  EthernetHeader.set.source(view, 0, source)
-  EthernetHeader.set.etherType(view, 0, EXPERIMENTAL)
-  return bytes
-}
-
-const typeOf = (bytes: Uint8Array) => EthernetHeader.get.etherType(new DataView(bytes.buffer), 0)
 
 /** The kernel's own counters of an interface. */
 const kernelCounters = (namespace: Namespace.Namespace, name: string) =>

@@ -5,6 +5,7 @@ import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { watching } from "../support/watching.ts"
 
 /** The words that start strata from any directory, in any namespace. */
 export const strata: ReadonlyArray<string> = [
@@ -49,18 +50,7 @@ export const start = (command: ReadonlyArray<string>, input = ""): Effect.Effect
         notify()
       })
       child.stdin.end(input)
-      const until = <A>(look: () => A | undefined) =>
-        Effect.callback<A>((resume) => {
-          const watcher = () => {
-            const found = look()
-            if (found === undefined) return
-            watchers.delete(watcher)
-            resume(Effect.succeed(found))
-          }
-          watchers.add(watcher)
-          watcher()
-          return Effect.sync(() => watchers.delete(watcher))
-        })
+      const until = watching(watchers)
       return {
         pid: child.pid!,
         kill: (signal: NodeJS.Signals) => void child.kill(signal),

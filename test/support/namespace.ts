@@ -11,6 +11,7 @@ import { type ChildProcess, spawn as spawnProcess, spawnSync } from "node:child_
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { isMissing } from "./tools.ts"
+import { watching } from "./watching.ts"
 
 /** How a program ended, and what it printed. */
 export interface Result {
@@ -104,18 +105,7 @@ const start = (command: ReadonlyArray<string>): Started => {
   }
   const stdout = () => Buffer.concat(out).toString()
   const stderr = () => Buffer.concat(err).toString()
-  const until = <A>(look: () => A | undefined) =>
-    Effect.callback<A>((resume) => {
-      const watcher = () => {
-        const found = look()
-        if (found === undefined) return
-        watchers.delete(watcher)
-        resume(Effect.succeed(found))
-      }
-      watchers.add(watcher)
-      watcher()
-      return Effect.sync(() => watchers.delete(watcher))
-    })
+  const until = watching(watchers)
   return {
     pid: child.pid ?? 0,
     stdout,

@@ -14,7 +14,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import type { Measured } from "./support/kernel.ts"
+import type { Measured } from "./support/block.ts"
 
 const { values } = parseArgs({
   options: {
@@ -56,8 +56,8 @@ const makeNetwork = (): void => {
 
 /** Transfers before those that count. */
 const WARM_UP = 4
-/** Milliseconds one transfer may take. */
-const LIMIT = 60_000
+/** Seconds one transfer may take. */
+const LIMIT = 60
 
 const children = new Set<ChildProcess>()
 
@@ -93,7 +93,7 @@ const ways: ReadonlyArray<{ readonly name: string; readonly role: Role }> = [
 ]
 
 const measure = async (role: Role, host: string, octets: number): Promise<number> => {
-  const client = pinned(1, left, program("kernel"), role, host, String(octets))
+  const client = pinned(1, left, program("kernel"), role, host, String(octets), String(LIMIT))
   let printed = ""
   let complained = ""
   client.stdout!.on("data", (text: string) => {
@@ -102,12 +102,13 @@ const measure = async (role: Role, host: string, octets: number): Promise<number
   client.stderr!.on("data", (text: string) => {
     complained += text
   })
-  const timer = setTimeout(() => client.kill("SIGKILL"), LIMIT)
+  const timer = setTimeout(() => client.kill("SIGKILL"), LIMIT * 1000)
   await once(client, "close")
   clearTimeout(timer)
   if (printed === "") throw new Error(`${role} ${host} told nothing in time: ${complained}`)
   const measured: Measured = JSON.parse(printed)
   if (!measured.equal) throw new Error(`${role} ${host}: the bytes that arrived are not those that were sent`)
+  if (measured.octets !== octets) throw new Error(`${role} ${host}: only ${measured.octets} octets arrived in time`)
   return measured.octets * 8 / measured.seconds / 1e9
 }
 
@@ -140,14 +141,15 @@ const row = (name: string, cells: ReadonlyArray<number | string>): void =>
 const main = async (): Promise<void> => {
   const octets = Number(values.octets)
   makeNetwork()
-  const kernel = pinned(0, right, program("kernel"), "serve", String(octets))
+  const kernel = pinned(0, right, program("kernel"), "serve", String(octets), String(LIMIT))
   const strata = pinned(
     0,
     undefined,
     ...(values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`]),
     program("strata"),
     `/var/run/netns/${left}`,
-    String(octets)
+    String(octets),
+    String(LIMIT)
   )
   await Promise.all([ready(kernel, "the kernel's server"), ready(strata, "strata's server")])
   process.stdout.write(

@@ -33,9 +33,58 @@ export class Verifier {
   }
 }
 
-/** Ports of every bulk server: one takes all it gets and answers with one octet, the other sends. */
+/** What a receiver tells. */
+export interface Measured {
+  readonly octets: number
+  /** From the first octets to the last, or until the time was up. */
+  readonly seconds: number
+  /** Whether they all were those that were sent. */
+  readonly equal: boolean
+}
+
+/** Verifies what arrives, and tells once when all is there or `seconds` have gone since the first of it. */
+export class Meter {
+  readonly #verifier = new Verifier()
+  readonly #told: (measured: Measured) => void
+  readonly #limit: number
+  #timer: NodeJS.Timeout | undefined
+  #started: number | undefined
+  #last = 0
+  #done = false
+
+  constructor(seconds: number, told: (measured: Measured) => void) {
+    this.#limit = seconds * 1000
+    this.#told = told
+  }
+
+  get octets(): number {
+    return this.#verifier.octets
+  }
+
+  accept(chunk: Uint8Array): void {
+    if (this.#done) return
+    this.#last = performance.now()
+    if (this.#started === undefined) {
+      this.#started = this.#last
+      this.#timer = setTimeout(() => this.#tell(this.#limit), this.#limit)
+    }
+    this.#verifier.accept(chunk)
+  }
+
+  /** Nothing more will come. */
+  finish(): void {
+    this.#tell(this.#last - (this.#started ?? this.#last))
+  }
+
+  #tell(milliseconds: number): void {
+    if (this.#done) return
+    this.#done = true
+    clearTimeout(this.#timer)
+    const { equal, octets } = this.#verifier
+    this.#told({ octets, seconds: milliseconds / 1000, equal })
+  }
+}
+
+/** Ports of every bulk server: one takes all it gets and answers with a line of JSON (`Measured`), the other sends. */
 export const SINK = 9
 export const SOURCE = 19
-
-/** What the sink answers. */
-export const Verdict = { equal: 1, different: 2 } as const

@@ -1,15 +1,10 @@
 /**
- * Bulk transfers through the kernel's sockets: `serve <octets>`, `send <host> <octets>`, `receive <host> <octets>`. A
- * client prints one JSON line (`Measured`).
+ * Bulk transfers through the kernel's sockets: `serve <octets> <seconds>`, `send <host> <octets> <seconds>`,
+ * `receive <host> <octets> <seconds>`. A receiver measures, for so many seconds at most; a client prints what was measured
+ * as one line of JSON.
  */
 import { connect, createServer, type Socket } from "node:net"
-import { BLOCK, block, SINK, SOURCE, Verdict, Verifier } from "./block.ts"
-
-export interface Measured {
-  readonly octets: number
-  readonly seconds: number
-  readonly equal: boolean
-}
+import { BLOCK, block, type Measured, Meter, SINK, SOURCE } from "./block.ts"
 
 const source = (socket: Socket, octets: number, done: () => void): void => {
   let left = octets
@@ -27,34 +22,40 @@ const source = (socket: Socket, octets: number, done: () => void): void => {
   fill()
 }
 
-const serve = (octets: number): void => {
-  createServer((socket) => {
-    const verifier = new Verifier()
-    socket.on("data", (chunk) => verifier.accept(chunk))
-    socket.on("end", () => socket.end(Uint8Array.of(verifier.equal ? Verdict.equal : Verdict.different)))
+/** A client that has seen enough leaves without a farewell. */
+const forgive = (socket: Socket): Socket => socket.on("error", () => {})
+
+const serve = (octets: number, seconds: number): void => {
+  createServer({ allowHalfOpen: true }, (socket) => {
+    const meter = new Meter(seconds, (measured) => socket.end(JSON.stringify(measured)))
+    forgive(socket).on("data", (chunk) => meter.accept(chunk)).on("end", () => meter.finish())
   }).listen(SINK)
-  createServer((socket) => source(socket, octets, () => socket.end())).listen(
+  createServer((socket) => source(forgive(socket), octets, () => socket.end())).listen(
     SOURCE,
     () => process.stderr.write("ready\n")
   )
 }
 
-const report = (measured: Measured): void => void process.stdout.write(`${JSON.stringify(measured)}\n`)
+const print = (measured: Measured): void => void process.stdout.write(`${JSON.stringify(measured)}\n`)
 
 const send = (host: string, octets: number): void => {
-  const socket = connect({ host, port: SINK, allowHalfOpen: true }, () => {
-    const started = performance.now()
-    socket.once("data", ([verdict]) => {
-      report({ octets, seconds: (performance.now() - started) / 1000, equal: verdict === Verdict.equal })
-      socket.destroy()
-    })
-    source(socket, octets, () => socket.end())
+  let answer = ""
+  const socket = connect({ host, port: SINK, allowHalfOpen: true }, () => source(socket, octets, () => socket.end()))
+  socket.on("data", (text) => {
+    answer += text
+  })
+  socket.on("end", () => {
+    print(JSON.parse(answer))
+    // What is still queued is not to go on in the background.
+    socket.resetAndDestroy()
   })
 }
 
-const receive = (host: string, octets: number): void => {
-  const verifier = new Verifier()
-  let started = 0
+const receive = (host: string, octets: number, seconds: number): void => {
+  const meter = new Meter(seconds, (measured) => {
+    print(measured)
+    socket.resetAndDestroy()
+  })
   const buffer = new Uint8Array(256 * 1024)
   const socket = connect({
     host,
@@ -62,22 +63,16 @@ const receive = (host: string, octets: number): void => {
     onread: {
       buffer,
       callback: (length) => {
-        verifier.accept(buffer.subarray(0, length))
+        meter.accept(buffer.subarray(0, length))
+        if (meter.octets >= octets) meter.finish()
         return true
       }
     }
-  }, () => {
-    started = performance.now()
   })
-  socket.on("end", () =>
-    report({
-      octets: verifier.octets,
-      seconds: (performance.now() - started) / 1000,
-      equal: verifier.equal && verifier.octets === octets
-    }))
+  socket.on("end", () => meter.finish())
 }
 
-const [role, host, octets] = process.argv.slice(2)
-if (role === "serve") serve(Number(host))
-else if (role === "send") send(host!, Number(octets))
-else receive(host!, Number(octets))
+const [role, ...rest] = process.argv.slice(2)
+if (role === "serve") serve(Number(rest[0]), Number(rest[1]))
+else if (role === "send") send(rest[0]!, Number(rest[1]))
+else receive(rest[0]!, Number(rest[1]), Number(rest[2]))

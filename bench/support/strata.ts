@@ -1,26 +1,42 @@
 /**
- * The bulk server on strata, over the TAP `tap0` of a namespace: `<namespace path> <octets>`.
+ * The bulk server on strata, over the TAP `tap0` of a namespace: `<namespace path> <octets> <seconds> [<algorithm>]`. For
+ * each line on its standard input it prints its counters as a line of JSON.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { NetworkStack } from "@strata/core"
+import { NetworkStack, Statistics } from "@strata/core"
+import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
+import { Reno } from "@strata/core/tcp/Reno"
 import { Tap } from "@strata/drivers"
 import { TcpServer } from "@strata/sockets"
 import type { TcpSocket } from "@strata/sockets/TcpSocket"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { BLOCK, block, SINK, SOURCE, Verdict, Verifier } from "./block.ts"
+import { createInterface } from "node:readline"
+import { BLOCK, block, type Measured, Meter, SINK, SOURCE } from "./block.ts"
 
-const [namespace, octets] = process.argv.slice(2)
+const [namespace, octets, seconds, algorithm = ""] = process.argv.slice(2)
+
+/** What a connection may be asked to use; the stack's own choice otherwise. */
+const algorithms: Readonly<Record<string, CongestionAlgorithm>> = { reno: Reno }
 
 const sink = (peer: TcpSocket) =>
   Effect.gen(function*() {
-    const verifier = new Verifier()
+    const measured = Deferred.makeUnsafe<Measured>()
+    const meter = new Meter(Number(seconds), (result) => Deferred.doneUnsafe(measured, Effect.succeed(result)))
+    const answered = yield* Deferred.await(measured).pipe(
+      Effect.flatMap((result) => peer.write(JSON.stringify(result))),
+      Effect.andThen(peer.closeWrite),
+      Effect.forkChild
+    )
     yield* Stream.runForEachArray(peer.incoming, (chunks) =>
       Effect.sync(() => {
-        for (const chunk of chunks) verifier.accept(chunk)
+        for (const chunk of chunks) meter.accept(chunk)
       }))
-    yield* peer.write(Uint8Array.of(verifier.equal ? Verdict.equal : Verdict.different))
+    meter.finish()
+    yield* Fiber.join(answered)
   })
 
 const blocks = Stream.range(1, Math.floor(Number(octets) / BLOCK)).pipe(
@@ -32,7 +48,7 @@ const source = (peer: TcpSocket) => Stream.run(blocks, peer.outgoing)
 
 const serve = <E, R>(port: number, handler: (peer: TcpSocket) => Effect.Effect<void, E, R>) =>
   Effect.gen(function*() {
-    const server = yield* TcpServer.listen({ port })
+    const server = yield* TcpServer.listen({ port, congestion: algorithms[algorithm] })
     yield* server.connections.pipe(
       Stream.mapEffect((peer) => Effect.ignore(handler(peer)), { concurrency: "unbounded", unordered: true }),
       Stream.runDrain,
@@ -40,9 +56,15 @@ const serve = <E, R>(port: number, handler: (peer: TcpSocket) => Effect.Effect<v
     )
   })
 
+const tell = Stream.fromAsyncIterable(createInterface({ input: process.stdin }), String).pipe(
+  Stream.mapEffect(() => Effect.flatMap(Statistics, ({ snapshot }) => snapshot)),
+  Stream.runForEach((counters) => Effect.sync(() => process.stdout.write(`${JSON.stringify(counters)}\n`)))
+)
+
 const program = Effect.gen(function*() {
   yield* serve(SINK, sink)
   yield* serve(SOURCE, source)
+  yield* Effect.forkScoped(tell)
   process.stderr.write("ready\n")
   yield* Effect.never
 })

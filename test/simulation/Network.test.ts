@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Icmp, Tcp, Udp } from "@strata/core"
+import type { Middleware } from "@strata/core/device/Middleware"
 import { fromIpv4, toInet } from "@strata/core/wire/Address"
 import { Distribution, Loss } from "@strata/drivers"
 import { type Host, HostDown, type HostOptions, Network, Simulation } from "@strata/simulation"
@@ -147,6 +148,37 @@ const endOf = (happens: (server: Host) => Effect.Effect<void>) =>
   })
 
 describe("a host", () => {
+  it.effect("may have something between its stack and its devices, in every life", () =>
+    Simulation.run(Effect.gen(function*() {
+      const network = yield* Network
+      const passed = { sent: 0, received: 0, devices: 0 }
+      const middleware: Middleware = (device) =>
+        Effect.sync(() => {
+          passed.devices++
+          return {
+            device: { ...device, transmit: (packet) => (passed.sent++, device.transmit(packet)) },
+            attached: (attachment) => ({
+              ...attachment,
+              input: (packet) => {
+                passed.received++
+                attachment.input(packet)
+              }
+            })
+          }
+        })
+      const [a, b] = [yield* network.host("a", { middleware }), yield* network.host("b")]
+      const wire = yield* network.wire(a, b)
+      assert.isTrue(yield* reaches(a, b))
+      const { back, forth } = yield* wire.counters
+      // What was sent before the other end was plugged in went nowhere.
+      assert.isAtLeast(passed.sent, forth.offered)
+      assert.isAbove(forth.offered, 0)
+      assert.strictEqual(passed.received, back.delivered)
+      assert.strictEqual(passed.devices, 1)
+      yield* a.restart
+      assert.strictEqual(passed.devices, 2)
+    })))
+
   it.effect("says goodbye when it is stopped", () =>
     Simulation.run(Effect.gen(function*() {
       const exit = yield* endOf((server) => server.stop)

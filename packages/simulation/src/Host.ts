@@ -4,6 +4,7 @@
  */
 import { CongestionControl, Devices, Entropy, Icmp, NetworkStack, Statistics, Tcp, TcpMachine, Udp } from "@strata/core"
 import type { DevicesError } from "@strata/core/device/Devices"
+import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import type { RoutingError } from "@strata/core/ip/Routing"
 import { Loopback } from "@strata/drivers"
 import type { DeviceError } from "@strata/drivers"
@@ -36,6 +37,8 @@ export interface HostOptions {
   readonly congestion?: Layer.Layer<CongestionControl> | undefined
   /** Everything up to IPv4; `NetworkStack.network` by default. */
   readonly network?: typeof NetworkStack.network | undefined
+  /** Goes around each device on a link, between the stack and whatever else is around it. */
+  readonly middleware?: Middleware | undefined
 }
 
 /** The host went down while something ran on it, or was down already. */
@@ -139,7 +142,10 @@ export const make = Effect.fnUntraced(function*(
   let lives = 0
 
   const attach = (plug: Plug, current: Life) =>
-    build(plug.layer, current.devices).pipe(Effect.provideContext(current.context), Effect.orDie)
+    build(
+      options.middleware === undefined ? plug.layer : wrap(options.middleware)(plug.layer),
+      current.devices
+    ).pipe(Effect.provideContext(current.context), Effect.orDie)
 
   const down = Effect.suspend(() => Effect.fail(new HostDown({ host: name })))
   const alive = Effect.suspend(() => life === undefined ? down : Effect.succeed(life))

@@ -1,0 +1,52 @@
+/**
+ * Measures the scenario matrix in virtual time, and judges it.
+ *
+ *     node bench/matrix.ts [--seed 1] [--only 'cubic, .*loss 1 %']
+ *
+ * The tables go to standard output. `--only` picks cells by a regular expression. Cells that are not as theory
+ * says are told on standard error, with what should have been.
+ */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import { algorithms } from "../test/simulation/matrix/algorithms.ts"
+import { CELLS, format, ROUND_TRIPS } from "../test/simulation/matrix/Cell.ts"
+import { type Check, complain, holds } from "../test/simulation/matrix/Expectation.ts"
+import { rowOf, SEED, tailOf } from "../test/simulation/matrix/Matrix.ts"
+import { markdown, type Row, type Tail, tailMarkdown } from "../test/simulation/matrix/Table.ts"
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: String(SEED) },
+    only: { type: "string", default: "" }
+  }
+})
+const seed = Number(values.seed)
+const picked = CELLS.filter((cell) => algorithms.has(cell.algorithm) && new RegExp(values.only).test(format(cell)))
+
+const tell = (name: string, checks: ReadonlyArray<Check>): void => {
+  for (const check of checks) if (!holds(check)) process.stderr.write(`${name}: ${complain(check)}\n`)
+}
+
+const start = process.cpuUsage()
+const rows: Array<Row> = []
+for (const cell of picked) {
+  const row = await Effect.runPromise(rowOf(cell, seed))
+  tell(format(cell), row.checks)
+  rows.push(row)
+}
+const tails: Array<Tail> = []
+for (const cell of picked.filter(({ loss, reordering }) => loss === "none" && reordering === "none")) {
+  const tail = await Effect.runPromise(tailOf(cell, seed))
+  tell(`${format(cell)}, the tail lost`, [tail.check])
+  tails.push(tail)
+}
+const { system, user } = process.cpuUsage(start)
+process.stderr.write(`${rows.length} cells, ${((system + user) / 1e6).toFixed(0)} s of processor\n`)
+
+const tables = [
+  markdown(rows),
+  ...tails.length < 2 * ROUND_TRIPS.length ? [] : ["### Tail losses\n", tailMarkdown(tails)]
+]
+  .join("\n")
+
+process.stdout.write(`${tables}\n`)

@@ -38,7 +38,7 @@ export interface HostOptions {
   /** Everything up to IPv4; `NetworkStack.network` by default. */
   readonly network?: typeof NetworkStack.network | undefined
   /** Goes around each device on a link, between the stack and whatever else is around it. */
-  readonly middleware?: Middleware | undefined
+  readonly middleware?: Middleware<HostServices> | undefined
 }
 
 /** The host went down while something ran on it, or was down already. */

@@ -65,6 +65,8 @@ interface Held {
 }
 
 const HEADER = 14
+/** Packets that have left the line before they are taken out of the array. */
+const LEFT = 64
 
 export class Path {
   private current: Conditions
@@ -77,8 +79,9 @@ export class Path {
   private held: Array<Held> = []
   /** When the last octet of the line so far will have left, in milliseconds. */
   private free = -Infinity
-  /** When each waiting packet leaves, and its octets, in order. */
+  /** When each waiting packet leaves, and its octets, in order; those before `first` have left. */
   private line: Array<{ readonly leaves: number; readonly octets: number }> = []
+  private first = 0
   /** Octets in the line. */
   private waiting = 0
   /** The latest arrival among packets that keep their place. */
@@ -164,6 +167,7 @@ export class Path {
     while (this.travelling.pop() !== undefined);
     this.held = []
     this.line = []
+    this.first = 0
     this.waiting = 0
     this.free = -Infinity
     this.timer.clear()
@@ -185,14 +189,26 @@ export class Path {
     const now = this.services.turn.now()
     const { bandwidth, burst, queue } = this.conditions
     if (bandwidth === Infinity) return this.travel(packet, now, now, delay)
-    while (this.line.length > 0 && this.line[0]!.leaves <= now) this.waiting -= this.line.shift()!.octets
+    this.advance(now)
     const octets = packet.length
-    if (this.line.length >= queue.packets || this.waiting + octets > queue.octets) return void this.counted.overflowed++
+    if (this.line.length - this.first >= queue.packets || this.waiting + octets > queue.octets) {
+      return void this.counted.overflowed++
+    }
     const perOctet = 8000 / bandwidth
     this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
     this.line.push({ leaves: this.free, octets })
     this.waiting += octets
     this.travel(packet, now, Math.max(now, this.free), delay)
+  }
+
+  /** Forgets the packets that have left. */
+  private advance(now: number): void {
+    const { line } = this
+    while (this.first < line.length && line[this.first]!.leaves <= now) this.waiting -= line[this.first++]!.octets
+    // Now and then: to shift a long array costs as much as it is long.
+    if (this.first < LEFT || this.first * 2 < line.length) return
+    line.splice(0, this.first)
+    this.first = 0
   }
 
   private travel(packet: Packet, now: number, leaves: number, delay: number): void {

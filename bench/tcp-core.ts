@@ -11,7 +11,8 @@ import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
 import { NO_OPTIONS, type Segment, TcpFlag } from "@strata/core/tcp/Segment"
 import * as Sequence from "@strata/core/tcp/Sequence"
-import { defaultSettings, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 import { parseArgs } from "node:util"
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" } } })
@@ -36,7 +37,8 @@ const established = (iss: number, irs: number): ControlBlock => {
     receiveMaximumSegmentSize: MSS,
     receiveCapacity: 262_144,
     congestion: Reno,
-    settings: defaultSettings
+    settings: defaultSettings,
+    timestampOffset: 0
   })
   const synReceived = rfc9293.arrives(
     listening,

@@ -7,7 +7,8 @@ import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
 import { type Segment, type SegmentOptions, TcpFlag } from "@strata/core/tcp/Segment"
 import * as Sequence from "@strata/core/tcp/Sequence"
-import { defaultSettings, type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 import { AssertionError } from "node:assert"
 
 /** Checked after every step, so without the assertion library's ceremony. */
@@ -218,8 +219,12 @@ export const converse = (seed: number, options: ChannelOptions): { readonly a: H
       retransmissions: 60,
       synRetransmissions: 60,
       maximumRetransmissionTimeout: 2000,
-      nagle: random.unit() < 0.7
-    }
+      nagle: random.unit() < 0.7,
+      windowScaling: random.unit() < 0.7,
+      timestamps: random.unit() < 0.7,
+      selectiveAcknowledgement: random.unit() < 0.7
+    },
+    timestampOffset: random.below(0x1_0000_0000)
   })
   const ofA = parameters()
   const ofB = parameters()

@@ -7,22 +7,16 @@
  *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
  *
  * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
- * event and before the test ends. `<DATA=n>` is n octets of text. WND, MSS, UP and PSH are compared when the expectation names them. Time stands
- * still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
+ * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`.
+ * WND, MSS, WS, SACKOK, TS, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
  */
 import { assert, onTestFinished } from "@effect/vitest"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
 import type { ControlBlock, State } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
-import { NO_OPTIONS, type Segment, TcpFlag } from "@strata/core/tcp/Segment"
-import {
-  defaultSettings,
-  type Emission,
-  type OpenParameters,
-  type Outcome,
-  rfc9293,
-  type TcpSettings
-} from "@strata/core/tcp/TcpMachine"
+import { NO_OPTIONS, type Segment, type SegmentOptions, TcpFlag } from "@strata/core/tcp/Segment"
+import { type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { defaultSettings, type TcpSettings } from "@strata/core/tcp/TcpSettings"
 
 export interface ScriptOptions {
   readonly iss?: number
@@ -32,6 +26,14 @@ export interface ScriptOptions {
   readonly congestion?: CongestionAlgorithm
 }
 
+/** A TCP that offers no option but the MSS, so that a script has only what it is about; `settings` turns others on. */
+export const plain = {
+  windowScaling: false,
+  timestamps: false,
+  selectiveAcknowledgement: false,
+  explicitCongestionNotification: "off"
+} as const
+
 /** No silly windows, no delays and no slow start beyond what a script is about. */
 const parameters = (options: ScriptOptions): OpenParameters => ({
   endpoints: { localAddress: 0xc0000201, localPort: 49_152, remoteAddress: 0xc0000202, remotePort: 7 },
@@ -39,7 +41,8 @@ const parameters = (options: ScriptOptions): OpenParameters => ({
   receiveMaximumSegmentSize: options.mss ?? 1460,
   receiveCapacity: options.capacity ?? 65_535,
   congestion: options.congestion ?? Reno,
-  settings: { ...defaultSettings, ...options.settings }
+  settings: { ...defaultSettings, ...plain, ...options.settings },
+  timestampOffset: 0
 })
 
 const FLAGS = [
@@ -48,7 +51,9 @@ const FLAGS = [
   ["RST", TcpFlag.rst],
   ["PSH", TcpFlag.psh],
   ["URG", TcpFlag.urg],
-  ["ACK", TcpFlag.ack]
+  ["ACK", TcpFlag.ack],
+  ["ECE", TcpFlag.ece],
+  ["CWR", TcpFlag.cwr]
 ] as const
 
 type Fields = Readonly<Record<string, string>>
@@ -67,13 +72,34 @@ export const segment = (text: string): Segment => {
     wnd: Number(fields["WND"] ?? 65_535),
     up: Number(fields["UP"] ?? 0),
     length: Number(fields["DATA"] ?? 0),
-    options: fields["MSS"] === undefined
-      ? names.includes("SYN") ? { maximumSegmentSize: 1460 } : NO_OPTIONS
-      : fields["MSS"] === "none"
-      ? NO_OPTIONS
-      : { maximumSegmentSize: Number(fields["MSS"]) }
+    options: optionsOf(fields, names.includes("SYN"))
   }
 }
+
+const optionsOf = (fields: Fields, isSyn: boolean): SegmentOptions => {
+  const { MSS, SACK, SACKOK, TS, WS } = fields
+  const mss = MSS === undefined ? (isSyn ? 1460 : undefined) : MSS === "none" ? undefined : Number(MSS)
+  const [value, echoReply] = (TS ?? "").split("/").map(Number)
+  const options: SegmentOptions = {
+    ...(mss === undefined ? {} : { maximumSegmentSize: mss }),
+    ...(WS === undefined ? {} : { windowScale: Number(WS) }),
+    ...(SACKOK === undefined ? {} : { sackPermitted: true }),
+    ...(SACK === undefined ? {} : { sack: SACK.split(",").map(block) }),
+    ...(TS === undefined ? {} : { timestamps: { value: value!, echoReply: echoReply ?? 0 } })
+  }
+  return Object.keys(options).length === 0 ? NO_OPTIONS : options
+}
+
+const block = (text: string) => {
+  const [left, right] = text.split("-").map(Number)
+  return { left: left!, right: right! }
+}
+
+const formatBlocks = (blocks: SegmentOptions["sack"]): string | undefined =>
+  blocks?.map(({ left, right }) => `${left}-${right}`).join(",")
+
+const formatStamps = ({ timestamps }: SegmentOptions): string =>
+  timestamps === undefined ? "none" : `${timestamps.value}/${timestamps.echoReply}`
 
 /** A segment in a figure's notation, with the optional fields that `like` has. */
 export const format = (sent: Segment, like: string): string => {
@@ -85,6 +111,10 @@ export const format = (sent: Segment, like: string): string => {
     ["DATA", sent.length > 0 ? sent.length : undefined],
     ["WND", wanted["WND"] === undefined ? undefined : sent.wnd],
     ["MSS", wanted["MSS"] === undefined ? undefined : sent.options.maximumSegmentSize ?? "none"],
+    ["WS", wanted["WS"] === undefined ? undefined : sent.options.windowScale ?? "none"],
+    ["SACKOK", wanted["SACKOK"] === undefined ? undefined : Number(sent.options.sackPermitted ?? false)],
+    ["SACK", formatBlocks(sent.options.sack)],
+    ["TS", wanted["TS"] === undefined ? undefined : formatStamps(sent.options)],
     ["UP", wanted["UP"] === undefined ? undefined : sent.up],
     [
       "CTL",
@@ -94,10 +124,7 @@ export const format = (sent: Segment, like: string): string => {
   return fields.filter(([, value]) => value !== undefined).map(([name, value]) => `<${name}=${value}>`).join("")
 }
 
-const normal = (text: string): string => format({ ...segment(text), options: optionsOf(text) }, text)
-
-const optionsOf = (text: string): Segment["options"] =>
-  fieldsOf(text)["MSS"] === undefined ? NO_OPTIONS : segment(text).options
+const normal = (text: string): string => format({ ...segment(text), options: optionsOf(fieldsOf(text), false) }, text)
 
 /** One TCP, and the story of what happened to it. */
 export class TcpScript {

@@ -46,5 +46,6 @@ export {
   Tcp
 } from "./tcp/Tcp.ts"
 export { TcpError } from "./tcp/TcpError.ts"
-export { TcpMachine, type TcpSettings } from "./tcp/TcpMachine.ts"
+export { TcpMachine } from "./tcp/TcpMachine.ts"
+export type { TcpSettings } from "./tcp/TcpSettings.ts"
 export { type BindOptions, type Datagram, Udp, UdpError, type UdpPort } from "./udp/Udp.ts"

@@ -3,6 +3,7 @@
  * control block before and after it.
  */
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
+import * as ReceiveWindow from "@strata/core/tcp/ReceiveWindow"
 import { TcpFlag } from "@strata/core/tcp/Segment"
 import type { Emission } from "@strata/core/tcp/TcpMachine"
 import { type Broken, broken, difference } from "./InvariantRules.ts"
@@ -42,9 +43,10 @@ const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broke
   if (ack !== after.rcv.nxt) {
     return broken("emission", `octet RCV.NXT + ${difference(after.rcv.nxt, ack)} was acknowledged`)
   }
-  return wnd === after.rcv.wnd
+  const meant = (flags & TcpFlag.syn) !== 0 ? Math.min(after.rcv.wnd, 65_535) : ReceiveWindow.field(after.rcv)
+  return wnd === meant
     ? undefined
-    : broken("emission", `a window of ${wnd} octets was announced, not one of ${after.rcv.wnd}`)
+    : broken("emission", `a window field of ${wnd} was sent, not one of ${meant}`)
 }
 
 const content = (

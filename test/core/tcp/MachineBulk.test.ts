@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
 import { type Segment, TcpFlag } from "@strata/core/tcp/Segment"
-import { defaultSettings, type OpenParameters, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { type OpenParameters, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 import { chance } from "../../support/tcpChannel.ts"
 
 const OCTETS = 2_000_000
@@ -20,7 +21,8 @@ const parameters = (iss: number): OpenParameters => ({
   receiveMaximumSegmentSize: 1460,
   receiveCapacity: BUFFER,
   congestion: Reno,
-  settings: defaultSettings
+  settings: defaultSettings,
+  timestampOffset: 0
 })
 
 /** Sends `OCTETS` over a path that keeps the order and loses a fraction; how long it takes, and what it takes. */
@@ -82,7 +84,8 @@ const transfer = (loss: number, roundTrip: number) => {
   return { milliseconds: now, timeouts, sent }
 }
 
-const SEGMENTS = Math.ceil(OCTETS / 1460)
+/** With timestamps, a segment carries 1,448 octets. */
+const SEGMENTS = Math.ceil(OCTETS / 1448)
 
 describe("bulk transfer, in virtual time", () => {
   it("fills the window of 64 KiB each round trip, and sends nothing twice", () => {
@@ -90,7 +93,8 @@ describe("bulk transfer, in virtual time", () => {
     // 45 windows, and slow start before.
     assert.isBelow(milliseconds, (OCTETS / 65_535 + 6) * 10)
     assert.strictEqual(timeouts, 0)
-    assert.isAtMost(sent, SEGMENTS + 1)
+    // A few are short, since the program wrote in pieces.
+    assert.isAtMost(sent, SEGMENTS + 8)
   })
 
   it("one loss in a hundred is repaired without a timeout", () => {

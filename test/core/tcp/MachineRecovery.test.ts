@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
+import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { established, segment, type TcpScript } from "../../support/tcpScript.ts"
@@ -12,6 +13,10 @@ const at = (index: number) => 101 + 1460 * index
 /** Ten full segments are on their way, and there is more to send. */
 const sending = (): TcpScript => established().writes(100_000).sendsMany(10)
 
+/** Where fast recovery ends, if there is one. */
+const untilOf = ({ recovery }: Pick<ControlBlock, "recovery">): number | undefined =>
+  recovery.phase === "recovery" ? recovery.until : undefined
+
 /** In fast recovery with twelve segments on their way. */
 const recovering = (): TcpScript =>
   sending().receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1).receives(ack(101)).sends(full(101))
@@ -21,11 +26,10 @@ describe("fast retransmit (RFC 5681 §3.2)", () => {
     sending().receives(ack(101)).sends(full(at(10)))
       .receives(ack(101)).sends(full(at(11)))
       .receives(ack(101)).sends(full(101)).sendsNothing()
-      .looks(({ congestion, recover }) => {
-        assert.strictEqual(recover, at(12))
-        // Half of the twelve segments on their way, and the three that have left.
-        assert.strictEqual(congestion.slowStartThreshold, 6 * 1460)
-        assert.strictEqual(congestion.window, 9 * 1460)
+      .looks(({ congestion, ...tcb }) => {
+        assert.strictEqual(untilOf(tcb), at(12))
+        // Half of the ten segments that were on their way before the duplicates (RFC 3042 §2).
+        assert.strictEqual(congestion.slowStartThreshold, 5 * 1460)
       })
   })
 
@@ -34,36 +38,37 @@ describe("fast retransmit (RFC 5681 §3.2)", () => {
       .looks(({ congestion }) => assert.strictEqual(congestion.window, 14_600))
   })
 
-  it("further duplicates inflate the window: new segments go when half of the old have left", () => {
+  it("further duplicates let one segment go for every two that have left, the repeated one among them (RFC 9937)", () => {
     const script = recovering()
-    for (const duplicate of [4, 5, 6]) {
-      script.receives(ack(101)).sendsNothing()
-      assert.strictEqual(script.tcb.duplicates, duplicate)
+    let sent = 0
+    for (const duplicate of [4, 5, 6, 7, 8, 9]) {
+      script.receives(ack(101))
+      sent += script.passed()
+      assert.strictEqual(script.tcb.recovery.duplicates, duplicate)
     }
-    script.receives(ack(101)).sends(full(at(12))).receives(ack(101)).sends(full(at(13)))
+    assert.strictEqual(sent, 2)
   })
 
   it("ends with the acknowledgement of all that was on its way, and the window is halved", () => {
     recovering().receives(ack(at(12)))
-      .looks(({ congestion, duplicates, recover }) => {
-        assert.deepStrictEqual([duplicates, recover], [0, undefined])
-        // RFC 6582: no more than one segment beyond what is on its way, which is nothing.
-        assert.strictEqual(congestion.window, 2 * 1460)
+      .looks(({ congestion, ...tcb }) => {
+        assert.deepStrictEqual([tcb.recovery.duplicates, untilOf(tcb)], [0, undefined])
+        assert.strictEqual(congestion.window, 5 * 1460)
       })
-      .sends(full(at(12)), full(at(13)))
+      .sendsMany(5)
   })
 
   it("the segment that was lost is not timed (Karn)", () => {
     const script = sending().passes(100)
     script.receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1)
-      .passes(50).receives(ack(at(12))).sendsMany(2)
+      .passes(50).receives(ack(at(12))).sendsMany(5)
       .looks(({ rtt }) => assert.strictEqual(rtt.smoothed, 0))
   })
 
   it("is forgotten when the acknowledgement comes before there was time for it", () => {
     const { tcb } = established().writes(1460).sendsMany(1)
     const lost = [1, 2, 3].reduce((before) => rfc9293.arrives(before, segment(ack(101)), 0).tcb, tcb)
-    assert.isTrue(lost.snd.resend)
+    assert.strictEqual(lost.transmissions.lost, 1460)
     assert.strictEqual(rfc9293.output(lost, 1460, 0)?.segment.seq, 101)
     const found = rfc9293.arrives(lost, segment(ack(1561)), 0).tcb
     assert.strictEqual(rfc9293.output(found, 0, 0), undefined)
@@ -88,7 +93,7 @@ describe("fast retransmit (RFC 5681 §3.2)", () => {
 describe("what is a duplicate (RFC 5681 §2)", () => {
   it("not an acknowledgement while nothing is on its way", () => {
     const script = established().receives(ack(101), ack(101), ack(101), ack(101)).sendsNothing()
-    assert.strictEqual(script.tcb.duplicates, 0)
+    assert.strictEqual(script.tcb.recovery.duplicates, 0)
   })
 
   it("not one that comes with text", () => {
@@ -96,8 +101,8 @@ describe("what is a duplicate (RFC 5681 §2)", () => {
     for (let index = 0; index < 5; index++) {
       script.receives(`<SEQ=${301 + index}><ACK=101><DATA=1><CTL=ACK>`)
     }
-    assert.strictEqual(script.tcb.recover, undefined)
-    assert.strictEqual(script.tcb.duplicates, 0)
+    assert.strictEqual(untilOf(script.tcb), undefined)
+    assert.strictEqual(script.tcb.recovery.duplicates, 0)
   })
 
   it("not one that changes the window", () => {
@@ -105,28 +110,28 @@ describe("what is a duplicate (RFC 5681 §2)", () => {
     for (const wnd of [60_000, 50_000, 60_000, 50_000, 40_000]) {
       script.receives(`<SEQ=301><ACK=101><WND=${wnd}><CTL=ACK>`).sendsNothing()
     }
-    assert.strictEqual(script.tcb.recover, undefined)
-    assert.strictEqual(script.tcb.duplicates, 0)
+    assert.strictEqual(untilOf(script.tcb), undefined)
+    assert.strictEqual(script.tcb.recovery.duplicates, 0)
   })
 
   it("not one that comes with a FIN", () => {
     const script = sending().receives("<SEQ=301><ACK=101><CTL=FIN,ACK>").sendsMany(1)
-    assert.strictEqual(script.tcb.duplicates, 0)
+    assert.strictEqual(script.tcb.recovery.duplicates, 0)
   })
 
   it("not one that is older than SND.UNA", () => {
-    const script = sending().receives(ack(at(2))).sendsMany(3)
+    const script = sending().receives(ack(at(2))).sendsMany(4)
     script.receives(ack(101), ack(at(1)), ack(101), ack(at(1))).sendsNothing()
-    assert.strictEqual(script.tcb.duplicates, 0)
+    assert.strictEqual(script.tcb.recovery.duplicates, 0)
   })
 
   it("an acknowledgement of something new starts the count anew", () => {
     const script = sending().receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1).receives(ack(at(1)))
     script.passed()
     script.receives(ack(at(1))).sendsMany(1).receives(ack(at(1))).sendsMany(1)
-    assert.strictEqual(script.tcb.recover, undefined)
+    assert.strictEqual(untilOf(script.tcb), undefined)
     script.receives(ack(at(1))).sends(full(at(1)))
-    assert.isDefined(script.tcb.recover)
+    assert.isDefined(untilOf(script.tcb))
   })
 })
 
@@ -134,9 +139,9 @@ describe("a window of losses (RFC 6582)", () => {
   it("each partial acknowledgement brings the next missing segment", () => {
     recovering().receives(ack(at(3))).sends(full(at(3)))
       .receives(ack(at(7))).sends(full(at(7)))
-      .looks(({ recover }) => assert.strictEqual(recover, at(12)))
-      .receives(ack(at(12))).sends(full(at(12)), full(at(13)))
-      .looks(({ recover }) => assert.strictEqual(recover, undefined))
+      .looks((tcb) => assert.strictEqual(untilOf(tcb), at(12)))
+      .receives(ack(at(12))).sendsMany(5)
+      .looks((tcb) => assert.strictEqual(untilOf(tcb), undefined))
   })
 
   it("is one loss event: the threshold is halved once", () => {
@@ -146,17 +151,17 @@ describe("a window of losses (RFC 6582)", () => {
       script.receives(ack(at(3)))
     }
     script.passed()
-    script.looks(({ congestion }) => assert.strictEqual(congestion.slowStartThreshold, 6 * 1460))
+    script.looks(({ congestion }) => assert.strictEqual(congestion.slowStartThreshold, 5 * 1460))
   })
 
   it("duplicates at its end do not begin another (step 2)", () => {
-    const script = recovering().receives(ack(at(12))).sendsMany(2)
+    const script = recovering().receives(ack(at(12))).sendsMany(5)
     script.receives(ack(at(12)))
     script.passed()
     script.receives(ack(at(12)))
     script.passed()
     script.receives(ack(at(12)), ack(at(12)))
-      .looks(({ recover }) => assert.strictEqual(recover, undefined))
+      .looks((tcb) => assert.strictEqual(untilOf(tcb), undefined))
   })
 
   it("restarts the retransmission timer with each segment repaired", () => {
@@ -168,10 +173,10 @@ describe("a window of losses (RFC 6582)", () => {
 describe("a timeout", () => {
   it("leaves one segment of congestion window, and half of what was on its way as threshold", () => {
     sending().passes(200).sends(full(101))
-      .looks(({ congestion, recover }) => {
+      .looks(({ congestion, ...tcb }) => {
         assert.strictEqual(congestion.window, 1460)
         assert.strictEqual(congestion.slowStartThreshold, 5 * 1460)
-        assert.strictEqual(recover, undefined)
+        assert.strictEqual(untilOf(tcb), undefined)
       })
   })
 
@@ -196,13 +201,13 @@ describe("a timeout", () => {
 
   it("ends fast recovery", () => {
     sending().receives(ack(101)).sendsMany(1).receives(ack(101)).sendsMany(1).receives(ack(101)).sends(full(101))
-      .passes(200).sends(full(101)).looks(({ recover }) => assert.strictEqual(recover, undefined))
+      .passes(200).sends(full(101)).looks((tcb) => assert.strictEqual(untilOf(tcb), undefined))
   })
 
   it("is followed by duplicates of its own making, which start no recovery", () => {
     const script = sending().passes(200).sends(full(101)).receives(ack(at(4))).sends(full(at(4)), full(at(5)))
     script.receives(ack(at(4)), ack(at(4)), ack(at(4)), ack(at(4))).sendsNothing()
-      .looks(({ recover }) => assert.strictEqual(recover, undefined))
+      .looks((tcb) => assert.strictEqual(untilOf(tcb), undefined))
   })
 
   it("slow start goes on to the threshold, then a segment for each round trip", () => {

@@ -202,7 +202,7 @@ describe("zero windows (§3.8.6.1)", () => {
     for (const interval of [300, 600, 1200, 2400]) {
       script.passes(interval).sends(probe).receives("<SEQ=301><ACK=111><WND=0><CTL=ACK>")
     }
-    script.looks(({ duplicates, recover }) => assert.deepStrictEqual([duplicates, recover], [0, undefined]))
+    script.looks(({ recovery }) => assert.deepStrictEqual([recovery.duplicates, recovery.phase], [0, "open"]))
   })
 
   it("that close while everything is sent again leave the persist timer alone to run", () => {

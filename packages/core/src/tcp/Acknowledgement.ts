@@ -2,12 +2,17 @@
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
 import { close, type ControlBlock, copy, type SendSpace } from "./ControlBlock.ts"
+import * as RateSampling from "./RateSampling.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
-import type { Segment } from "./Segment.ts"
+import * as Sack from "./Sack.ts"
+import { type Segment, TcpFlag } from "./Segment.ts"
 import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
+import * as TailLoss from "./TailLoss.ts"
 import { timeWait } from "./Text.ts"
+import * as Timestamps from "./Timestamps.ts"
+import * as Transmissions from "./Transmissions.ts"
 
 /** RFC 5961 §5.2: whether SEG.ACK can be of this connection: SND.UNA − MAX.SND.WND =< SEG.ACK =< SND.NXT. */
 export const isPlausible = (snd: SendSpace, ack: number): boolean =>
@@ -16,16 +21,26 @@ export const isPlausible = (snd: SendSpace, ack: number): boolean =>
 
 /** Takes a plausible acknowledgement and the window that comes with it. */
 export const take = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
-  const { snd } = tcb
-  const octets = Sequence.difference(snd.una, segment.ack)
+  const octets = Sequence.difference(tcb.snd.una, segment.ack)
+  // RFC 2018 §3: an old one says nothing that a newer one did not.
   if (octets < 0) return tcb
-  const next = octets > 0
-    ? advance(tcb, segment, octets, now)
-    : Recovery.isDuplicate(tcb, segment)
-    ? Recovery.duplicate(offered(tcb, segment), now)
-    : answered(offered(tcb, segment))
-  return SendWindow.persisting(next, now)
+  const blocks = tcb.options.sack ? segment.options.sack : undefined
+  if (octets === 0 && blocks === undefined && !isDuplicate(tcb, segment)) {
+    return SendWindow.persisting(probeAnswered(tailAnswered(offered(tcb, segment), segment, now)), now)
+  }
+  return SendWindow.persisting(delivered(tcb, segment, octets, now), now)
 }
+
+/** RFC 5681 §2; `segment` acknowledges SND.UNA. A window update is none. */
+const isDuplicate = (tcb: ControlBlock, segment: Segment): boolean =>
+  !tcb.options.sack &&
+  segment.length === 0 &&
+  (segment.flags & (TcpFlag.syn | TcpFlag.fin)) === 0 &&
+  scaled(tcb.snd, segment) === tcb.snd.wnd &&
+  tcb.snd.nxt !== tcb.snd.una
+
+/** SEG.WND in octets (RFC 7323 §2.3). */
+const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd * 2 ** snd.scale
 
 /** Whether the segment is newer than the one the window was taken from. */
 const isWindowUpdate = (snd: SendSpace, segment: Segment): boolean =>
@@ -36,49 +51,133 @@ const isWindowUpdate = (snd: SendSpace, segment: Segment): boolean =>
 const offered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
   const { snd } = tcb
   if (!isWindowUpdate(snd, segment)) return tcb
-  if (snd.wnd === segment.wnd && snd.wl1 === segment.seq && snd.wl2 === segment.ack) return tcb
-  const offer: SendSpace = {
-    ...snd,
-    wnd: segment.wnd,
-    wl1: segment.seq,
-    wl2: segment.ack,
-    maxWnd: Math.max(snd.maxWnd, segment.wnd)
-  }
-  return copy(tcb, offer, tcb.rcv, tcb.rtt, tcb.congestion, tcb.deadlines)
+  const wnd = scaled(snd, segment)
+  if (snd.wnd === wnd && snd.wl1 === segment.seq && snd.wl2 === segment.ack) return tcb
+  const offer: SendSpace = { ...snd, wnd, wl1: segment.seq, wl2: segment.ack, maxWnd: Math.max(snd.maxWnd, wnd) }
+  return copy(tcb, offer, tcb.rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
 }
 
 /** The peer answers, though its window may stay closed: the connection is not given up (RFC 9293 §3.8.6.1). */
-const answered = (tcb: ControlBlock): ControlBlock =>
+const probeAnswered = (tcb: ControlBlock): ControlBlock =>
   tcb.attempts > 0 && tcb.snd.nxt === tcb.snd.una ? { ...tcb, attempts: 0 } : tcb
 
-/** SND.UNA < SEG.ACK =< SND.MAX: SND.UNA moves on. */
-const advance = (tcb: ControlBlock, segment: Segment, octets: number, now: number): ControlBlock => {
-  const { deadlines, rtt, settings, snd } = tcb
+/** RFC 8985 §7.4.2: a duplicate without SACK is the answer to a probe that repeated what had arrived. */
+const tailAnswered = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock =>
+  tcb.recovery.tail === undefined ? tcb : Recovery.acknowledged(tcb, arrival(tcb, tcb, segment, 0, now), now)
+
+/** What an acknowledgement that says nothing new about the scoreboard tells. */
+const arrival = (
+  before: ControlBlock,
+  tcb: ControlBlock,
+  segment: Segment,
+  octets: number,
+  now: number
+): Recovery.Arrived => ({
+  news: Transmissions.news(before.recovery.until),
+  octets,
+  rtt: undefined,
+  isDuplicate: false,
+  duplicated: undefined,
+  echo: echoed(tcb, segment, now),
+  congestionEcho: false,
+  inFlight: SendWindow.inFlight(before)
+})
+
+/** When the segment left that the peer answers (RFC 7323 §3), in milliseconds. */
+const echoed = ({ options, timestamps }: ControlBlock, segment: Segment, now: number): number | undefined => {
+  const stamps = options.timestamps ? segment.options.timestamps : undefined
+  return stamps === undefined ? undefined : Timestamps.timeOf(timestamps, stamps.echoReply, now)
+}
+
+/** SND.UNA =< SEG.ACK =< SND.MAX, and something was delivered, or is missing. */
+const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: number): ControlBlock => {
+  const { options, recovery, settings, snd } = tcb
+  const news = Transmissions.news(recovery.until)
+  const acknowledged = octets > 0
+    ? Transmissions.acknowledge(tcb.transmissions, segment.ack, news)
+    : tcb.transmissions
+  const blocks = options.sack ? segment.options.sack : undefined
+  const duplicated = blocks === undefined ? undefined : Sack.duplicate(snd, segment.ack, blocks)
+  const transmissions = blocks === undefined
+    ? acknowledged
+    : Sack.update(acknowledged, snd.nxt, blocks, duplicated, news)
+  const isRepeated = octets === 0 && isDuplicate(tcb, segment)
+  if (!options.sack) guess(tcb, news, octets, isRepeated)
+
+  const echo = echoed(tcb, segment, now)
+  const rtt = roundTrip(news, octets > 0 ? echo : undefined, now)
+  const measured = rtt === undefined ? tcb.rtt : Rtt.measured(tcb.rtt, Math.max(0, rtt), now, settings)
   const isNewer = isWindowUpdate(snd, segment)
-  const wnd = isNewer ? segment.wnd : snd.wnd
-  const timed = Rtt.acknowledged(rtt, segment.ack, now, settings)
-  const nxt = Sequence.latest(snd.nxt, segment.ack)
-  // RFC 6298 §5.2 and 5.3
-  const retransmit = segment.ack === nxt ? Infinity : now + timed.timeout
-  const next = copy(
-    tcb,
-    {
-      ...snd,
-      una: segment.ack,
-      nxt,
-      wnd,
-      wl1: isNewer ? segment.seq : snd.wl1,
-      wl2: isNewer ? segment.ack : snd.wl2,
-      maxWnd: Math.max(snd.maxWnd, wnd),
-      resend: false,
-      forced: false
-    },
-    tcb.rcv,
-    timed,
-    Recovery.grown(tcb, octets, now),
-    retransmit === deadlines.retransmit ? deadlines : { ...deadlines, retransmit }
-  )
-  return Recovery.isQuiet(tcb) ? next : Recovery.acknowledged(next, octets, now)
+  const wnd = isNewer ? scaled(snd, segment) : snd.wnd
+  const next: ControlBlock = {
+    ...copy(
+      tcb,
+      {
+        ...snd,
+        una: segment.ack,
+        nxt: Sequence.latest(snd.nxt, segment.ack),
+        wnd,
+        wl1: isNewer ? segment.seq : snd.wl1,
+        wl2: isNewer ? segment.ack : snd.wl2,
+        maxWnd: Math.max(snd.maxWnd, wnd),
+        forced: octets > 0 ? false : snd.forced
+      },
+      tcb.rcv,
+      transmissions,
+      tcb.congestion,
+      tcb.deadlines
+    ),
+    rtt: measured,
+    delivery: RateSampling.delivered(tcb.delivery, news, now),
+    attempts: octets > 0 ? 0 : tcb.attempts,
+    softError: octets > 0 ? false : tcb.softError
+  }
+  const arrived: Recovery.Arrived = {
+    news,
+    octets,
+    rtt,
+    isDuplicate: isRepeated,
+    duplicated,
+    echo,
+    congestionEcho: options.ecn && (segment.flags & TcpFlag.ece) !== 0,
+    inFlight: SendWindow.inFlight(tcb)
+  }
+  return rearmed(Recovery.acknowledged(next, arrived, now), octets, now)
+}
+
+/** A measurement by what was sent once only, or else by the timestamps of what moved SND.UNA (RFC 7323 §4.1). */
+const roundTrip = (
+  { ambiguous, timedAt }: Transmissions.News,
+  echo: number | undefined,
+  now: number
+): number | undefined => {
+  if (timedAt !== undefined && !ambiguous) return now - timedAt
+  return echo === undefined ? undefined : now - echo
+}
+
+/** Without SACK, each duplicate stands for a segment that was delivered, and what it stood for is not delivered again later (RFC 9937 §6.1). */
+const guess = (
+  { recovery, snd, transmissions }: ControlBlock,
+  news: Transmissions.News,
+  octets: number,
+  isRepeated: boolean
+): void => {
+  if (isRepeated) news.delivered += Math.min(snd.mss, Transmissions.inFlight(transmissions))
+  else if (octets > 0) {
+    news.delivered = Math.max(Math.min(octets, snd.mss), news.delivered - recovery.duplicates * snd.mss)
+  }
+}
+
+/** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
+const rearmed = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
+  const { deadlines, rtt, transmissions } = tcb
+  const isEmpty = transmissions.last === undefined
+  const retransmit = isEmpty ? Infinity : octets > 0 ? now + rtt.timeout : deadlines.retransmit
+  const tail = TailLoss.deadline(tcb, now)
+  const reorder = isEmpty ? Infinity : deadlines.reorder
+  return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder
+    ? tcb
+    : { ...tcb, deadlines: { ...deadlines, retransmit, tail, reorder } }
 }
 
 /** Octets of text between `before` and SND.UNA: all but our FIN. */

@@ -5,8 +5,19 @@
  * segment passes that check. All other steps are there.
  */
 import * as Acknowledgement from "./Acknowledgement.ts"
-import { close, type ControlBlock, DEFAULT_MSS, make, type ReceiveSpace, type SendSpace } from "./ControlBlock.ts"
+import {
+  close,
+  type ControlBlock,
+  DEFAULT_MSS,
+  make,
+  type ReceiveSpace,
+  type RttState,
+  type SendSpace
+} from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
 import { synchronization } from "./Output.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
+import * as Recovery from "./Recovery.ts"
 import * as Reply from "./Reply.ts"
 import * as Rtt from "./Rtt.ts"
 import { type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
@@ -14,9 +25,7 @@ import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Outcome } from "./TcpMachine.ts"
 import { outcome, receive, timeWait } from "./Text.ts"
-
-/** The least send MSS that is believed: smaller ones only serve to make many segments. */
-export const LEAST_MSS = 48
+import * as Transmissions from "./Transmissions.ts"
 
 export const arrives = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   switch (tcb.state) {
@@ -41,37 +50,34 @@ const listen = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   // Second, an acknowledgement: of nothing we ever sent
   if (has(segment, TcpFlag.ack)) return outcome(tcb, 0, Reply.reset(segment.ack))
   // Third, a SYN
-  if (has(segment, TcpFlag.syn)) return receive(synReceived(tcb, segment), withoutSyn(segment), 0, now)
+  if (has(segment, TcpFlag.syn)) return receive(synReceived(tcb, segment, now), withoutSyn(segment), 0, now)
   // Fourth, anything else
   return outcome(tcb)
 }
 
 /** SYN-RECEIVED; the SYN,ACK is for `output` to send, as SND.NXT is ISS. */
-const synReceived = (tcb: ControlBlock, segment: Segment): ControlBlock => ({
-  ...tcb,
-  state: "SYN-RECEIVED",
-  snd: { ...offered(tcb, segment), nxt: tcb.snd.iss },
-  rcv: synchronized(tcb.rcv, segment)
-})
-
-/** The receive sequence space after the peer's SYN. */
-const synchronized = (rcv: ReceiveSpace, segment: Segment): ReceiveSpace => {
-  const nxt = Sequence.add(segment.seq, 1)
-  return { ...rcv, nxt, up: nxt, irs: segment.seq }
+const synReceived = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  const next = synchronized(tcb, segment, now)
+  return { ...next, state: "SYN-RECEIVED", snd: { ...next.snd, nxt: tcb.snd.iss } }
 }
 
-/** The send sequence space after the peer's SYN: its window, and the effective send MSS (§3.7.1). */
-const offered = (tcb: ControlBlock, segment: Segment): SendSpace => ({
-  ...tcb.snd,
-  wnd: segment.wnd,
-  wl1: segment.seq,
-  wl2: has(segment, TcpFlag.ack) ? segment.ack : tcb.snd.wl2,
-  maxWnd: segment.wnd,
-  mss: Math.max(
-    LEAST_MSS,
-    Math.min(segment.options.maximumSegmentSize ?? DEFAULT_MSS, tcb.rcv.mss)
-  )
-})
+/** After the peer's SYN: its numbers, its window, its options, and the effective send MSS (§3.7.1). */
+const synchronized = (before: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  const tcb = Options.agreed(before, segment, now)
+  const nxt = Sequence.add(segment.seq, 1)
+  return {
+    ...tcb,
+    snd: {
+      ...tcb.snd,
+      wnd: segment.wnd,
+      wl1: segment.seq,
+      wl2: has(segment, TcpFlag.ack) ? segment.ack : tcb.snd.wl2,
+      maxWnd: segment.wnd,
+      mss: Options.sendMss(tcb, segment.options.maximumSegmentSize ?? DEFAULT_MSS)
+    },
+    rcv: { ...tcb.rcv, nxt, up: nxt, irs: segment.seq, acknowledged: nxt }
+  }
+}
 
 /** What follows the SYN: text and urgent data. A FIN beside a SYN is for the peer to send again. */
 const withoutSyn = (segment: Segment): Segment => ({
@@ -91,12 +97,9 @@ const synSent = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   }
   // Fourth, a SYN; fifth, neither
   if (!has(segment, TcpFlag.syn)) return outcome(tcb)
-  if (!has(segment, TcpFlag.ack)) return receive(synReceived(tcb, segment), withoutSyn(segment), 0, now)
-  const next = established(
-    { ...tcb, snd: offered(tcb, segment), rcv: { ...synchronized(tcb.rcv, segment), acknowledge: "now" } },
-    segment,
-    now
-  )
+  if (!has(segment, TcpFlag.ack)) return receive(synReceived(tcb, segment, now), withoutSyn(segment), 0, now)
+  const heard = synchronized(tcb, segment, now)
+  const next = established({ ...heard, rcv: { ...heard.rcv, acknowledge: "now" } }, segment, segment.wnd, now)
   return receive(next, withoutSyn(segment), 0, now)
 }
 
@@ -104,8 +107,8 @@ const synSent = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
 const acknowledgesSyn = ({ snd }: ControlBlock, segment: Segment): boolean =>
   Sequence.greaterThan(segment.ack, snd.una) && Sequence.lessOrEqual(segment.ack, snd.max)
 
-/** Our SYN was acknowledged. A CLOSE that was called in SYN-RECEIVED takes effect now. */
-const established = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+/** Our SYN was acknowledged, with a window of `wnd` octets. A CLOSE that was called in SYN-RECEIVED takes effect now. */
+const established = (tcb: ControlBlock, segment: Segment, wnd: number, now: number): ControlBlock => {
   const wasRepeated = tcb.attempts > 0
   const initial = tcb.algorithm.initial(tcb.snd.mss)
   const next: ControlBlock = {
@@ -115,14 +118,14 @@ const established = (tcb: ControlBlock, segment: Segment, now: number): ControlB
       ...tcb.snd,
       una: segment.ack,
       nxt: segment.ack,
-      wnd: segment.wnd,
+      wnd,
       wl1: segment.seq,
       wl2: segment.ack,
-      maxWnd: Math.max(tcb.snd.maxWnd, segment.wnd)
+      maxWnd: Math.max(tcb.snd.maxWnd, wnd)
     },
-    rtt: wasRepeated
-      ? Rtt.afterLostSyn(tcb.settings)
-      : Rtt.acknowledged(tcb.rtt, segment.ack, now, tcb.settings),
+    transmissions: Transmissions.empty(segment.ack),
+    rtt: wasRepeated ? Rtt.afterLostSyn(tcb.settings) : timedSyn(tcb, now),
+    recovery: Recovery.initial(tcb.snd.iss),
     // RFC 5681 §3.1: one segment after a lost SYN
     congestion: wasRepeated ? { ...initial, window: Math.min(initial.window, tcb.snd.mss) } : initial,
     deadlines: { ...tcb.deadlines, retransmit: Infinity },
@@ -130,6 +133,10 @@ const established = (tcb: ControlBlock, segment: Segment, now: number): ControlB
   }
   return SendWindow.persisting(next, now)
 }
+
+/** RFC 6298 §3: a SYN that was sent once only gives the first round-trip time. */
+const timedSyn = ({ rtt, settings, snd }: ControlBlock, now: number): RttState =>
+  Number.isFinite(snd.sentAt) ? Rtt.measured(rtt, Math.max(0, now - snd.sentAt), now, settings) : rtt
 
 // §3.10.7.4: the other states
 
@@ -144,7 +151,7 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
   if (!has(segment, TcpFlag.ack)) return outcome(tcb)
   if (tcb.state === "SYN-RECEIVED") {
     return acknowledgesSyn(tcb, segment)
-      ? acknowledged(established(tcb, segment, now), segment, now)
+      ? acknowledged(established(tcb, segment, segment.wnd * 2 ** tcb.snd.scale, now), segment, now)
       : outcome(tcb, 0, Reply.reset(segment.ack))
   }
   if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, segment, now)
@@ -155,9 +162,10 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
 const isAcceptable = (rcv: ReceiveSpace, segment: Segment): boolean => {
   const length = sequenceLength(segment)
   const start = Sequence.difference(rcv.nxt, segment.seq)
+  const wnd = ReceiveWindow.understood(rcv)
   return length === 0
-    ? start === 0 || (start > 0 && start < rcv.wnd)
-    : start < rcv.wnd && start + length > 0
+    ? start === 0 || (start > 0 && start < wnd)
+    : start < wnd && start + length > 0
 }
 
 /** First: an acknowledgement in return, so that a peer that is out of step learns where we are. */
@@ -177,12 +185,11 @@ const isProbe = (tcb: ControlBlock, segment: Segment): boolean =>
 /** Before a closed window, the acknowledgement of a probe counts, though its text does not. */
 const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   const before = tcb.snd.una
-  const next = Reply.acknowledged(Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now))
-  return outcome(
-    next,
-    Acknowledgement.textOctets(next.snd, before),
-    next.state === "CLOSED" ? undefined : Reply.acknowledgement(next)
-  )
+  const next = Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now)
+  const octets = Acknowledgement.textOctets(next.snd, before)
+  if (next.state === "CLOSED") return outcome(next, octets)
+  const answered = Reply.acknowledge(next, now)
+  return outcome(answered.tcb, octets, answered.segment)
 }
 
 /** Fifth, TIME-WAIT: the peer's FIN again starts the 2 MSL anew; a SYN beyond all that was received may open anew (§3.6.1). */
@@ -202,8 +209,8 @@ const isNewIncarnation = (tcb: ControlBlock, segment: Segment): boolean =>
 /** The challenge acknowledgement of RFC 5961. */
 const challenge = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (!Reply.mayChallenge(tcb, segment, now)) return outcome(tcb)
-  const next = Reply.challenged(tcb, segment, now)
-  return outcome(next, 0, Reply.acknowledgement(next))
+  const answered = Reply.challenge(tcb, segment, now)
+  return outcome(answered.tcb, 0, answered.segment)
 }
 
 /** Second: a reset must name exactly the next octet (RFC 5961 §3.2). */
@@ -237,7 +244,8 @@ export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable")
       receiveMaximumSegmentSize: tcb.rcv.mss,
       receiveCapacity: tcb.rcv.capacity,
       congestion: tcb.algorithm,
-      settings: tcb.settings
+      settings: tcb.settings,
+      timestampOffset: tcb.timestamps.offset
     })
     : close(tcb, reason)
 
@@ -267,6 +275,7 @@ const isPeersSynAgain = (tcb: ControlBlock, segment: Segment): boolean =>
 
 const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (has(segment, TcpFlag.ack)) return otherwise(tcb, withoutSyn(segment), now)
-  const next = Reply.acknowledged({ ...tcb, rtt: Rtt.stop(tcb.rtt) })
-  return outcome(next, 0, synchronization(next))
+  // What is answered by the acknowledgement of it cannot be told any more.
+  const next = Reply.acknowledged({ ...tcb, snd: { ...tcb.snd, sentAt: Infinity } })
+  return outcome(next, 0, synchronization(next, now))
 }

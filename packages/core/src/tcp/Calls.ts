@@ -1,7 +1,7 @@
 /**
  * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
  */
-import { LEAST_MSS, unanswered } from "./Arrival.ts"
+import { unanswered } from "./Arrival.ts"
 import {
   close as closed,
   type ControlBlock,
@@ -10,6 +10,7 @@ import {
   isOpening,
   type ReceiveSpace
 } from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Reply from "./Reply.ts"
@@ -45,7 +46,7 @@ export const consumed = (tcb: ControlBlock, octets: number): ControlBlock => {
   const read: ReceiveSpace = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
   const isDue = ReceiveWindow.announced(read) > read.wnd && read.acknowledge !== "now" && isReceiving(tcb)
   const rcv: ReceiveSpace = isDue ? { ...read, acknowledge: "now" } : read
-  return copy(tcb, tcb.snd, rcv, tcb.rtt, tcb.congestion, tcb.deadlines)
+  return copy(tcb, tcb.snd, rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
 }
 
 /** ABORT (§3.10.5) */
@@ -66,14 +67,27 @@ export const abort = (tcb: ControlBlock): Outcome => {
 
 /** The earliest deadline. */
 export const deadline = ({ deadlines }: ControlBlock): number =>
-  Math.min(deadlines.retransmit, deadlines.persist, deadlines.acknowledge, deadlines.timeWait)
+  Math.min(
+    deadlines.retransmit,
+    deadlines.persist,
+    deadlines.acknowledge,
+    deadlines.timeWait,
+    deadlines.reorder,
+    deadlines.tail,
+    deadlines.pace,
+    deadlines.keepAlive
+  )
 
-/** Timeouts (§3.10.8) */
-export const elapse = (tcb: ControlBlock, queued: number, now: number): ControlBlock => {
-  if (now >= tcb.deadlines.timeWait) return closed(tcb, "finished")
-  const resent = now >= tcb.deadlines.retransmit ? Recovery.timeout(tcb, now) : tcb
-  const probed = now >= resent.deadlines.persist ? Recovery.probe(resent, queued, now) : resent
-  return now >= probed.deadlines.acknowledge ? acknowledge(probed) : probed
+/** Timeouts (§3.10.8). What is missing by RACK's clock is sent again before a probe or a timeout is thought of. */
+export const elapse = (before: ControlBlock, queued: number, now: number): ControlBlock => {
+  if (now >= before.deadlines.timeWait) return closed(before, "finished")
+  let tcb = before
+  if (now >= tcb.deadlines.reorder) tcb = Recovery.reordered(tcb, now)
+  if (now >= tcb.deadlines.retransmit) tcb = Recovery.timeout(tcb, now)
+  if (now >= tcb.deadlines.tail) tcb = Recovery.tailProbe(tcb)
+  if (now >= tcb.deadlines.persist) tcb = Recovery.probe(tcb, queued, now)
+  if (now >= tcb.deadlines.pace) tcb = { ...tcb, deadlines: { ...tcb.deadlines, pace: Infinity } }
+  return now >= tcb.deadlines.acknowledge ? acknowledge(tcb) : tcb
 }
 
 const acknowledge = (tcb: ControlBlock): ControlBlock => {
@@ -97,7 +111,7 @@ export const unreachable = (tcb: ControlBlock, seq: number, hard: boolean): Cont
 const HEADERS = 40
 
 export const pathMtu = (tcb: ControlBlock, seq: number, mtu: number): ControlBlock => {
-  const mss = Math.max(mtu - HEADERS, LEAST_MSS)
+  const mss = Options.sendMss(tcb, mtu - HEADERS)
   return tcb.state === "CLOSED" || isOpening(tcb) || mss >= tcb.snd.mss || !isOnItsWay(tcb, seq)
     ? tcb
     : Recovery.shrink(tcb, mss)

@@ -1,6 +1,12 @@
 /**
  * Congestion control as a value: a few pure functions over a sub-record of the
  * control block, so that users can write their own.
+ *
+ * What was lost, and what is to be sent again, is not the algorithm's business:
+ * it is told what was delivered and what was lost, and answers with a window
+ * and, if it likes, a rate. While losses are repaired, the window of an
+ * algorithm that does not say `ownsRecovery` is set by proportional rate
+ * reduction (RFC 9937) towards its slow-start threshold.
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
@@ -10,35 +16,86 @@ import { Reno } from "./Reno.ts"
 export interface CongestionState {
   readonly window: number
   readonly slowStartThreshold: number
+  /** Octets per millisecond at which segments may leave; undefined for as fast as the window allows. */
+  readonly pacingRate?: number | undefined
 }
 
 /** What an algorithm is told about the connection; octets and milliseconds. */
 export interface CongestionView {
   readonly mss: number
-  /** SND.MAX − SND.UNA before the event. */
+  /** What is in the network before the event: sent, and neither acknowledged nor thought lost (the pipe of RFC 6675 §4). */
   readonly inFlight: number
+  /** SRTT, undefined before the first measurement. */
   readonly smoothedRtt: number | undefined
+  /** The least round-trip time of late, `Infinity` before the first measurement. */
+  readonly minimumRtt: number
   readonly now: number
+}
+
+/** How fast the network delivered a flight (draft-ietf-ccwg-bbr, delivery rate samples): of the latest segment this acknowledgement delivered. */
+export interface RateSample {
+  /** Octets delivered between the sending of that segment and now. */
+  readonly delivered: number
+  /** Octets delivered in all when that segment was sent: a round trip begins with the first that was sent after the last began. */
+  readonly priorDelivered: number
+  /** Milliseconds that `delivered` took: the longer one of sending and acknowledging. */
+  readonly interval: number
+  /** Octets in flight when it was sent, itself included. */
+  readonly inFlightAtSend: number
+  /** Octets thought lost between its sending and now. */
+  readonly lost: number
+  /** Whether the program, and not the network, limited what was sent. */
+  readonly applicationLimited: boolean
+}
+
+/** What one acknowledgement told. */
+export interface Delivery {
+  /** Octets acknowledged cumulatively. */
+  readonly acknowledged: number
+  /** Octets that were delivered for the first time, cumulatively or selectively. */
+  readonly delivered: number
+  /** Octets delivered since the connection began, these included. */
+  readonly totalDelivered: number
+  /** Octets newly thought lost. */
+  readonly lost: number
+  /** A round-trip time in milliseconds, if one was measured. */
+  readonly rtt: number | undefined
+  readonly rate: RateSample | undefined
+  /** Whether the window, and not the program or the peer, limited what was sent lately (RFC 7661, RFC 9438 §5.8). */
+  readonly windowLimited: boolean
+  /** Whether losses are being repaired. */
+  readonly recovering: boolean
+  /** Whether what a retransmission timeout left is being sent again: slow start is more careful then (RFC 3465 §2.3). */
+  readonly afterTimeout: boolean
+  /** SND.UNA after it and SND.NXT, to tell rounds by (RFC 9406 §4.2). */
+  readonly una: number
+  readonly nxt: number
+  /** Whether it echoes congestion (RFC 3168 §6.1.2). */
+  readonly congestionEcho: boolean
 }
 
 export interface CongestionAlgorithm {
   readonly name: string
+  /** Whether the algorithm sets its own window during recovery; otherwise RFC 9937 does. */
+  readonly ownsRecovery?: boolean | undefined
   readonly initial: (mss: number) => CongestionState
-  /** `acknowledged` octets were acknowledged for the first time, outside of recovery. */
-  readonly onAck: (state: CongestionState, acknowledged: number, view: CongestionView) => CongestionState
-  /** Loss found by duplicate acknowledgements: recovery begins. */
-  readonly onLoss: (state: CongestionState, view: CongestionView) => CongestionState
-  /** One more duplicate acknowledgement during recovery (RFC 5681 §3.2, step 4). */
-  readonly onDuplicate: (state: CongestionState, view: CongestionView) => CongestionState
+  /** Something was delivered, or lost. Called for each acknowledgement that says so, during recovery as well. */
+  readonly onAck: (state: CongestionState, delivery: Delivery, view: CongestionView) => CongestionState
   /**
-   * An acknowledgement of `acknowledged` octets during recovery that leaves some of what was in flight when it began
-   * (RFC 6582 §3.2, step 3).
+   * Loss or an echo of congestion, once per window: lowers the slow-start threshold, and the window of one that
+   * `ownsRecovery`.
    */
-  readonly onPartial: (state: CongestionState, acknowledged: number, view: CongestionView) => CongestionState
-  /** Recovery is over; `view.inFlight` is what is still unacknowledged. */
+  readonly onCongestion: (state: CongestionState, cause: "loss" | "echo", view: CongestionView) => CongestionState
+  /** Everything that was in flight at the last `onCongestion` is delivered; the window stands where recovery left it. */
   readonly onRecovered: (state: CongestionState, view: CongestionView) => CongestionState
-  /** The retransmission timer expired; `first` is false when the same segment timed out before. */
+  /** The retransmission timer expired; `first` is false when the same segment timed out before (RFC 5681 §3.1). */
   readonly onTimeout: (state: CongestionState, first: boolean, view: CongestionView) => CongestionState
+  /** The last `onCongestion` or `onTimeout` was a mistake; `before` is the state then. By default the windows are as before. */
+  readonly onSpurious?:
+    | ((state: CongestionState, before: CongestionState, view: CongestionView) => CongestionState)
+    | undefined
+  /** Nothing was sent for `idle` milliseconds, longer than the retransmission timeout. By default RFC 5681 §4.1 applies. */
+  readonly onIdle?: ((state: CongestionState, idle: number, view: CongestionView) => CongestionState) | undefined
 }
 
 /** The algorithm that new connections of a stack use. */

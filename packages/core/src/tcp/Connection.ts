@@ -12,7 +12,9 @@ import type { Counter } from "../Statistics.ts"
 import type { Timer, Timers } from "../time/Timers.ts"
 import type { Turn } from "../time/Turn.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
 import type { Segment } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
 import type { WriteSegment } from "./SegmentWriter.ts"
@@ -86,7 +88,8 @@ export class LiveConnection {
     this.host = host
     this.tcb = tcb
     this.sending = new SendBuffer(sendBuffer)
-    this.receiving = new ReceiveBuffer(tcb.rcv.capacity)
+    // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
+    this.receiving = new ReceiveBuffer(tcb.rcv.capacity + ReceiveWindow.slack(tcb.rcv.scale))
     this.timer = host.timers.make(this.elapse)
   }
 
@@ -197,7 +200,7 @@ export class LiveConnection {
   pathMtu(seq: number, mtu: number): void {
     this.become(this.host.machine.pathMtu(this.tcb, seq, mtu, this.host.turn.now()))
     // RFC 1191 §3: segments do not get arbitrarily small; below that, fragments it is.
-    if (mtu < this.tcb.snd.mss + HEADERS) this.mayFragment = true
+    if (mtu < this.tcb.snd.mss + HEADERS + Options.overhead(this.tcb.options)) this.mayFragment = true
     this.outputLater()
   }
 
@@ -324,12 +327,12 @@ export class LiveConnection {
     const now = turn.now()
     for (let burst = 0; this.tcb.state !== "CLOSED"; burst++) {
       if (burst === BURST) return this.outputLater()
-      const { max } = this.tcb.snd
+      const { counts } = this.tcb
       const next = machine.output(this.tcb, this.sending.queued, now)
       if (next === undefined) break
       this.become(next.tcb)
       const { segment } = next
-      if (((segment.seq - max) | 0) < 0 && segment.length > 0) retransmitted.value++
+      retransmitted.value += next.tcb.counts.retransmitted - counts.retransmitted
       const result = this.host.writeSegment(next.tcb.endpoints, segment, this.sending, this.mayFragment)
       if (result === "tooBig") {
         this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))

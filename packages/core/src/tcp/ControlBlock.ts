@@ -2,9 +2,15 @@
  * The state of one connection (RFC 9293 §3.3.1), as an immutable value.
  */
 import type { CongestionAlgorithm, CongestionState } from "./Congestion.ts"
+import { type Counts, NO_COUNTS } from "./Counts.ts"
+import * as Rack from "./Rack.ts"
+import * as RateSampling from "./RateSampling.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
+import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
-import type { OpenParameters, TcpSettings } from "./TcpMachine.ts"
+import type { OpenParameters } from "./TcpMachine.ts"
+import type { TcpSettings } from "./TcpSettings.ts"
+import * as Transmissions from "./Transmissions.ts"
 
 /** RFC 9293 §3.3.2 */
 export type State =
@@ -47,7 +53,7 @@ export interface SendSpace {
   readonly wl1: number
   readonly wl2: number
   readonly iss: number
-  /** The highest sequence number ever sent plus one; `nxt` goes back to `una` when a timeout resends. */
+  /** The highest sequence number ever sent plus one: beyond `nxt` when a window probe carried an octet. */
   readonly max: number
   /** The largest window the peer ever offered, for silly-window avoidance. */
   readonly maxWnd: number
@@ -61,10 +67,14 @@ export interface SendSpace {
   readonly small: number
   /** When text or a FIN was last sent, in milliseconds; `Infinity` before. */
   readonly sentAt: number
-  /** The segment at `una` is to be sent again, whatever the windows say (fast retransmit). */
-  readonly resend: boolean
-  /** A timer demands a segment, although the peer's window is closed or silly (RFC 9293 §3.8.6.1, §3.8.6.2.1). */
+  /** A timer demands a segment, whatever the windows say (RFC 9293 §3.8.6.1, §3.8.6.2.1, RFC 6298 §5.4). */
   readonly forced: boolean
+  /** Snd.Wind.Shift (RFC 7323 §2.3): by how many bits the peer's window field is to be shifted, 0–14. */
+  readonly scale: number
+  /** Octets that were in flight right after the last segment left: whether the congestion window was used up. */
+  readonly peak: number
+  /** When the next segment may leave at the pacing rate, in milliseconds. */
+  readonly paceAt: number
 }
 
 /** The receive sequence space (RFC 9293 §3.3.1, figure 4). */
@@ -90,6 +100,14 @@ export interface ReceiveSpace {
   readonly unacknowledged: number
   /** Whether an acknowledgement is owed: not at all, by the delayed-ACK deadline, or now. */
   readonly acknowledge: "none" | "delayed" | "now"
+  /** Rcv.Wind.Shift (RFC 7323 §2.3): by how many bits our window is shifted to fit its field, 0–14. */
+  readonly scale: number
+  /** Last.ACK.sent (RFC 7323 §4.3): the acknowledgement number we sent last. */
+  readonly acknowledged: number
+  /** The left edges of `ranges` in the order in which they were last added to, the latest first (RFC 2018 §4). */
+  readonly recent: ReadonlyArray<number>
+  /** Octets that arrived though they were here already, to be reported once (RFC 2883). */
+  readonly duplicate: Range | undefined
 }
 
 /** RFC 6298; milliseconds. */
@@ -100,16 +118,58 @@ export interface RttState {
   readonly variance: number
   /** RTO */
   readonly timeout: number
-  /** A segment being timed (Karn): measured when `seq` is acknowledged. */
-  readonly timing: { readonly seq: number; readonly sentAt: number } | undefined
+  /** The last measurement, undefined before the first. */
+  readonly latest: number | undefined
+  /** The least measurement of late, and when it was made; `Infinity` before the first. */
+  readonly minimum: number
+  readonly minimumAt: number
 }
 
 /** Deadlines in milliseconds of `now`; `Infinity` when a timer is not running. */
 export interface Deadlines {
+  /** RTO (RFC 6298 §5) */
   readonly retransmit: number
   readonly persist: number
   readonly acknowledge: number
   readonly timeWait: number
+  /** RACK's reordering timer (RFC 8985 §6.2, step 5). */
+  readonly reorder: number
+  /** PTO, the tail loss probe (RFC 8985 §7.2). */
+  readonly tail: number
+  /** The next paced segment. */
+  readonly pace: number
+  /** RFC 9293 §3.8.4 */
+  readonly keepAlive: number
+}
+
+/** Options in use; while the connection opens, those that we offer. */
+export interface AgreedOptions {
+  /** RFC 7323 §2 */
+  readonly windowScale: boolean
+  /** RFC 7323 §3 */
+  readonly timestamps: boolean
+  /** RFC 2018 */
+  readonly sack: boolean
+  /** RFC 3168 */
+  readonly ecn: boolean
+}
+
+/** RFC 7323 §4 */
+export interface TimestampState {
+  /** TS.Recent: the value to echo. */
+  readonly recent: number
+  /** When `recent` was taken, in milliseconds; `-Infinity` before. */
+  readonly recentAt: number
+  /** Added to milliseconds of `now` to give our timestamps (§5.4: unlike those of other connections). */
+  readonly offset: number
+}
+
+/** RFC 3168 §6.1 */
+export interface EcnState {
+  /** Congestion was experienced, and our acknowledgements say ECE until the peer's CWR. */
+  readonly echo: boolean
+  /** The congestion window was reduced, and our next new text says CWR. */
+  readonly reduced: boolean
 }
 
 export interface ControlBlock {
@@ -118,7 +178,12 @@ export interface ControlBlock {
   readonly passive: boolean
   readonly snd: SendSpace
   readonly rcv: ReceiveSpace
+  /** What is on its way: the scoreboard. */
+  readonly transmissions: Transmissions.Transmissions
   readonly rtt: RttState
+  readonly rack: Rack.RackState
+  readonly recovery: Recovery.RecoveryState
+  readonly delivery: RateSampling.DeliveryState
   readonly congestion: CongestionState
   readonly algorithm: CongestionAlgorithm
   readonly deadlines: Deadlines
@@ -126,77 +191,108 @@ export interface ControlBlock {
   readonly attempts: number
   /** Probes sent since the peer's window closed. */
   readonly probes: number
-  /** Consecutive duplicate acknowledgements (RFC 5681 §2). */
-  readonly duplicates: number
-  /** Fast recovery (RFC 5681 §3.2): until this sequence number is acknowledged. */
-  readonly recover: number | undefined
-  /** Duplicates up to this number stem from what was sent again and start no fast recovery (RFC 6582 §3.2, step 2). */
-  readonly resentUntil: number | undefined
+  readonly options: AgreedOptions
+  readonly timestamps: TimestampState
+  readonly ecn: EcnState
+  /** When the last acceptable segment arrived, in milliseconds, for keep-alive. */
+  readonly heardAt: number
   /** When a segment without text and FIN was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
   readonly challengedAt: number
   /** Set in CLOSED. */
   readonly reason: CloseReason | undefined
   /** The last soft error (RFC 5461), told when the connection times out. */
   readonly softError: boolean
+  /** What happened so far, for `TcpInfo` and the counters of the stack. */
+  readonly counts: Counts
   readonly settings: TcpSettings
 }
 
-export const NEVER: Deadlines = { retransmit: Infinity, persist: Infinity, acknowledge: Infinity, timeWait: Infinity }
+export const NEVER: Deadlines = {
+  retransmit: Infinity,
+  persist: Infinity,
+  acknowledge: Infinity,
+  timeWait: Infinity,
+  reorder: Infinity,
+  tail: Infinity,
+  pace: Infinity,
+  keepAlive: Infinity
+}
 
 /** RFC 9293 §3.7.1: the send MSS towards a peer that announced none. */
 export const DEFAULT_MSS = 536
 
 /** A control block that has sent and received nothing. */
-export const make = (state: State, parameters: OpenParameters): ControlBlock => ({
-  state,
-  endpoints: parameters.endpoints,
-  passive: state === "LISTEN",
-  snd: {
-    una: parameters.iss,
-    nxt: parameters.iss,
-    wnd: 0,
-    up: parameters.iss,
-    wl1: 0,
-    wl2: parameters.iss,
-    iss: parameters.iss,
-    max: parameters.iss,
-    maxWnd: 0,
-    mss: DEFAULT_MSS,
-    closing: false,
-    fin: undefined,
-    small: parameters.iss,
-    sentAt: Infinity,
-    resend: false,
-    forced: false
-  },
-  rcv: {
-    nxt: 0,
-    wnd: ReceiveWindow.largest(parameters.receiveCapacity),
-    up: 0,
-    irs: 0,
-    capacity: parameters.receiveCapacity,
-    unread: 0,
-    ranges: [],
-    fin: undefined,
-    mss: parameters.receiveMaximumSegmentSize,
-    fullSize: Math.min(DEFAULT_MSS, parameters.receiveMaximumSegmentSize),
-    unacknowledged: 0,
-    acknowledge: "none"
-  },
-  rtt: Rtt.initial(parameters.settings),
-  congestion: parameters.congestion.initial(DEFAULT_MSS),
-  algorithm: parameters.congestion,
-  deadlines: NEVER,
-  attempts: 0,
-  probes: 0,
-  duplicates: 0,
-  recover: undefined,
-  resentUntil: undefined,
-  challengedAt: -Infinity,
-  reason: undefined,
-  softError: false,
-  settings: parameters.settings
-})
+export const make = (state: State, parameters: OpenParameters): ControlBlock => {
+  const { iss, receiveCapacity, receiveMaximumSegmentSize, settings } = parameters
+  return {
+    state,
+    endpoints: parameters.endpoints,
+    passive: state === "LISTEN",
+    snd: {
+      una: iss,
+      nxt: iss,
+      wnd: 0,
+      up: iss,
+      wl1: 0,
+      wl2: iss,
+      iss,
+      max: iss,
+      maxWnd: 0,
+      mss: DEFAULT_MSS,
+      closing: false,
+      fin: undefined,
+      small: iss,
+      sentAt: Infinity,
+      forced: false,
+      scale: 0,
+      peak: 0,
+      paceAt: 0
+    },
+    rcv: {
+      nxt: 0,
+      // RFC 7323 §2.2: the window of a SYN is never scaled.
+      wnd: ReceiveWindow.largest(receiveCapacity, 0),
+      up: 0,
+      irs: 0,
+      capacity: receiveCapacity,
+      unread: 0,
+      ranges: [],
+      fin: undefined,
+      mss: receiveMaximumSegmentSize,
+      fullSize: Math.min(DEFAULT_MSS, receiveMaximumSegmentSize),
+      unacknowledged: 0,
+      acknowledge: "none",
+      scale: settings.windowScaling ? ReceiveWindow.shiftFor(receiveCapacity) : 0,
+      acknowledged: 0,
+      recent: [],
+      duplicate: undefined
+    },
+    transmissions: Transmissions.empty(iss),
+    rtt: Rtt.initial(settings),
+    rack: Rack.initial,
+    recovery: Recovery.initial(iss),
+    delivery: RateSampling.initial,
+    congestion: parameters.congestion.initial(DEFAULT_MSS),
+    algorithm: parameters.congestion,
+    deadlines: NEVER,
+    attempts: 0,
+    probes: 0,
+    options: {
+      windowScale: settings.windowScaling,
+      timestamps: settings.timestamps,
+      sack: settings.selectiveAcknowledgement,
+      ecn: settings.explicitCongestionNotification !== "off"
+    },
+    timestamps: { recent: 0, recentAt: -Infinity, offset: parameters.timestampOffset },
+    ecn: { echo: false, reduced: false },
+    heardAt: -Infinity,
+    challengedAt: -Infinity,
+    reason: undefined,
+    softError: false,
+    counts: NO_COUNTS,
+    settings
+  }
+}
 
 /**
  * A copy with other records. It is written out because it is made several times for each segment: a spread of this many
@@ -206,7 +302,7 @@ export const copy = (
   tcb: ControlBlock,
   snd: SendSpace,
   rcv: ReceiveSpace,
-  rtt: RttState,
+  transmissions: Transmissions.Transmissions,
   congestion: CongestionState,
   deadlines: Deadlines
 ): ControlBlock => ({
@@ -215,18 +311,24 @@ export const copy = (
   passive: tcb.passive,
   snd,
   rcv,
-  rtt,
+  transmissions,
+  rtt: tcb.rtt,
+  rack: tcb.rack,
+  recovery: tcb.recovery,
+  delivery: tcb.delivery,
   congestion,
   algorithm: tcb.algorithm,
   deadlines,
   attempts: tcb.attempts,
   probes: tcb.probes,
-  duplicates: tcb.duplicates,
-  recover: tcb.recover,
-  resentUntil: tcb.resentUntil,
+  options: tcb.options,
+  timestamps: tcb.timestamps,
+  ecn: tcb.ecn,
+  heardAt: tcb.heardAt,
   challengedAt: tcb.challengedAt,
   reason: tcb.reason,
   softError: tcb.softError,
+  counts: tcb.counts,
   settings: tcb.settings
 })
 

@@ -26,7 +26,8 @@ import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
-import { defaultSettings, type OpenParameters, TcpMachine } from "./TcpMachine.ts"
+import { type OpenParameters, TcpMachine } from "./TcpMachine.ts"
+import { defaultSettings } from "./TcpSettings.ts"
 
 /** Connections in TIME-WAIT; one more and the oldest is forgotten. */
 export const MAX_TIME_WAITS = 16_384
@@ -92,6 +93,7 @@ export const makeHost = Effect.gen(function*() {
   const readSegment = makeReader()
   const writeSegment = makeWriter(ipv4, trace, statistics)
   const initialSequence = InitialSequence.make(entropy)
+  const timestampOffset = InitialSequence.makeTimestampOffset(entropy)
   const connections = new ConnectionTable<LiveConnection>(entropy.u32())
   const acceptors = new Acceptors()
   const timeWaits = new Set<LiveConnection>()
@@ -102,7 +104,8 @@ export const makeHost = Effect.gen(function*() {
     receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
     receiveCapacity: options.receiveBuffer ?? DEFAULT_BUFFER,
     congestion: options.congestion ?? congestion,
-    settings: options.settings === undefined ? defaultSettings : { ...defaultSettings, ...options.settings }
+    settings: options.settings === undefined ? defaultSettings : { ...defaultSettings, ...options.settings },
+    timestampOffset: timestampOffset(endpoints)
   })
 
   const add = (connection: LiveConnection) => {

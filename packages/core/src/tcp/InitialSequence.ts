@@ -28,3 +28,15 @@ export const make = (entropy: Entropy["Service"]): (endpoints: Endpoints, now: n
   const key: SipHash.Key = [entropy.u32(), entropy.u32(), entropy.u32(), entropy.u32()]
   return (endpoints, now) => initialSequence(key, endpoints, now)
 }
+
+/** The generator of one stack of offsets for timestamps (RFC 7323 §5.4): the same for one pair of hosts, so that they ascend. */
+export const makeTimestampOffset = (entropy: Entropy["Service"]): (endpoints: Endpoints) => number => {
+  const key: SipHash.Key = [entropy.u32(), entropy.u32(), entropy.u32(), entropy.u32()]
+  return ({ localAddress, remoteAddress }) => {
+    const message = new DataView(new ArrayBuffer(8))
+    message.setUint32(0, localAddress)
+    message.setUint32(4, remoteAddress)
+    const [hashed] = SipHash.hash(key, new Uint8Array(message.buffer))
+    return hashed
+  }
+}

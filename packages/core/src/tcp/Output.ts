@@ -1,18 +1,23 @@
 /**
- * What to send next: SYN, text, FIN, or a bare acknowledgement.
+ * What to send next: SYN, what was lost, text, FIN, or a bare acknowledgement.
  *
  * Nagle's algorithm in its modified form (RFC 9293 §3.7.4, appendix A.3): a small segment waits only while
  * another small one is unacknowledged. Silly windows are avoided as in §3.8.6.2.1.
  */
+import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, copy, type Deadlines } from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
+import * as Pacing from "./Pacing.ts"
+import * as RateSampling from "./RateSampling.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
+import * as Repetition from "./Repetition.ts"
 import * as Reply from "./Reply.ts"
-import * as Rtt from "./Rtt.ts"
-import { TcpFlag } from "./Segment.ts"
 import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
+import * as TailLoss from "./TailLoss.ts"
 import type { Emission } from "./TcpMachine.ts"
+import * as Transmissions from "./Transmissions.ts"
 
 export interface Output {
   readonly tcb: ControlBlock
@@ -32,13 +37,21 @@ export const output = (
     case "SYN-SENT":
       return synchronize(tcb, now)
     case "SYN-RECEIVED":
-      return synchronize(tcb, now) ?? acknowledgement(tcb)
+      return synchronize(tcb, now) ?? acknowledgement(tcb, now)
     case "FIN-WAIT-2":
     case "TIME-WAIT":
-      return acknowledgement(tcb)
+      return acknowledgement(tcb, now)
     default:
-      return again(tcb, queued, now) ?? text(tcb, queued, now, limit) ?? acknowledgement(tcb)
+      return tailProbe(tcb, queued, now) ?? flow(tcb, queued, now, limit) ?? acknowledgement(tcb, now)
   }
+}
+
+/** What was lost comes before what is new; except when it is in question whether anything was (RFC 5682 §2.1, step 2b). */
+const flow = (tcb: ControlBlock, queued: number, now: number, limit: number): Output | undefined => {
+  if (tcb.transmissions.lost === 0) return text(tcb, queued, now, limit)
+  return tcb.recovery.forward === "second" && !tcb.snd.forced
+    ? text(tcb, queued, now, limit) ?? Repetition.next(tcb, queued, now)
+    : Repetition.next(tcb, queued, now) ?? text(tcb, queued, now, limit)
 }
 
 /** The SYN, or the SYN,ACK, when SND.NXT stands before it. */
@@ -51,71 +64,68 @@ const synchronize = (tcb: ControlBlock, now: number): Output | undefined => {
   return {
     tcb: {
       ...next,
-      snd: { ...snd, nxt, max: nxt },
-      rtt: isFirst ? Rtt.start(next.rtt, nxt, now) : Rtt.stop(next.rtt),
+      snd: { ...snd, nxt, max: nxt, sentAt: isFirst ? now : Infinity },
       deadlines: { ...next.deadlines, retransmit: now + next.rtt.timeout }
     },
-    segment: synchronization(next)
+    segment: synchronization(next, now)
   }
 }
 
-/** Our SYN with the MSS option (RFC 9293 §3.7.1); with an ACK once the peer's SYN is here. */
-export const synchronization = (tcb: ControlBlock): Emission => ({
-  ...Reply.emission(
-    tcb.rcv,
-    tcb.snd.iss,
-    tcb.state === "SYN-SENT" ? TcpFlag.syn : TcpFlag.syn | TcpFlag.ack,
-    0,
-    0
-  ),
-  options: { maximumSegmentSize: tcb.rcv.mss }
-})
+/** Our SYN with its options (RFC 9293 §3.7.1, RFC 7323); with an ACK once the peer's SYN is here. */
+export const synchronization = (tcb: ControlBlock, now: number): Emission => {
+  const flags = tcb.state === "SYN-SENT" ? TcpFlag.syn : TcpFlag.syn | TcpFlag.ack
+  return {
+    ...Reply.emission(tcb, tcb.rcv, tcb.snd.iss, flags, 0, 0, now),
+    // RFC 7323 §2.2: never scaled here.
+    wnd: ReceiveWindow.largest(tcb.rcv.wnd, 0),
+    options: Options.synchronization(tcb, now)
+  }
+}
 
 /** What is owed to the peer, when nothing else has carried it. */
-const acknowledgement = (tcb: ControlBlock): Output | undefined => {
-  if (tcb.rcv.acknowledge !== "now") return undefined
-  const next = Reply.acknowledged(tcb)
-  return { tcb: next, segment: Reply.acknowledgement(next) }
+const acknowledgement = (tcb: ControlBlock, now: number): Output | undefined =>
+  tcb.rcv.acknowledge === "now" ? Reply.acknowledge(tcb, now) : undefined
+
+/** A tail loss probe (RFC 8985 §7.3): new text where there is some and the peer has room, the last segment again otherwise. */
+const tailProbe = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
+  const { recovery, snd, transmissions } = tcb
+  if (recovery.tail?.state !== "due" || transmissions.last === undefined) return undefined
+  const sent = SendWindow.flight(snd)
+  const fresh = Math.min(queued - sent, snd.wnd - sent, snd.mss)
+  const left = Sequence.latest(snd.una, Sequence.add(snd.nxt, -snd.mss))
+  const next = fresh > 0
+    ? segment(tcb, queued, now, fresh, false)
+    : Repetition.repeat(tcb, queued, now, left, Sequence.difference(left, snd.nxt))
+  const probe = { state: "sent" as const, end: next.tcb.snd.nxt, isRepetition: fresh <= 0, sentAt: now }
+  return { tcb: Repetition.probed(next.tcb, probe, now), segment: next.segment }
 }
 
-/** The segment at SND.UNA once more, apart from the course of SND.NXT. */
-const again = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
-  const { snd } = tcb
-  if (!snd.resend) return undefined
-  const outstanding = Sequence.difference(snd.una, snd.max)
-  const finOffset = snd.fin === undefined ? Infinity : Sequence.difference(snd.una, snd.fin)
-  const length = Math.min(outstanding, queued, snd.mss, finOffset)
-  const fin = finOffset === length && outstanding > length
-  const next = Reply.acknowledged(tcb)
-  const retransmit = Math.min(next.deadlines.retransmit, now + next.rtt.timeout)
-  const flags = TcpFlag.ack | (length === queued ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
-  return {
-    tcb: {
-      ...next,
-      snd: { ...snd, resend: false },
-      deadlines: { ...next.deadlines, retransmit }
-    },
-    segment: Reply.emission(next.rcv, snd.una, flags, length, 0)
-  }
-}
-
-/** Text and FIN from SND.NXT on, as the windows allow. */
+/** Text and FIN from SND.NXT on, as the windows and the pace allow. */
 const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Output | undefined => {
   const { snd } = tcb
   const sent = SendWindow.flight(snd)
   const unsent = queued - sent
   // After the FIN, `unsent` is −1.
   if (unsent < 0 || (unsent === 0 && !snd.closing)) return undefined
+  if (!snd.forced && Pacing.isEarly(tcb, now)) return undefined
   const length = textLength(tcb, unsent, Math.max(limit, snd.mss))
-  const isLast = length === unsent
-  const fin = snd.closing && isLast && (snd.wnd - sent > length || (snd.forced && length === 0))
-  if (length === 0 && !fin) return undefined
+  const fin = snd.closing && length === unsent && (snd.wnd - sent > length || (snd.forced && length === 0))
+  return length === 0 && !fin ? undefined : segment(tcb, queued, now, length, fin)
+}
 
+/** `length` octets from SND.NXT on, and a FIN if `fin`. */
+const segment = (tcb: ControlBlock, queued: number, now: number, length: number, fin: boolean): Output => {
+  const { snd } = tcb
+  const sent = SendWindow.flight(snd)
+  const isLast = length === queued - sent
   // A probe beyond the window is not counted as sent: the peer is expected to drop it.
   const isProbe = snd.wnd <= sent
   const seq = snd.nxt
   const end = Sequence.add(seq, length + (fin ? 1 : 0))
   const rcv = ReceiveWindow.settled(tcb.rcv)
+  const inFlight = SendWindow.inFlight(tcb)
+  const mark = RateSampling.sending(tcb.delivery, inFlight, now)
+  const peak = inFlight + length
   const next = copy(
     tcb,
     {
@@ -125,35 +135,61 @@ const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Ou
       fin: fin ? Sequence.add(seq, length) : snd.fin,
       small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
       sentAt: now,
-      forced: false
+      forced: false,
+      peak,
+      paceAt: Pacing.after(tcb, length, now)
     },
     rcv,
-    !isProbe && seq === snd.max ? Rtt.start(tcb.rtt, end, now) : tcb.rtt,
+    isProbe ? tcb.transmissions : Transmissions.sent(tcb.transmissions, seq, end, now, mark),
     restarted(tcb, now),
-    isProbe ? probed(tcb, now) : transmitted(tcb, now)
+    tcb.deadlines
   )
   const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
-  const probes = isProbe ? tcb.probes + 1 : 0
+  const isLimited = isLast && peak + snd.mss <= next.congestion.window
   return {
-    tcb: probes === tcb.probes ? next : { ...next, probes },
-    segment: Reply.emission(rcv, seq, flags, length, sent)
+    tcb: followed(next, tcb, isProbe, isLimited ? RateSampling.limited(mark, peak) : mark, now),
+    segment: Reply.emission(tcb, rcv, seq, flags, length, sent, now)
   }
 }
 
-/** RFC 6298 §5.1: the timer runs while anything is unacknowledged. */
-const transmitted = ({ deadlines, rtt }: ControlBlock, now: number): Deadlines =>
-  deadlines.retransmit !== Infinity && deadlines.persist === Infinity
-    ? Reply.carried(deadlines)
-    : {
-      retransmit: Math.min(deadlines.retransmit, now + rtt.timeout),
-      persist: Infinity,
-      acknowledge: Infinity,
-      timeWait: deadlines.timeWait
-    }
+/** The control block after a segment of new text: its timers, what it did for the peer's window, what samples may rely on. */
+const followed = (
+  next: ControlBlock,
+  before: ControlBlock,
+  isProbe: boolean,
+  delivery: RateSampling.DeliveryState,
+  now: number
+): ControlBlock => {
+  const { recovery } = before
+  const reduction = recovery.phase === "recovery"
+    ? { ...recovery.reduction, out: recovery.reduction.out + Sequence.difference(before.snd.nxt, next.snd.nxt) }
+    : recovery.reduction
+  return {
+    ...next,
+    delivery,
+    recovery: reduction === recovery.reduction ? recovery : { ...recovery, reduction },
+    probes: isProbe ? before.probes + 1 : 0,
+    deadlines: isProbe ? probed(next, before.probes + 1, now) : transmitted(next, now)
+  }
+}
 
-const probed = (tcb: ControlBlock, now: number): Deadlines => ({
+/** RFC 6298 §5.1: the timer runs while anything is unacknowledged; RFC 8985 §7.2: a probe comes before it. */
+const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
+  const { deadlines, rtt, snd } = tcb
+  const retransmit = deadlines.persist === Infinity && deadlines.retransmit !== Infinity
+    ? deadlines.retransmit
+    : Math.min(deadlines.retransmit, now + rtt.timeout)
+  const tail = TailLoss.deadline(tcb, now)
+  const pace = snd.paceAt > now ? snd.paceAt : Infinity
+  return retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace &&
+      deadlines.persist === Infinity
+    ? Reply.carried(deadlines)
+    : { ...deadlines, retransmit, tail, pace, persist: Infinity, acknowledge: Infinity }
+}
+
+const probed = (tcb: ControlBlock, probes: number, now: number): Deadlines => ({
   ...Reply.carried(tcb.deadlines),
-  persist: now + SendWindow.probeInterval(tcb, tcb.probes + 1)
+  persist: now + SendWindow.probeInterval(tcb, probes)
 })
 
 /** How many of `unsent` octets the next segment carries; `limit` is at least the MSS. */
@@ -175,8 +211,19 @@ const maySendTail = (tcb: ControlBlock, ready: number, unsent: number): boolean 
 }
 
 /** RFC 5681 §4.1: after a pause longer than the retransmission timeout, the congestion window starts from its initial size. */
-const restarted = ({ algorithm, congestion, rtt, snd }: ControlBlock, now: number): CongestionState => {
-  if (snd.max !== snd.una || now - snd.sentAt <= rtt.timeout) return congestion
+const restarted = (tcb: ControlBlock, now: number): CongestionState => {
+  const { algorithm, congestion, rtt, snd } = tcb
+  const idle = now - snd.sentAt
+  if (snd.max !== snd.una || !(idle > rtt.timeout)) return congestion
+  if (algorithm.onIdle !== undefined) {
+    return algorithm.onIdle(congestion, idle, {
+      mss: snd.mss,
+      inFlight: 0,
+      smoothedRtt: rtt.smoothed,
+      minimumRtt: rtt.minimum,
+      now
+    })
+  }
   const { window } = algorithm.initial(snd.mss)
   return window < congestion.window ? { ...congestion, window } : congestion
 }

@@ -1,29 +1,55 @@
 /**
- * The window we announce (RFC 9293 §3.8.6.2.2).
+ * The window we announce (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
  *
- * Its right edge never moves left, and moves right only by steps worth a segment.
+ * Its right edge never moves left, and moves right only by steps worth a segment. The window is kept in octets; on the wire it is rounded up to
+ * whole units of its scale, so up to one unit less one octet more than was meant may arrive, and is taken.
  */
 import type { ReceiveSpace } from "./ControlBlock.ts"
 
-/** What the window field holds without scaling. */
-const LARGEST = 65_535
+/** What the window field holds. */
+const LARGEST_FIELD = 65_535
+/** RFC 7323 §2.3 */
+const LARGEST_SHIFT = 14
 
 /** The smallest step by which the right edge moves: Fr is 1/2. */
 const step = (rcv: ReceiveSpace): number => Math.min(rcv.capacity >>> 1, rcv.mss)
 
+/** The shift with which `capacity` octets fit the field. */
+export const shiftFor = (capacity: number): number => {
+  let shift = 0
+  while (shift < LARGEST_SHIFT && LARGEST_FIELD * 2 ** shift < capacity) shift++
+  return shift
+}
+
 /** The window that would be announced now, in octets from RCV.NXT. */
 export const announced = (rcv: ReceiveSpace): number => {
-  const free = largest(rcv.capacity - rcv.unread)
+  const free = largest(rcv.capacity - rcv.unread, rcv.scale)
   return free - rcv.wnd >= step(rcv) ? Math.max(free, rcv.wnd) : rcv.wnd
 }
 
 /** The window when `free` octets fit the receive buffer. */
-export const largest = (free: number): number => Math.min(free, LARGEST)
+export const largest = (free: number, scale: number): number => Math.max(0, Math.min(free, LARGEST_FIELD * 2 ** scale))
+
+/** The window field of a segment other than a SYN. */
+export const field = ({ scale, wnd }: ReceiveSpace): number => Math.min(LARGEST_FIELD, Math.ceil(wnd / 2 ** scale))
+
+/** The octets from RCV.NXT that the peer may have understood as the window. */
+export const understood = (rcv: ReceiveSpace): number => rcv.scale === 0 ? rcv.wnd : field(rcv) * 2 ** rcv.scale
+
+/** Octets beyond the capacity that may arrive all the same. */
+export const slack = (scale: number): number => 2 ** scale - 1
+
+/** The receive space towards a peer that does not scale windows. */
+export const unscaled = (rcv: ReceiveSpace): ReceiveSpace => ({
+  ...rcv,
+  scale: 0,
+  wnd: Math.min(rcv.wnd, LARGEST_FIELD)
+})
 
 /** The receive space once a segment with the ACK bit has left: nothing is owed, and the window is as announced. */
 export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
   const wnd = announced(rcv)
-  return rcv.acknowledge === "none" && wnd === rcv.wnd
+  return rcv.acknowledge === "none" && wnd === rcv.wnd && rcv.acknowledged === rcv.nxt && rcv.duplicate === undefined
     ? rcv
-    : { ...rcv, wnd, unacknowledged: 0, acknowledge: "none" }
+    : { ...rcv, wnd, unacknowledged: 0, acknowledge: "none", acknowledged: rcv.nxt, duplicate: undefined }
 }

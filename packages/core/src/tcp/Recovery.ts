@@ -1,126 +1,307 @@
 /**
- * Loss: found by duplicate acknowledgements (RFC 5681 §3.2, RFC 6582) or by a timeout (RFC 6298 §5).
+ * From loss to its repair: what the scoreboard, RACK, duplicates and timers find becomes phases, as in RFC 6675 §5 and RFC 6298 §5.
+ *
+ * - `open`: nothing is known to be missing;
+ * - `recovery`: fast recovery, after a loss that acknowledgements told about, or an echo of congestion;
+ * - `loss`: after a retransmission timeout.
+ *
+ * A phase ends when everything is acknowledged that was on its way when it began.
  */
-import type { CongestionState, CongestionView } from "./Congestion.ts"
-import { close, type ControlBlock, isOpening } from "./ControlBlock.ts"
+import type { CongestionView, Delivery } from "./Congestion.ts"
+import { close, type ControlBlock, isOpening, type Range } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
+import * as NewReno from "./NewReno.ts"
+import * as Rack from "./Rack.ts"
+import * as RateReduction from "./RateReduction.ts"
+import * as RateSampling from "./RateSampling.ts"
 import * as Rtt from "./Rtt.ts"
-import { type Segment, TcpFlag } from "./Segment.ts"
 import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
+import * as Spurious from "./Spurious.ts"
+import * as TailLoss from "./TailLoss.ts"
+import * as Transmissions from "./Transmissions.ts"
 
-/** Duplicates that prove a loss. */
-const THRESHOLD = 3
+export interface RecoveryState {
+  readonly phase: "open" | "recovery" | "loss"
+  /** RecoveryPoint (RFC 6675 §5): the phase ends when everything before it is acknowledged; afterwards, where the last one ended. */
+  readonly until: number
+  /** Duplicate acknowledgements, where there is no SACK (RFC 5681 §2). */
+  readonly duplicates: number
+  readonly reduction: RateReduction.ReductionState
+  readonly undo: Spurious.Undo | undefined
+  readonly tail: TailLoss.TailProbe | undefined
+  /** F-RTO (RFC 5682 §3.1): not in question; before the first acknowledgement after a timeout; after it, when new text goes first. */
+  readonly forward: "none" | "first" | "second"
+}
+
+export const initial = (iss: number): RecoveryState => ({
+  phase: "open",
+  until: iss,
+  duplicates: 0,
+  reduction: RateReduction.begin(1),
+  undo: undefined,
+  tail: undefined,
+  forward: "none"
+})
+
+/** What one acknowledgement brought, besides what is in the control block already. */
+export interface Arrived {
+  readonly news: Transmissions.News
+  /** Octets by which SND.UNA advanced. */
+  readonly octets: number
+  /** A round-trip time in milliseconds, if one was measured. */
+  readonly rtt: number | undefined
+  /** The segment counts as a duplicate acknowledgement, where there is no SACK. */
+  readonly isDuplicate: boolean
+  /** What the peer reports to have got twice. */
+  readonly duplicated: Range | undefined
+  /** When the segment left that the peer answers, in milliseconds, where there are timestamps. */
+  readonly echo: number | undefined
+  readonly congestionEcho: boolean
+  /** Octets in flight before it. */
+  readonly inFlight: number
+}
 
 const view = (tcb: ControlBlock, inFlight: number, now: number): CongestionView => ({
   mss: tcb.snd.mss,
   inFlight,
   smoothedRtt: tcb.rtt.smoothed,
+  minimumRtt: tcb.rtt.minimum,
   now
 })
 
-const outstanding = (tcb: ControlBlock): number => Sequence.difference(tcb.snd.una, tcb.snd.max)
-
-/** RFC 5681 §2; called for segments whose acknowledgement is SND.UNA, before their window is taken over. */
-export const isDuplicate = (tcb: ControlBlock, segment: Segment): boolean =>
-  segment.length === 0 &&
-  (segment.flags & (TcpFlag.syn | TcpFlag.fin)) === 0 &&
-  segment.wnd === tcb.snd.wnd &&
-  tcb.snd.nxt !== tcb.snd.una
-
-/** One more duplicate acknowledgement. */
-export const duplicate = (tcb: ControlBlock, now: number): ControlBlock => {
-  const duplicates = tcb.duplicates + 1
-  if (tcb.recover !== undefined) {
-    return {
-      ...tcb,
-      duplicates,
-      congestion: tcb.algorithm.onDuplicate(tcb.congestion, view(tcb, outstanding(tcb), now))
-    }
-  }
-  return duplicates === THRESHOLD && tcb.resentUntil === undefined
-    ? enterRecovery({ ...tcb, duplicates }, now)
-    : { ...tcb, duplicates }
+/**
+ * Takes the news of an acknowledgement; `tcb` has the new SND.UNA, window, scoreboard and round-trip time. First what speaks against a
+ * loss, then what is lost, then the windows.
+ */
+export const acknowledged = (before: ControlBlock, arrived: Arrived, now: number): ControlBlock => {
+  const noticed = tailAcknowledged(duplicateReported(before, arrived), arrived, now)
+  const proof = arrived.octets > 0 || arrived.duplicated !== undefined
+    ? Spurious.proof(noticed, arrived.news, arrived.octets > 0 ? arrived.echo : undefined)
+    : undefined
+  const cleared = proof === undefined ? noticed : Spurious.undone(noticed, proof, view(noticed, arrived.inFlight, now))
+  const ended = isOver(cleared) ? recovered(cleared, arrived, now) : inQuestion(cleared, arrived)
+  const found = ended.options.sack ? raced(ended, arrived, now) : NewReno.counted(ended, arrived)
+  const lost = found.transmissions.lost - ended.transmissions.lost
+  const lowered = isCongested(found, arrived) ? reduced(found, arrived, lost > 0 ? "loss" : "echo", now) : found
+  return controlled(lowered, arrived, Math.max(lost, 0), before.recovery.phase, now)
 }
 
-/** RFC 6582 §3.2, step 2 */
-const enterRecovery = (tcb: ControlBlock, now: number): ControlBlock => ({
-  ...tcb,
-  snd: { ...tcb.snd, resend: true },
-  rtt: Rtt.stop(tcb.rtt),
-  congestion: tcb.algorithm.onLoss(tcb.congestion, view(tcb, outstanding(tcb), now)),
-  recover: tcb.snd.max
-})
+const isOver = ({ recovery, snd }: ControlBlock): boolean =>
+  recovery.phase !== "open" && Sequence.greaterOrEqual(snd.una, recovery.until)
 
-/** The congestion state after the acknowledgement of `octets`; in fast recovery `acknowledged` sees to it. */
-export const grown = (tcb: ControlBlock, octets: number, now: number): CongestionState =>
-  tcb.recover === undefined
-    ? tcb.algorithm.onAck(tcb.congestion, octets, view(tcb, outstanding(tcb), now))
-    : tcb.congestion
+/** F-RTO: whether the timeout is still in question (RFC 5682 §3.1, steps 2 and 3). */
+const inQuestion = (tcb: ControlBlock, { octets }: Arrived): ControlBlock => {
+  const { recovery, snd } = tcb
+  if (recovery.forward === "none") return tcb
+  return recovery.forward === "first" && octets > 0
+    ? { ...tcb, recovery: { ...recovery, forward: "second", until: snd.nxt } }
+    : { ...tcb, recovery: { ...recovery, forward: "none" } }
+}
 
-/** Whether nothing was lost lately, so that an acknowledgement has nothing to end. */
-export const isQuiet = (tcb: ControlBlock): boolean =>
-  tcb.attempts === 0 && tcb.duplicates === 0 && tcb.recover === undefined && tcb.resentUntil === undefined &&
-  !tcb.softError
-
-/**
- * What the acknowledgement of `octets` means for recovery; `tcb` has the new SND.UNA. While a window of losses is
- * repaired one by one, the retransmission timer is restarted for each (the slow but steady variant).
- */
-export const acknowledged = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
-  const { algorithm, congestion, recover, resentUntil, snd } = tcb
-  if (recover === undefined) {
-    return {
-      ...tcb,
-      attempts: 0,
-      duplicates: 0,
-      softError: false,
-      resentUntil: resentUntil === undefined || Sequence.greaterThan(snd.una, resentUntil) ? undefined : resentUntil
-    }
+/** RFC 2883: retransmissions that were not needed, and a window for reordering that was too narrow. */
+const duplicateReported = (tcb: ControlBlock, { duplicated }: Arrived): ControlBlock =>
+  duplicated === undefined ? tcb : {
+    ...tcb,
+    rack: Rack.duplicated(tcb.rack, tcb.snd.una, tcb.snd.nxt),
+    recovery: { ...tcb.recovery, undo: Spurious.duplicated(tcb.recovery.undo, duplicated) },
+    counts: count(tcb.counts, "duplicatesReported")
   }
-  if (Sequence.greaterOrEqual(snd.una, recover)) {
-    return {
-      ...tcb,
-      attempts: 0,
-      duplicates: 0,
-      recover: undefined,
-      resentUntil: snd.una === recover ? recover : undefined,
-      congestion: algorithm.onRecovered(congestion, view(tcb, outstanding(tcb), now))
-    }
-  }
+
+/** RFC 8985 §7.4: a probe that repaired a loss is answered like one that was found otherwise. */
+const tailAcknowledged = (tcb: ControlBlock, arrived: Arrived, now: number): ControlBlock => {
+  const { tail } = tcb.recovery
+  if (tail === undefined) return tcb
+  const verdict = TailLoss.acknowledged(tail, tcb.snd.una, arrived.duplicated !== undefined, arrived.echo)
+  if (verdict === "open") return tcb
+  const over = { ...tcb, recovery: { ...tcb.recovery, tail: undefined } }
+  return verdict === "over" || over.recovery.phase !== "open"
+    ? over
+    : reduced({ ...over, counts: count(over.counts, "tailRecoveries") }, arrived, "loss", now)
+}
+
+/** RFC 8985 §6.2 */
+const raced = (tcb: ControlBlock, { echo, news }: Arrived, now: number): ControlBlock => {
+  const rack = Rack.delivered(tcb.rack, news, tcb.rtt.minimum, echo, now)
+  const isReordered = rack.reordering && !tcb.rack.reordering
+  return found(isReordered ? { ...tcb, rack, counts: count(tcb.counts, "reorderings") } : { ...tcb, rack }, now)
+}
+
+/** Marks what RACK finds lost, and sets its timer. */
+const found = (tcb: ControlBlock, now: number): ControlBlock => {
+  const { deadline, lost, lostAgain, transmissions } = Rack.detect(tcb, now)
+  const deadlines = deadline === tcb.deadlines.reorder ? tcb.deadlines : { ...tcb.deadlines, reorder: deadline }
+  if (lost === 0) return deadlines === tcb.deadlines ? tcb : { ...tcb, deadlines }
   return {
     ...tcb,
-    attempts: 0,
-    snd: { ...snd, resend: true },
-    congestion: algorithm.onPartial(congestion, octets, view(tcb, outstanding(tcb), now))
+    transmissions,
+    deadlines,
+    delivery: { ...tcb.delivery, lost: tcb.delivery.lost + lost },
+    counts: {
+      ...tcb.counts,
+      lostOctets: tcb.counts.lostOctets + lost,
+      lostRetransmissions: tcb.counts.lostRetransmissions + lostAgain
+    }
   }
+}
+
+/** Whether the window is to be lowered: once per window. */
+const isCongested = ({ recovery, transmissions }: ControlBlock, { congestionEcho }: Arrived): boolean =>
+  recovery.phase === "open" && (transmissions.lost > 0 || congestionEcho)
+
+/** Recovery begins (RFC 6675 §5, step 4; RFC 3168 §6.1.2). */
+const reduced = (tcb: ControlBlock, arrived: Arrived, cause: "loss" | "echo", now: number): ControlBlock => {
+  const { algorithm, congestion, counts, options, recovery, snd } = tcb
+  const name = cause === "echo" ? "congestionEchoes" : options.sack ? "sackRecoveries" : "renoRecoveries"
+  return {
+    ...tcb,
+    congestion: algorithm.onCongestion(congestion, cause, view(tcb, arrived.inFlight, now)),
+    recovery: {
+      ...recovery,
+      phase: "recovery",
+      until: snd.nxt,
+      reduction: RateReduction.begin(arrived.inFlight),
+      undo: cause === "loss" ? Spurious.remember(congestion, snd.una) : undefined
+    },
+    ecn: tcb.options.ecn ? { ...tcb.ecn, reduced: true } : tcb.ecn,
+    counts: count(counts, name)
+  }
+}
+
+/** Everything is acknowledged that was on its way when the phase began. */
+const recovered = (tcb: ControlBlock, { inFlight }: Arrived, now: number): ControlBlock => {
+  const { algorithm, congestion, rack, recovery } = tcb
+  return {
+    ...tcb,
+    rack: Rack.recovered(rack),
+    congestion: recovery.phase === "recovery"
+      ? algorithm.onRecovered(congestion, view(tcb, inFlight, now))
+      : congestion,
+    recovery: { ...recovery, phase: "open", duplicates: 0, undo: undefined, forward: "none" }
+  }
+}
+
+/** The congestion window after what was delivered, and lost. What ends a phase belongs to it. */
+const controlled = (
+  tcb: ControlBlock,
+  arrived: Arrived,
+  lost: number,
+  began: RecoveryState["phase"],
+  now: number
+): ControlBlock => {
+  const { algorithm, congestion, delivery, recovery, snd } = tcb
+  const { news } = arrived
+  if (news.delivered === 0 && arrived.octets === 0 && lost === 0) return tcb
+  const isRecovering = recovery.phase === "recovery"
+  const told: Delivery = {
+    acknowledged: arrived.octets,
+    delivered: news.delivered,
+    totalDelivered: delivery.delivered,
+    lost,
+    rtt: arrived.rtt,
+    rate: RateSampling.sample(delivery, news, tcb.rtt.minimum, now),
+    windowLimited: SendWindow.isLimiting(tcb),
+    recovering: isRecovering || began === "recovery",
+    afterTimeout: began === "loss",
+    una: snd.una,
+    nxt: snd.nxt,
+    congestionEcho: arrived.congestionEcho
+  }
+  const next = algorithm.onAck(congestion, told, view(tcb, arrived.inFlight, now))
+  if (!isRecovering || algorithm.ownsRecovery === true) return next === congestion ? tcb : { ...tcb, congestion: next }
+  const { state, window } = RateReduction.reduce(
+    { ...tcb, congestion: next },
+    news.delivered,
+    SendWindow.inFlight(tcb),
+    arrived.octets > 0 && lost === 0
+  )
+  return {
+    ...tcb,
+    congestion: { ...next, window: Math.max(window, snd.mss) },
+    recovery: { ...recovery, reduction: state }
+  }
+}
+
+/** RACK's timer expired (RFC 8985 §6.2, step 5, and §6.3). */
+export const reordered = (before: ControlBlock, now: number): ControlBlock => {
+  const tcb = { ...before, deadlines: { ...before.deadlines, reorder: Infinity } }
+  const next = found(tcb, now)
+  const lost = next.transmissions.lost - tcb.transmissions.lost
+  if (lost === 0) return next
+  const arrived: Arrived = {
+    news: Transmissions.news(next.recovery.until),
+    octets: 0,
+    rtt: undefined,
+    isDuplicate: false,
+    duplicated: undefined,
+    echo: undefined,
+    congestionEcho: false,
+    inFlight: SendWindow.inFlight(tcb)
+  }
+  const lowered = isCongested(next, arrived) ? reduced(next, arrived, "loss", now) : next
+  return controlled(lowered, arrived, lost, "recovery", now)
 }
 
 const giveUp = (tcb: ControlBlock): ControlBlock => close(tcb, tcb.softError ? "unreachable" : "timedOut")
 
-/** The retransmission timer expired (RFC 6298 §5.4 to 5.6). Everything from SND.UNA on is sent again, as the windows allow. */
+/** The retransmission timer expired (RFC 6298 §5.4 to 5.6, RFC 8985 §6.3). */
 export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
-  const { algorithm, attempts, congestion, rtt, settings, snd } = tcb
+  const { algorithm, attempts, congestion, deadlines, recovery, rtt, settings, snd } = tcb
   const opening = isOpening(tcb)
   if (attempts >= (opening ? settings.synRetransmissions : settings.retransmissions)) return giveUp(tcb)
-  return {
+  const next: ControlBlock = {
     ...tcb,
-    snd: { ...snd, nxt: snd.una, resend: false, forced: !opening },
     rtt: Rtt.backedOff(rtt, settings),
-    congestion: opening
-      ? congestion
-      : algorithm.onTimeout(congestion, attempts === 0, view(tcb, outstanding(tcb), now)),
     attempts: attempts + 1,
-    duplicates: 0,
-    recover: undefined,
-    resentUntil: opening ? undefined : snd.max,
-    deadlines: { ...tcb.deadlines, retransmit: Infinity }
+    deadlines: { ...deadlines, retransmit: Infinity, tail: Infinity, reorder: Infinity },
+    counts: count(tcb.counts, "timeouts")
   }
+  if (opening) return { ...next, snd: { ...snd, nxt: snd.una } }
+  const isFirst = attempts === 0 && recovery.phase !== "recovery"
+  const lost = timedOut(tcb, now)
+  return {
+    ...next,
+    snd: { ...snd, forced: true },
+    transmissions: lost,
+    congestion: algorithm.onTimeout(congestion, isFirst, view(tcb, SendWindow.inFlight(tcb), now)),
+    delivery: { ...tcb.delivery, lost: tcb.delivery.lost + Math.max(0, lost.lost - tcb.transmissions.lost) },
+    recovery: {
+      ...recovery,
+      phase: "loss",
+      until: snd.nxt,
+      duplicates: 0,
+      undo: isFirst ? Spurious.remember(congestion, snd.una) : recovery.undo,
+      tail: undefined,
+      forward: isFirst && recovery.phase === "open" && tcb.options.sack ? "first" : recovery.forward
+    }
+  }
+}
+
+/** The scoreboard after a timeout: the first segment is lost, and with RACK all that was sent as long ago; without, everything. */
+const timedOut = (tcb: ControlBlock, now: number): Transmissions.Transmissions => {
+  const { options, snd } = tcb
+  const first = tcb.transmissions.last === undefined ? undefined : Transmissions.at(tcb.transmissions, 0)
+  // RFC 2018 §8: a peer that acknowledged what comes first selectively, and still waits for it, has dropped it again.
+  const all = first?.state === "sacked" ? Transmissions.renege(tcb.transmissions) : tcb.transmissions
+  if (!options.sack) return Transmissions.lose(all, snd.una, snd.nxt)
+  const end = Sequence.add(snd.una, Math.min(snd.mss, Transmissions.outstanding(all)))
+  const head = Transmissions.lose(all, snd.una, end)
+  let marked = head
+  const count = Transmissions.size(head)
+  for (let index = 0; index < count; index++) {
+    const run = Transmissions.at(head, index)
+    if (run.state !== "sent") continue
+    if (run.sentAt + tcb.rack.rtt + Rack.reorderWindow(tcb) <= now) {
+      marked = Transmissions.lose(marked, run.left, run.right)
+    }
+  }
+  return marked
 }
 
 /** The persist timer expired (RFC 9293 §3.8.6.1): one segment goes, whatever the window. */
 export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBlock => {
   const deadlines = { ...tcb.deadlines, persist: Infinity }
-  if (SendWindow.flight(tcb.snd) !== 0) return { ...tcb, deadlines }
+  if (Transmissions.inFlight(tcb.transmissions) !== 0) return { ...tcb, deadlines }
   // Nothing waits for the window; a later write must not.
   if (queued === 0 && !tcb.snd.closing) {
     return { ...tcb, probes: 0, deadlines: { ...deadlines, persist: now + tcb.rtt.timeout } }
@@ -129,12 +310,17 @@ export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBl
   return { ...tcb, attempts: tcb.attempts + 1, snd: { ...tcb.snd, forced: true }, deadlines }
 }
 
+/** The time of the tail loss probe has come (RFC 8985 §7.3). */
+export const tailProbe = (tcb: ControlBlock): ControlBlock => ({
+  ...tcb,
+  recovery: { ...tcb.recovery, tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0 } },
+  deadlines: { ...tcb.deadlines, tail: Infinity }
+})
+
 /** The path takes at most `mss` octets of text: what is on its way was lost, but not to congestion (RFC 1191 §6.5). */
 export const shrink = (tcb: ControlBlock, mss: number): ControlBlock => ({
   ...tcb,
-  snd: { ...tcb.snd, mss, nxt: tcb.snd.una, resend: false },
-  rtt: Rtt.stop(tcb.rtt),
-  duplicates: 0,
-  recover: undefined,
-  resentUntil: tcb.snd.max
+  snd: { ...tcb.snd, mss },
+  transmissions: Transmissions.lose(tcb.transmissions, tcb.snd.una, tcb.snd.nxt),
+  recovery: { ...tcb.recovery, until: tcb.snd.nxt, duplicates: 0, tail: undefined }
 })

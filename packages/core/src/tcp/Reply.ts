@@ -2,6 +2,7 @@
  * Segments without text: acknowledgements and resets.
  */
 import { type ControlBlock, copy, type Deadlines, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
@@ -13,28 +14,32 @@ const CHALLENGE_INTERVAL = 500
 /** The control block once a segment with the ACK bit has left. */
 export const acknowledged = (tcb: ControlBlock): ControlBlock => {
   const rcv = ReceiveWindow.settled(tcb.rcv)
-  return rcv === tcb.rcv ? tcb : copy(tcb, tcb.snd, rcv, tcb.rtt, tcb.congestion, carried(tcb.deadlines))
+  return rcv === tcb.rcv
+    ? tcb
+    : copy(tcb, tcb.snd, rcv, tcb.transmissions, tcb.congestion, carried(tcb.deadlines))
 }
 
 /** The deadlines once a segment with the ACK bit has left. */
 export const carried = (deadlines: Deadlines): Deadlines =>
   deadlines.acknowledge === Infinity ? deadlines : { ...deadlines, acknowledge: Infinity }
 
-/** A segment with the ACK bit; `rcv` is as `settled` has returned it. */
+/** A segment with the ACK bit; `rcv` is as `settled` has returned it, and what else the options say is in `tcb`. */
 export const emission = (
+  tcb: ControlBlock,
   rcv: ReceiveSpace,
   seq: number,
   flags: number,
   length: number,
-  textOffset: number
+  textOffset: number,
+  now: number
 ): Emission => ({
   seq,
   ack: rcv.nxt,
   flags,
-  wnd: rcv.wnd,
+  wnd: ReceiveWindow.field(rcv),
   up: 0,
   length,
-  options: NO_OPTIONS,
+  options: Options.established(tcb, rcv, length, now),
   textOffset
 })
 
@@ -48,8 +53,14 @@ const emptySequence = (tcb: ControlBlock): number => {
   return isOpening(tcb) || Sequence.lessOrEqual(max, right) ? max : right
 }
 
-/** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, of a control block that `acknowledged` has returned. */
-export const acknowledgement = (tcb: ControlBlock): Emission => emission(tcb.rcv, emptySequence(tcb), TcpFlag.ack, 0, 0)
+/** `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, and the control block once it has left. */
+export const acknowledge = (
+  tcb: ControlBlock,
+  now: number
+): { readonly tcb: ControlBlock; readonly segment: Emission } => {
+  const next = acknowledged(tcb)
+  return { tcb: next, segment: emission(tcb, next.rcv, emptySequence(tcb), TcpFlag.ack, 0, 0, now) }
+}
 
 /** Text and FIN come again only when a timer says so; an answer to anything else may provoke the next. */
 const isRepetition = (segment: Segment): boolean => segment.length > 0 || (segment.flags & TcpFlag.fin) !== 0
@@ -58,10 +69,14 @@ const isRepetition = (segment: Segment): boolean => segment.length > 0 || (segme
 export const mayChallenge = (tcb: ControlBlock, segment: Segment, now: number): boolean =>
   isRepetition(segment) || now - tcb.challengedAt >= CHALLENGE_INTERVAL
 
-/** The control block after a challenge for `segment`. */
-export const challenged = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
-  const next = acknowledged(tcb)
-  return isRepetition(segment) ? next : { ...next, challengedAt: now }
+/** A challenge acknowledgement for `segment`, and the control block after it. */
+export const challenge = (
+  tcb: ControlBlock,
+  segment: Segment,
+  now: number
+): { readonly tcb: ControlBlock; readonly segment: Emission } => {
+  const answered = acknowledge(tcb, now)
+  return isRepetition(segment) ? answered : { ...answered, tcb: { ...answered.tcb, challengedAt: now } }
 }
 
 const empty = (seq: number, ack: number, flags: number): Emission => ({

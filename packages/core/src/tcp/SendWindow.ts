@@ -1,10 +1,12 @@
 /**
  * The window the peer offers, and how much of it may be used.
  */
-import type { ControlBlock, Deadlines, SendSpace } from "./ControlBlock.ts"
+import type { ControlBlock, SendSpace } from "./ControlBlock.ts"
+import * as NewReno from "./NewReno.ts"
 import * as Sequence from "./Sequence.ts"
+import * as Transmissions from "./Transmissions.ts"
 
-/** Octets between SND.UNA and SND.NXT: what is thought to be on its way. */
+/** Octets between SND.UNA and SND.NXT: what is not acknowledged. */
 export const flight = (snd: SendSpace): number => Sequence.difference(snd.una, snd.nxt)
 
 /**
@@ -24,25 +26,36 @@ export const isFinAcknowledged = (snd: SendSpace): boolean =>
 /** Starts the persist timer when nothing is on its way and the window is closed, and stops it otherwise. */
 export const persisting = (tcb: ControlBlock, now: number): ControlBlock => {
   const { deadlines, probes, snd } = tcb
-  if (snd.nxt === snd.una && isClosed(snd) && !isFinAcknowledged(snd)) {
+  if (isClosed(snd) && Transmissions.inFlight(tcb.transmissions) === 0 && !isFinAcknowledged(snd)) {
     return deadlines.persist !== Infinity || snd.forced
       ? tcb
-      : { ...tcb, deadlines: withPersist(deadlines, now + probeInterval(tcb, probes)) }
+      : { ...tcb, deadlines: { ...deadlines, persist: now + probeInterval(tcb, probes), retransmit: Infinity } }
   }
   return deadlines.persist === Infinity && probes === 0
     ? tcb
-    : { ...tcb, probes: 0, deadlines: withPersist(deadlines, Infinity) }
+    : { ...tcb, probes: 0, deadlines: { ...deadlines, persist: Infinity } }
 }
 
-const withPersist = (deadlines: Deadlines, persist: number): Deadlines => ({ ...deadlines, persist })
+/** Octets in the network (RFC 6675 §4): without SACK, duplicates say how many have left it. */
+export const inFlight = (tcb: ControlBlock): number => Transmissions.inFlight(tcb.transmissions) - NewReno.departed(tcb)
 
-/** Octets the congestion window leaves, fresh segments for the first two duplicates included (RFC 3042). */
-const congestionWindow = (tcb: ControlBlock): number => {
-  const window = Math.max(tcb.congestion.window, tcb.snd.mss)
-  const isRepairing = tcb.recover !== undefined || tcb.resentUntil !== undefined
-  return isRepairing || tcb.duplicates === 0 ? window : window + Math.min(tcb.duplicates, 2) * tcb.snd.mss
-}
+/** The congestion window in whole octets: never less than a segment. */
+const congestionWindow = ({ congestion, snd }: ControlBlock): number => Math.max(Math.floor(congestion.window), snd.mss)
 
-/** Octets that both windows leave beyond SND.NXT; never negative, though a peer may take back what it offered. */
+/** Octets that the congestion window leaves; negative when it shrank below what is in flight. */
+export const allowance = (tcb: ControlBlock): number => congestionWindow(tcb) - inFlight(tcb)
+
+/** Octets from `seq` on that the peer's window leaves; it may have shrunk since they were sent. */
+export const within = (snd: SendSpace, seq: number): number =>
+  Math.max(0, Sequence.difference(seq, Sequence.add(snd.una, snd.wnd)))
+
+/**
+ * Octets that both windows leave beyond SND.NXT; never negative, though a peer may take back what it offered. What left
+ * the network makes room for new text even before a loss is proven (RFC 3042).
+ */
 export const usable = (tcb: ControlBlock): number =>
-  Math.max(0, Math.floor(Math.min(tcb.snd.wnd, congestionWindow(tcb))) - flight(tcb.snd))
+  Math.max(0, Math.min(tcb.snd.wnd - flight(tcb.snd), allowance(tcb)))
+
+/** Whether the congestion window was used up lately; one that was not has proved nothing (RFC 7661 §4.1). */
+export const isLimiting = ({ congestion: { slowStartThreshold, window }, snd }: ControlBlock): boolean =>
+  window < slowStartThreshold ? snd.peak * 2 > window : snd.peak + snd.mss > window

@@ -24,7 +24,8 @@ import { makeOpening } from "./Opening.ts"
 import { drain, shutdown } from "./Shutdown.ts"
 import { makeStatus } from "./Status.ts"
 import type { TcpError } from "./TcpError.ts"
-import type { TcpMachine, TcpSettings } from "./TcpMachine.ts"
+import type { TcpMachine } from "./TcpMachine.ts"
+import type { TcpSettings } from "./TcpSettings.ts"
 
 export interface ConnectionOptions {
   /** Octets of unacknowledged and unsent data; `write` waits beyond. 262,144 by default. */

@@ -16,6 +16,7 @@ import { type ControlBlock, type Endpoints, make } from "./ControlBlock.ts"
 import { output } from "./Output.ts"
 import { reject } from "./Reply.ts"
 import type { Segment } from "./Segment.ts"
+import type { TcpSettings } from "./TcpSettings.ts"
 
 /** What a connection starts from. */
 export interface OpenParameters {
@@ -28,34 +29,8 @@ export interface OpenParameters {
   readonly receiveCapacity: number
   readonly congestion: CongestionAlgorithm
   readonly settings: TcpSettings
-}
-
-/** Durations in milliseconds. */
-export interface TcpSettings {
-  /** MSL of RFC 9293 §3.4.2; TIME-WAIT lasts twice as long. 30,000 by default. */
-  readonly maximumSegmentLifetime: number
-  /** RFC 6298 §2.4, and the least by which a timeout exceeds the smoothed round-trip time; 200 by default, both as in Linux. */
-  readonly minimumRetransmissionTimeout: number
-  /** RFC 6298 §2.5; 60,000 by default. */
-  readonly maximumRetransmissionTimeout: number
-  /** R2 of RFC 9293 §3.8.3 for data: retransmissions of one segment before the connection is given up; 15 by default. */
-  readonly retransmissions: number
-  /** R2 for SYN and SYN,ACK; 6 by default. */
-  readonly synRetransmissions: number
-  /** At most 500 (RFC 9293 §3.8.6.3); 40 by default. */
-  readonly delayedAcknowledgement: number
-  /** Nagle's algorithm (RFC 9293 §3.7.4); true by default. */
-  readonly nagle: boolean
-}
-
-export const defaultSettings: TcpSettings = {
-  maximumSegmentLifetime: 30_000,
-  minimumRetransmissionTimeout: 200,
-  maximumRetransmissionTimeout: 60_000,
-  retransmissions: 15,
-  synRetransmissions: 6,
-  delayedAcknowledgement: 40,
-  nagle: true
+  /** Added to the clock to give this connection's timestamps (RFC 7323 §5.4); unsigned 32-bit. */
+  readonly timestampOffset: number
 }
 
 /** A segment to be put on the wire; its text, if any, starts `textOffset` octets after SND.UNA's octet in the send buffer. */

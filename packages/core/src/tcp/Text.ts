@@ -4,8 +4,10 @@
  * Positions are octets from RCV.NXT here, and so ordinary numbers. Nothing is
  * kept outside of the window or behind a FIN.
  */
-import { type ControlBlock, copy, type Deadlines, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import { type ControlBlock, copy, type Deadlines, NEVER, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import * as Options from "./Options.ts"
 import * as Ranges from "./Ranges.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Reply from "./Reply.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
@@ -36,20 +38,20 @@ export const receive = (tcb: ControlBlock, segment: Segment, acknowledged: numbe
   const start = Sequence.difference(rcv.nxt, segment.seq)
   const fin = finPosition(rcv, segment, start)
   const from = Math.max(start, 0)
-  const to = Math.min(start + segment.length, rcv.wnd, fin)
+  const to = Math.min(start + segment.length, ReceiveWindow.understood(rcv), fin)
   const length = from === 0 || Ranges.hasRoom(rcv.ranges) ? Math.max(to - from, 0) : 0
 
   const taken = take(tcb, rcv, from, length, fin, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)
-  const next = isAhead ? Reply.acknowledged(taken) : taken
+  // RFC 5681 §3.2: one immediate duplicate for each segment after a gap.
+  const answered = isAhead ? Reply.acknowledge(taken, now) : undefined
   return {
-    tcb: next,
+    tcb: answered?.tcb ?? taken,
     acknowledged,
     textSkip: length > 0 ? from - start : 0,
     textLength: length,
     textOffset: length > 0 ? from : 0,
-    // RFC 5681 §3.2: one immediate duplicate for each segment after a gap.
-    reply: isAhead ? Reply.acknowledgement(next) : undefined,
+    reply: answered?.segment,
     reopens: false
   }
 }
@@ -65,7 +67,9 @@ const finPosition = (rcv: ReceiveSpace, segment: Segment, start: number): number
   if (rcv.fin !== undefined) return Sequence.difference(rcv.nxt, rcv.fin)
   if ((segment.flags & TcpFlag.fin) === 0) return Infinity
   const position = start + segment.length
-  return position < rcv.wnd && !Ranges.passes(rcv.ranges, Sequence.add(rcv.nxt, position)) ? position : Infinity
+  return position < ReceiveWindow.understood(rcv) && !Ranges.passes(rcv.ranges, Sequence.add(rcv.nxt, position))
+    ? position
+    : Infinity
 }
 
 /** Seventh: RCV.NXT passes what is there without a gap, and eighth: the FIN when it is reached. */
@@ -107,9 +111,13 @@ const take = (
       mss: rcv.mss,
       fullSize,
       unacknowledged,
-      acknowledge
+      acknowledge,
+      scale: rcv.scale,
+      acknowledged: rcv.acknowledged,
+      recent: ranges === rcv.ranges ? rcv.recent : Options.recent(rcv, ranges, Sequence.add(rcv.nxt, from)),
+      duplicate: rcv.duplicate
     },
-    tcb.rtt,
+    tcb.transmissions,
     tcb.congestion,
     acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
       ? { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
@@ -133,8 +141,7 @@ const finished = (tcb: ControlBlock, now: number): ControlBlock => {
 /** TIME-WAIT for 2 MSL from now, with the other timers off. */
 export const timeWait = (tcb: ControlBlock, now: number): ControlBlock => {
   const deadlines: Deadlines = {
-    retransmit: Infinity,
-    persist: Infinity,
+    ...NEVER,
     acknowledge: tcb.deadlines.acknowledge,
     timeWait: now + 2 * tcb.settings.maximumSegmentLifetime
   }

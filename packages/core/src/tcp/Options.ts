@@ -1,0 +1,119 @@
+/**
+ * Which options a connection uses, and what they say on its segments (RFC 7323, RFC 2018, RFC 9293 §3.7.1).
+ *
+ * Each is offered in our SYN when the settings allow it, and used when the peer's SYN says so, too.
+ */
+import type { AgreedOptions, ControlBlock, ReceiveSpace } from "./ControlBlock.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
+import { NO_OPTIONS, type SackBlock, type Segment, type SegmentOptions, TcpFlag } from "./Segment.ts"
+import * as Sequence from "./Sequence.ts"
+import * as Timestamps from "./Timestamps.ts"
+
+/** RFC 7323 §2.3: larger shift counts mean this one. */
+const LARGEST_SHIFT = 14
+/** SACK blocks that fit beside timestamps (RFC 2018 §3). */
+const BLOCKS_BESIDE_TIMESTAMPS = 3
+const BLOCKS = 4
+
+/** The options of our SYN; of a SYN,ACK, what `agreed` has left of them. */
+export const synchronization = (tcb: ControlBlock, now: number): SegmentOptions => {
+  const { options, rcv } = tcb
+  return {
+    maximumSegmentSize: rcv.mss,
+    windowScale: options.windowScale ? rcv.scale : undefined,
+    sackPermitted: options.sack ? true : undefined,
+    timestamps: options.timestamps ? stamp(tcb, now) : undefined
+  }
+}
+
+const stamp = ({ timestamps }: ControlBlock, now: number) => ({
+  value: Timestamps.value(timestamps, now),
+  echoReply: timestamps.recent
+})
+
+/** Octets of a SACK option without its blocks, padded, and of a block. */
+const SACK_HEAD = 4
+const SACK_BLOCK = 8
+
+/**
+ * The options of any other segment with `length` octets of text; `rcv` is the receive space once it has left. SACK blocks
+ * that would make the segment too long for the path are left out: bare acknowledgements carry them as well.
+ */
+export const established = (tcb: ControlBlock, rcv: ReceiveSpace, length: number, now: number): SegmentOptions => {
+  const { options } = tcb
+  const sack = options.sack && (rcv.ranges.length > 0 || tcb.rcv.duplicate !== undefined)
+    ? blocks(tcb.rcv, room(tcb, length))
+    : undefined
+  if (!options.timestamps) return sack === undefined ? NO_OPTIONS : { sack }
+  return { sack, timestamps: stamp(tcb, now) }
+}
+
+/** How many SACK blocks fit. */
+const room = ({ options, snd }: ControlBlock, length: number): number => {
+  const most = options.timestamps ? BLOCKS_BESIDE_TIMESTAMPS : BLOCKS
+  return length === 0 ? most : Math.max(0, Math.min(most, Math.floor((snd.mss - length - SACK_HEAD) / SACK_BLOCK)))
+}
+
+/** RFC 2018 §4: the range that grew last comes first; RFC 2883 §4: before it, once, what came twice. */
+const blocks = ({ duplicate, ranges, recent }: ReceiveSpace, most: number): ReadonlyArray<SackBlock> | undefined => {
+  if (most === 0) return undefined
+  const told: Array<SackBlock> = duplicate === undefined ? [] : [duplicate]
+  for (const left of recent) {
+    if (told.length === most) break
+    const range = ranges.find((candidate) => candidate.left === left)
+    if (range !== undefined) told.push(range)
+  }
+  return told
+}
+
+/** The control block once the peer's SYN told which options it knows. */
+export const agreed = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  const said = segment.options
+  const options: AgreedOptions = {
+    windowScale: tcb.options.windowScale && said.windowScale !== undefined,
+    timestamps: tcb.options.timestamps && said.timestamps !== undefined,
+    sack: tcb.options.sack && said.sackPermitted === true,
+    ecn: tcb.options.ecn && isEcnSetup(tcb, segment)
+  }
+  return {
+    ...tcb,
+    options,
+    snd: { ...tcb.snd, scale: options.windowScale ? Math.min(said.windowScale!, LARGEST_SHIFT) : 0 },
+    rcv: options.windowScale ? tcb.rcv : ReceiveWindow.unscaled(tcb.rcv),
+    timestamps: options.timestamps
+      ? { ...tcb.timestamps, recent: said.timestamps!.value, recentAt: now }
+      : tcb.timestamps
+  }
+}
+
+/** ECE and CWR of the header (RFC 3168 §6.1). */
+const ECE = 0x40
+const CWR = 0x80
+
+/** RFC 3168 §6.1.1: a SYN has both bits set, a SYN,ACK ECE alone. */
+const isEcnSetup = (tcb: ControlBlock, { flags }: Segment): boolean =>
+  (flags & TcpFlag.ack) === 0
+    ? (flags & (ECE | CWR)) === (ECE | CWR)
+    : tcb.settings.explicitCongestionNotification === "active" && (flags & (ECE | CWR)) === ECE
+
+/** The least send MSS that is believed: smaller ones only serve to make many segments. */
+export const LEAST_MSS = 48
+/** Octets that timestamps take on every segment. */
+const TIMESTAMPS_LENGTH = 12
+
+/** Octets of options on every segment with text. */
+export const overhead = (options: AgreedOptions): number => options.timestamps ? TIMESTAMPS_LENGTH : 0
+
+/** Octets of text that a segment has room for when `announced` is the peer's MSS, which does not count options (RFC 6691). */
+export const sendMss = ({ options, rcv }: ControlBlock, announced: number): number =>
+  Math.max(LEAST_MSS, Math.min(announced, rcv.mss) - overhead(options))
+
+/** The left edges of ranges, the latest first, after `[left, …)` was added to. */
+export const recent = (rcv: ReceiveSpace, ranges: ReceiveSpace["ranges"], seq: number): ReadonlyArray<number> => {
+  const touched = ranges.find((range) => Sequence.lessOrEqual(range.left, seq) && Sequence.lessThan(seq, range.right))
+  if (touched === undefined) return rcv.recent
+  return [
+    touched.left,
+    ...rcv.recent.filter((left) => left !== touched.left && ranges.some((range) => range.left === left))
+  ]
+}

@@ -1,0 +1,15 @@
+/**
+ * Segments at the rate that the congestion control asks for, instead of all that the window allows at once.
+ */
+import type { ControlBlock } from "./ControlBlock.ts"
+
+/** Segments may leave that much ahead of their time, in milliseconds, since timers are no finer: then one wakes for many. */
+const QUANTUM = 1
+
+/** Whether the next segment has to wait; `deadlines.pace` then wakes. */
+export const isEarly = ({ congestion, snd }: ControlBlock, now: number): boolean =>
+  congestion.pacingRate !== undefined && snd.paceAt > now + QUANTUM
+
+/** When the segment after one of `octets` may leave. */
+export const after = ({ congestion, snd }: ControlBlock, octets: number, now: number): number =>
+  congestion.pacingRate === undefined ? now : Math.max(snd.paceAt, now) + octets / congestion.pacingRate

@@ -1,0 +1,71 @@
+/**
+ * How fast the network delivers (draft-ietf-ccwg-bbr, "Delivery Rate Samples").
+ *
+ * Each segment carries a note of what had been delivered when it left; when it is delivered itself, the difference over the time is a
+ * sample of the rate. The longer one of the times in which that much was sent, and acknowledged, is what counts: so neither a burst of
+ * acknowledgements nor one of segments makes the path look faster than it is.
+ */
+import type { RateSample } from "./Congestion.ts"
+import type { News } from "./Transmissions.ts"
+
+/** Octets and milliseconds. */
+export interface DeliveryState {
+  /** C.delivered: octets delivered in all. */
+  readonly delivered: number
+  /** C.delivered_time: when the last of them was. */
+  readonly deliveredAt: number
+  /** C.first_sent_time: when the first segment of the flight was sent that is being measured. */
+  readonly firstSentAt: number
+  /** C.lost: octets thought lost in all. */
+  readonly lost: number
+  /** C.app_limited: until that much is delivered, samples are limited by the program; 0 when they are not. */
+  readonly limitedUntil: number
+}
+
+export const initial: DeliveryState = { delivered: 0, deliveredAt: 0, firstSentAt: 0, lost: 0, limitedUntil: 0 }
+
+/** Before a segment leaves, with `inFlight` octets under way: after a pause, time starts anew. */
+export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState =>
+  inFlight > 0 || (state.firstSentAt === now && state.deliveredAt === now)
+    ? state
+    : { ...state, firstSentAt: now, deliveredAt: now }
+
+/** The program has nothing more to send, though `inFlight` octets leave room. */
+export const limited = (state: DeliveryState, inFlight: number): DeliveryState => ({
+  ...state,
+  limitedUntil: Math.max(1, state.delivered + inFlight)
+})
+
+export const delivered = (state: DeliveryState, { delivered: octets, newest }: News, now: number): DeliveryState => {
+  if (octets === 0) return state
+  const total = state.delivered + octets
+  return {
+    delivered: total,
+    deliveredAt: now,
+    firstSentAt: newest === undefined ? state.firstSentAt : newest.sentAt,
+    lost: state.lost,
+    limitedUntil: total > state.limitedUntil ? 0 : state.limitedUntil
+  }
+}
+
+/** The sample that the newest delivered segment gives; undefined when it cannot be trusted. `state` is as `delivered` has returned it. */
+export const sample = (
+  state: DeliveryState,
+  { newest }: News,
+  minimumRtt: number,
+  now: number
+): RateSample | undefined => {
+  if (newest === undefined) return undefined
+  const { mark } = newest
+  const interval = Math.max(newest.sentAt - mark.firstSentAt, now - mark.deliveredAt)
+  // Faster than the path can be: a retransmission was taken for delivered by the acknowledgement of the original.
+  if (interval <= 0 || interval < minimumRtt) return undefined
+  return {
+    delivered: state.delivered - mark.delivered,
+    priorDelivered: mark.delivered,
+    interval,
+    inFlightAtSend: newest.inFlight,
+    lost: state.lost - mark.lost,
+    applicationLimited: mark.limitedUntil > 0
+  }
+}

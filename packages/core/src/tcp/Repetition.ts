@@ -1,0 +1,101 @@
+/**
+ * Sending again what is thought lost: the lowest octets first (RFC 6675 §4, NextSeg, rule 1), as far as the congestion window allows.
+ */
+import { TcpFlag } from "../wire/TcpHeader.ts"
+import { type ControlBlock, copy } from "./ControlBlock.ts"
+import * as Pacing from "./Pacing.ts"
+import * as RateSampling from "./RateSampling.ts"
+import * as ReceiveWindow from "./ReceiveWindow.ts"
+import * as Reply from "./Reply.ts"
+import * as SendWindow from "./SendWindow.ts"
+import * as Sequence from "./Sequence.ts"
+import * as Spurious from "./Spurious.ts"
+import type { TailProbe } from "./TailLoss.ts"
+import type { Emission } from "./TcpMachine.ts"
+import * as Transmissions from "./Transmissions.ts"
+
+interface Output {
+  readonly tcb: ControlBlock
+  readonly segment: Emission
+}
+
+/** The next lost segment, if it may go now. */
+export const next = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
+  const { snd, transmissions } = tcb
+  const lost = Transmissions.firstLost(transmissions)
+  if (lost === undefined) return undefined
+  const left = Sequence.latest(lost.left, snd.una)
+  const offered = SendWindow.within(snd, left)
+  const isHeld = offered === 0
+  const length = Math.min(Sequence.difference(left, lost.right), snd.mss, Math.max(offered, 1))
+  if (!snd.forced && (isHeld || SendWindow.allowance(tcb) < length || Pacing.isEarly(tcb, now))) return undefined
+  const again = repeat(tcb, queued, now, left, length)
+  return isHeld ? { tcb: asProbe(tcb, again.tcb, now), segment: again.segment } : again
+}
+
+/** Before a closed window, it is a probe of that (RFC 9293 §3.8.6.1): the peer is expected to drop it, and it stays lost. */
+const asProbe = (before: ControlBlock, after: ControlBlock, now: number): ControlBlock => {
+  const probes = before.probes + 1
+  return {
+    ...after,
+    transmissions: before.transmissions,
+    probes,
+    deadlines: {
+      ...after.deadlines,
+      retransmit: Infinity,
+      persist: now + SendWindow.probeInterval(before, probes)
+    }
+  }
+}
+
+/** `length` sequence numbers from `left` on once more; the last one may be our FIN. */
+export const repeat = (tcb: ControlBlock, queued: number, now: number, left: number, length: number): Output => {
+  const { recovery, snd, transmissions } = tcb
+  const right = Sequence.add(left, length)
+  const hasFin = snd.fin !== undefined && Sequence.greaterThan(right, snd.fin)
+  const octets = hasFin ? length - 1 : length
+  const offset = Sequence.difference(snd.una, left)
+  const rcv = ReceiveWindow.settled(tcb.rcv)
+  const inFlight = SendWindow.inFlight(tcb)
+  const delivery = RateSampling.sending(tcb.delivery, inFlight, now)
+  const { deadlines } = tcb
+  // RFC 6298 §5.1; and when the first segment goes again, the timer is about this one.
+  const retransmit = left === snd.una ? now + tcb.rtt.timeout : Math.min(deadlines.retransmit, now + tcb.rtt.timeout)
+  const paceAt = Pacing.after(tcb, octets, now)
+  const after = copy(
+    tcb,
+    { ...snd, sentAt: now, forced: false, peak: inFlight + length, paceAt },
+    rcv,
+    Transmissions.resent(transmissions, left, right, now, delivery),
+    tcb.congestion,
+    { ...Reply.carried(deadlines), retransmit, pace: paceAt > now ? paceAt : Infinity, persist: Infinity }
+  )
+  const flags = TcpFlag.ack | (offset + octets === queued ? TcpFlag.psh : 0) | (hasFin ? TcpFlag.fin : 0)
+  const isFast = recovery.phase === "recovery"
+  return {
+    tcb: {
+      ...after,
+      delivery,
+      recovery: {
+        ...recovery,
+        reduction: isFast ? { ...recovery.reduction, out: recovery.reduction.out + length } : recovery.reduction,
+        undo: Spurious.resent(recovery.undo, length, now)
+      },
+      counts: {
+        ...tcb.counts,
+        retransmitted: tcb.counts.retransmitted + 1,
+        retransmittedOctets: tcb.counts.retransmittedOctets + octets,
+        fastRetransmits: tcb.counts.fastRetransmits + (isFast ? 1 : 0)
+      }
+    },
+    segment: Reply.emission(tcb, rcv, left, flags, octets, offset, now)
+  }
+}
+
+/** The control block after a tail loss probe: only the retransmission timer is left to wait for (RFC 8985 §7.3). */
+export const probed = (tcb: ControlBlock, tail: TailProbe, now: number): ControlBlock => ({
+  ...tcb,
+  recovery: { ...tcb.recovery, tail },
+  deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout },
+  counts: { ...tcb.counts, tailProbes: tcb.counts.tailProbes + 1 }
+})

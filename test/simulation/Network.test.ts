@@ -296,7 +296,7 @@ describe("a wire", () => {
   it.effect("has the MTU it is given, to which segments and datagrams are cut", () =>
     Simulation.run(Effect.gen(function*() {
       const { client, server, wire } = yield* wired({ deviceMtu: 600 })
-      assert.strictEqual(yield* transfer(client, server, 20_000), 560)
+      assert.strictEqual(yield* transfer(client, server, 20_000), 548)
       yield* Effect.sleep("1 second")
       const { forth } = yield* wire.counters
       const got = yield* server.fork(Effect.scoped(Effect.gen(function*() {

@@ -17,7 +17,7 @@ import {
 import * as Options from "./Options.ts"
 import { synchronization } from "./Output.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
-import * as Recovery from "./Recovery.ts"
+import * as RecoveryState from "./RecoveryState.ts"
 import * as Reply from "./Reply.ts"
 import * as Rtt from "./Rtt.ts"
 import { type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
@@ -125,7 +125,7 @@ const established = (tcb: ControlBlock, segment: Segment, wnd: number, now: numb
     },
     transmissions: Transmissions.empty(segment.ack),
     rtt: wasRepeated ? Rtt.afterLostSyn(tcb.settings) : timedSyn(tcb, now),
-    recovery: Recovery.initial(tcb.snd.iss),
+    recovery: RecoveryState.initial(tcb.snd.iss),
     // RFC 5681 §3.1: one segment after a lost SYN
     congestion: wasRepeated ? { ...initial, window: Math.min(initial.window, tcb.snd.mss) } : initial,
     deadlines: { ...tcb.deadlines, retransmit: Infinity },

@@ -6,7 +6,7 @@ import { type Counts, NO_COUNTS } from "./Counts.ts"
 import * as Rack from "./Rack.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
-import * as Recovery from "./Recovery.ts"
+import * as RecoveryState from "./RecoveryState.ts"
 import * as Rtt from "./Rtt.ts"
 import type { OpenParameters } from "./TcpMachine.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
@@ -182,7 +182,7 @@ export interface ControlBlock {
   readonly transmissions: Transmissions.Transmissions
   readonly rtt: RttState
   readonly rack: Rack.RackState
-  readonly recovery: Recovery.RecoveryState
+  readonly recovery: RecoveryState.RecoveryState
   readonly delivery: RateSampling.DeliveryState
   readonly congestion: CongestionState
   readonly algorithm: CongestionAlgorithm
@@ -270,7 +270,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
     transmissions: Transmissions.empty(iss),
     rtt: Rtt.initial(settings),
     rack: Rack.initial,
-    recovery: Recovery.initial(iss),
+    recovery: RecoveryState.initial(iss),
     delivery: RateSampling.initial,
     congestion: parameters.congestion.initial(DEFAULT_MSS),
     algorithm: parameters.congestion,

@@ -1,11 +1,5 @@
 /**
  * From loss to its repair: what the scoreboard, RACK, duplicates and timers find becomes phases, as in RFC 6675 §5 and RFC 6298 §5.
- *
- * - `open`: nothing is known to be missing;
- * - `recovery`: fast recovery, after a loss that acknowledgements told about, or an echo of congestion;
- * - `loss`: after a retransmission timeout.
- *
- * A phase ends when everything is acknowledged that was on its way when it began.
  */
 import type { CongestionView, Delivery } from "./Congestion.ts"
 import { close, type ControlBlock, isOpening, type Range } from "./ControlBlock.ts"
@@ -14,35 +8,13 @@ import * as NewReno from "./NewReno.ts"
 import * as Rack from "./Rack.ts"
 import * as RateReduction from "./RateReduction.ts"
 import * as RateSampling from "./RateSampling.ts"
+import type { RecoveryState } from "./RecoveryState.ts"
 import * as Rtt from "./Rtt.ts"
 import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Spurious from "./Spurious.ts"
 import * as TailLoss from "./TailLoss.ts"
 import * as Transmissions from "./Transmissions.ts"
-
-export interface RecoveryState {
-  readonly phase: "open" | "recovery" | "loss"
-  /** RecoveryPoint (RFC 6675 §5): the phase ends when everything before it is acknowledged; afterwards, where the last one ended. */
-  readonly until: number
-  /** Duplicate acknowledgements, where there is no SACK (RFC 5681 §2). */
-  readonly duplicates: number
-  readonly reduction: RateReduction.ReductionState
-  readonly undo: Spurious.Undo | undefined
-  readonly tail: TailLoss.TailProbe | undefined
-  /** F-RTO (RFC 5682 §3.1): not in question; before the first acknowledgement after a timeout; after it, when new text goes first. */
-  readonly forward: "none" | "first" | "second"
-}
-
-export const initial = (iss: number): RecoveryState => ({
-  phase: "open",
-  until: iss,
-  duplicates: 0,
-  reduction: RateReduction.begin(1),
-  undo: undefined,
-  tail: undefined,
-  forward: "none"
-})
 
 /** What one acknowledgement brought, besides what is in the control block already. */
 export interface Arrived {
@@ -287,8 +259,8 @@ const timedOut = (tcb: ControlBlock, now: number): Transmissions.Transmissions =
   const end = Sequence.add(snd.una, Math.min(snd.mss, Transmissions.outstanding(all)))
   const head = Transmissions.lose(all, snd.una, end)
   let marked = head
-  const count = Transmissions.size(head)
-  for (let index = 0; index < count; index++) {
+  const size = Transmissions.size(head)
+  for (let index = 0; index < size; index++) {
     const run = Transmissions.at(head, index)
     if (run.state !== "sent") continue
     if (run.sentAt + tcb.rack.rtt + Rack.reorderWindow(tcb) <= now) {

@@ -1,6 +1,9 @@
 /**
- * Slow start and congestion avoidance (RFC 5681) with appropriate byte counting (RFC 3465) and the initial window of
- * RFC 6928.
+ * Reno: slow start and congestion avoidance (RFC 5681) with appropriate byte counting (RFC 3465) and the initial window
+ * of RFC 6928.
+ *
+ * The window grows only while it, and not the program or the peer, limits what is sent, and stays between one segment
+ * and what a peer can announce.
  */
 import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery } from "./Congestion.ts"
 
@@ -9,46 +12,87 @@ interface RenoState extends CongestionState {
   readonly credit: number
 }
 
-const state = (window: number, slowStartThreshold: number, credit: number): RenoState => ({
-  window,
-  slowStartThreshold,
-  credit
-})
+/** What a peer can announce at most (RFC 7323 §2.3): a larger window has no effect. */
+export const LARGEST_WINDOW = 65_535 * 2 ** 14
+
+/** L of RFC 3465 §2.3: how many segments one acknowledgement counts for in slow start. */
+const LIMIT = 2
 
 /** RFC 6928 §2 */
 export const initialWindow = (mss: number): number => Math.min(10 * mss, Math.max(2 * mss, 14_600))
 
-/** L of RFC 3465 §2.3: how many segments one acknowledgement counts for in slow start; after a timeout, one. */
-const LIMIT = 2
+/** Whether an acknowledgement may open the window; in recovery it follows RFC 9937. */
+export const mayGrow = (delivery: Delivery): boolean => delivery.windowLimited && !delivery.recovering
+
+/**
+ * The window after an acknowledgement in slow start, which ends at the threshold. While the repair of a timeout lasts, much
+ * of what is acknowledged left the network long ago, and L is one segment (RFC 3465 §2.3).
+ */
+export const slowStart = (state: CongestionState, delivery: Delivery, mss: number): number => {
+  const limit = delivery.afterTimeout ? 1 : LIMIT
+  return Math.min(
+    state.window + Math.min(delivery.acknowledged, limit * mss),
+    state.slowStartThreshold,
+    LARGEST_WINDOW
+  )
+}
+
+/**
+ * The window after a time in which nothing was sent is that of a new connection (RFC 5681 §4.1), but slow start goes to
+ * three quarters of what it was (RFC 7661 §4.4.3).
+ */
+export const restart = <S extends CongestionState>(state: S, mss: number): S => ({
+  ...state,
+  window: Math.min(state.window, initialWindow(mss)),
+  slowStartThreshold: Math.max(state.slowStartThreshold, 0.75 * state.window)
+})
 
 /** RFC 5681 §3.1, equation (4) */
 const halved = (view: CongestionView): number => Math.max(Math.floor(view.inFlight / 2), 2 * view.mss)
 
-const creditOf = (reno: CongestionState): number => (reno as RenoState).credit
+const of = (state: CongestionState): RenoState => state as RenoState
 
-const avoidCongestion = (reno: CongestionState, acknowledged: number, mss: number): CongestionState => {
-  const credit = creditOf(reno) + acknowledged
-  return credit < reno.window
-    ? state(reno.window, reno.slowStartThreshold, credit)
-    : state(reno.window + mss, reno.slowStartThreshold, credit - reno.window)
+/** RFC 3465 §2.1 */
+const avoidCongestion = (reno: RenoState, acknowledged: number, mss: number): RenoState => {
+  const credit = reno.credit + acknowledged
+  if (credit < reno.window) return { ...reno, credit }
+  const left = Math.min(credit - reno.window, reno.window)
+  return { ...reno, window: Math.min(reno.window + mss, LARGEST_WINDOW), credit: left }
 }
 
-/** Grows the window for what `delivery` acknowledged. */
-export const grow = (reno: CongestionState, delivery: Delivery, mss: number): CongestionState => {
-  if (!delivery.windowLimited || delivery.recovering) return reno
-  if (reno.window >= reno.slowStartThreshold) return avoidCongestion(reno, delivery.acknowledged, mss)
-  const window = Math.min(
-    reno.window + Math.min(delivery.acknowledged, (delivery.afterTimeout ? 1 : LIMIT) * mss),
-    Math.max(reno.slowStartThreshold, reno.window)
-  )
-  return state(window, reno.slowStartThreshold, 0)
+const onAck = (reno: RenoState, delivery: Delivery, mss: number): RenoState => {
+  if (!mayGrow(delivery)) return reno
+  return reno.window < reno.slowStartThreshold
+    ? { ...reno, window: slowStart(reno, delivery, mss), credit: 0 }
+    : avoidCongestion(reno, delivery.acknowledged, mss)
+}
+
+const onCongestion = (reno: RenoState, cause: "loss" | "echo", view: CongestionView): RenoState => {
+  const slowStartThreshold = halved(view)
+  // RFC 3168 §6.1.2 halves the window down to a single segment; nothing is to be repaired.
+  const window = cause === "loss" ? reno.window : Math.max(Math.min(reno.window / 2, slowStartThreshold), view.mss)
+  return { ...reno, window, slowStartThreshold, credit: 0 }
 }
 
 export const Reno: CongestionAlgorithm = {
   name: "reno",
-  initial: (mss) => state(initialWindow(mss), Infinity, 0),
-  onAck: (reno, delivery, view) => grow(reno, delivery, view.mss),
-  onCongestion: (reno, _, view) => state(reno.window, halved(view), 0),
-  onRecovered: (reno) => state(Math.min(reno.window, reno.slowStartThreshold), reno.slowStartThreshold, 0),
-  onTimeout: (reno, first, view) => state(view.mss, first ? halved(view) : reno.slowStartThreshold, 0)
+  initial: (mss): RenoState => ({
+    window: initialWindow(mss),
+    slowStartThreshold: Infinity,
+    credit: 0
+  }),
+  onAck: (state, delivery, view) => onAck(of(state), delivery, view.mss),
+  onCongestion: (state, cause, view) => onCongestion(of(state), cause, view),
+  onRecovered: (state): RenoState => ({
+    ...of(state),
+    window: Math.min(state.window, state.slowStartThreshold)
+  }),
+  onTimeout: (state, first, view): RenoState => ({
+    ...of(state),
+    window: view.mss,
+    slowStartThreshold: first ? halved(view) : state.slowStartThreshold,
+    credit: 0
+  }),
+  onSpurious: (state, before): RenoState => ({ ...of(before), window: Math.max(state.window, before.window) }),
+  onIdle: (state, _, view): RenoState => ({ ...restart(of(state), view.mss), credit: 0 })
 }

@@ -31,6 +31,7 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["serve --mac ff:ff:ff:ff:ff:ff", ["--mac"]],
   ["serve --mac 00:00:00:00:00:00", ["--mac"]],
   ["serve --log-level loud", ["--log-level", "debug"]],
+  ["serve --congestion vegas", ["--congestion", "vegas", "reno", "cubic"]],
   ["tcps", ["port"]],
   ["tcps 0", ["port"]],
   ["tcps somewhere 7", ["somewhere 7"]],
@@ -81,7 +82,7 @@ describe("strata", () => {
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runStrata("--help")
       for (const command of ["serve", "tcps", "tcpc", "udps", "udpc", "ping", "demo"]) expect(stdout).toContain(command)
-      for (const option of ["device", "address", "gateway", "mac", "log-level", "hexdump"]) {
+      for (const option of ["device", "address", "gateway", "mac", "congestion", "log-level", "hexdump"]) {
         expect(stdout).toContain(`--${option}`)
       }
       expect([code, stderr]).toEqual([0, ""])

@@ -6,6 +6,7 @@ import { Routing } from "@strata/core/ip/Routing"
 import { ArpCache } from "@strata/core/link/ArpCache"
 import * as Log from "@strata/core/log/Log"
 import * as NetworkStack from "@strata/core/NetworkStack"
+import { byName } from "@strata/core/tcp/Algorithms"
 import { Trace } from "@strata/core/Trace"
 import * as Address from "@strata/core/wire/Address"
 import type { DeviceError } from "@strata/drivers/DeviceError"
@@ -22,7 +23,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { DeviceName } from "./Format.ts"
-import type { HostOptions, LogOptions } from "./Options.ts"
+import type { HostOptions, LogOptions, StackOptions } from "./Options.ts"
 import * as Output from "./Output.ts"
 
 const DEFAULT_DEVICE: DeviceName = { kind: "tap", name: "tap0" }
@@ -77,13 +78,16 @@ const makeLog = ({ hexdump, logLevel }: LogOptions) => {
   }
 }
 
-/** A host on any devices, with the log that was asked for. */
-export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: LogOptions) =>
+const stackLayer = ({ congestion }: StackOptions) =>
+  congestion === undefined ? NetworkStack.layer : NetworkStack.layerWith({ congestion: byName(congestion) })
+
+/** A host on any devices, with the congestion control and the log that were asked for. */
+export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: StackOptions) =>
   Layer.suspend(() => {
     const log = makeLog(options)
     return Layer.succeed(HeldLog, { release: log.release }).pipe(
       Layer.provideMerge(Layer.provideMerge(Loopback.layer, devices)),
-      Layer.provideMerge(NetworkStack.layer),
+      Layer.provideMerge(stackLayer(options)),
       // Built first, so that it tells of the stack's beginning and end too.
       Layer.provideMerge(Layer.provide(log.layer, Trace.layer))
     )

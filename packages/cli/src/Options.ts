@@ -1,10 +1,11 @@
 /**
  * The options that every command shares, and their defaults.
  */
+import { type AlgorithmName, names } from "@strata/core/tcp/Algorithms"
 import * as Flag from "effect/cli/Flag"
 import type * as IpInterface from "effect/net/IpInterface"
 import type * as NetAddress from "effect/net/NetAddress"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Format from "./Format.ts"
 
 /** From nothing to each packet: every level includes those before it. */
@@ -18,8 +19,13 @@ export interface LogOptions {
   readonly hexdump: boolean
 }
 
+/** What a stack is to be made of, and what it is to tell. */
+export interface StackOptions extends LogOptions {
+  readonly congestion?: AlgorithmName | undefined
+}
+
 /** What the user said about the host; what was left out of it takes its default in `Host`. */
-export interface HostOptions extends LogOptions {
+export interface HostOptions extends StackOptions {
   readonly device: Option.Option<Format.DeviceName>
   readonly address: Option.Option<IpInterface.Ipv4Interface>
   readonly gateway: Option.Option<NetAddress.Ipv4Address>
@@ -44,6 +50,11 @@ export const hostFlags = {
       "The host's hardware address (default: 00:00:5e:00:53:01 on a TAP, else the device's own)"
     ),
     Flag.optional
+  ),
+  congestion: Format.flag("congestion", Format.oneOf("algorithm", names)).pipe(
+    Flag.withDescription(`TCP's congestion control: ${names.join(", ")} (default: cubic)`),
+    Flag.optional,
+    Flag.map(Option.getOrUndefined)
   ),
   logLevel: Format.flag("log-level", Format.oneOf("level", logLevels)).pipe(
     Flag.withDescription(

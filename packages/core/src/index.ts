@@ -33,6 +33,7 @@ export { type DeliveryError, Ipv4, type OutputResult } from "./ip/Ipv4.ts"
 export { type Destination, type Interface, type Route, type RouteInfo, Routing, RoutingError } from "./ip/Routing.ts"
 
 // Transport.
+export * as Algorithms from "./tcp/Algorithms.ts"
 export { type CongestionAlgorithm, CongestionControl } from "./tcp/Congestion.ts"
 export type { State as TcpState } from "./tcp/ControlBlock.ts"
 export {

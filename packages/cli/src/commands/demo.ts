@@ -96,10 +96,12 @@ const inside = Effect.fnUntraced(function*(options: HostOptions, outside: string
   )
 })
 
-const logFlags = (options: HostOptions): ReadonlyArray<string> => [
+/** What the demo passes on to itself in a namespace. */
+const flagsOf = (options: HostOptions): ReadonlyArray<string> => [
   "--log-level",
   options.logLevel,
-  ...options.hexdump ? ["--hexdump"] : []
+  ...options.hexdump ? ["--hexdump"] : [],
+  ...options.congestion === undefined ? [] : ["--congestion", options.congestion]
 ]
 
 /** `outside` is the name of the namespace this process was started from, once it is inside another. */
@@ -108,6 +110,6 @@ export const demo = Effect.fnUntraced(function*(given: HostOptions, outside: Opt
   if (Option.isSome(outside)) return yield* inside(options, outside.value)
   const way = yield* Namespace.findWay
   if (way._tag === "Impossible") return yield* inMemory(options, way.reasons)
-  const code = yield* Namespace.runInside(way.flags, ["demo", "--outside", Namespace.current(), ...logFlags(options)])
+  const code = yield* Namespace.runInside(way.flags, ["demo", "--outside", Namespace.current(), ...flagsOf(options)])
   if (code !== 0) return yield* new ExitCode({ code })
 })

@@ -1,0 +1,14 @@
+/**
+ * The congestion controls that come with the stack, by the names that people use for them.
+ */
+import type { CongestionAlgorithm } from "./Congestion.ts"
+import { Cubic } from "./Cubic.ts"
+import { Reno } from "./Reno.ts"
+
+const algorithms = { reno: Reno, cubic: Cubic } as const satisfies Record<string, CongestionAlgorithm>
+
+export type AlgorithmName = keyof typeof algorithms
+
+export const names = Object.keys(algorithms) as ReadonlyArray<AlgorithmName>
+
+export const byName = (name: AlgorithmName): CongestionAlgorithm => algorithms[name]

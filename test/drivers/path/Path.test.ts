@@ -151,6 +151,12 @@ describe("Path", () => {
         const overtakers = numbers.slice(0, numbers.indexOf(number)).filter((other) => other > number).length
         assert.isAtMost(overtakers, 3)
       }
+      // On a long path, those that are under way already do not pass it, and it travels no less than they do.
+      const latency = Distribution.constant(50)
+      const far = yield* send({ latency, reordering: { probability: 0.1, packets: 3 } }, { count: 400, interval: 1 })
+      assert.isAbove(far.counters.reordered, 10)
+      assert.deepStrictEqual(far.numbers, numbers)
+      for (const { at, number } of far.arrivals) assert.isAtLeast(at, number - 1 + 50)
       const alone = yield* send({ reordering: { probability: 1, packets: 3, atMost: 40 } }, { count: 1 })
       assert.deepStrictEqual(alone.arrivals, [{ number: 1, at: 40 }])
     }))

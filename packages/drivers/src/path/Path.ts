@@ -55,11 +55,14 @@ type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 interface Travelling extends Placed {
   readonly packet: Packet
+  /** Its place among all packets that ever left. */
+  readonly departure: number
 }
 
-/** A packet taken out of the line until others have passed it. */
+/** A packet taken out of the line until others that left after it have passed it. */
 interface Held {
   readonly packet: Packet
+  readonly departure: number
   passing: number
   readonly until: number
 }
@@ -84,6 +87,8 @@ export class Path {
   private first = 0
   /** Octets in the line. */
   private waiting = 0
+  /** How many packets have left. */
+  private left = 0
   /** The latest arrival among packets that keep their place. */
   private latest = -Infinity
   private readonly counted: Mutable<PathCounters> = { ...NO_COUNTERS }
@@ -215,35 +220,36 @@ export class Path {
     const { entropy } = this.services
     const { latency, reordering } = this.conditions
     const arrives = leaves + sample(latency, entropy) + delay
+    const departure = ++this.left
     if (happens(reordering.probability, entropy)) {
       this.counted.reordered++
       if (reordering.packets !== undefined) {
-        return this.hold(packet, reordering.packets, arrives + (reordering.atMost ?? 100))
+        return this.hold(packet, departure, reordering.packets, arrives + (reordering.atMost ?? 100))
       }
-      return this.schedule(packet, arrives + (reordering.delay ?? 0))
+      return this.schedule(packet, departure, arrives + (reordering.delay ?? 0))
     }
     if (delay > 0) {
       this.counted.reordered++
-      return this.schedule(packet, arrives)
+      return this.schedule(packet, departure, arrives)
     }
     this.latest = Math.max(this.latest, arrives)
     if (this.latest <= now && this.travelling.size === 0) {
       this.hand(packet)
-      this.passed()
+      this.passed(departure)
     } else {
-      this.schedule(packet, this.latest)
+      this.schedule(packet, departure, this.latest)
     }
   }
 
-  private schedule(packet: Packet, arrives: number): void {
+  private schedule(packet: Packet, departure: number, arrives: number): void {
     this.counted.inFlight++
-    this.travelling.push({ ...unplaced, packet }, arrives)
+    this.travelling.push({ ...unplaced, packet, departure }, arrives)
     this.wakeAt(arrives)
   }
 
-  private hold(packet: Packet, passing: number, until: number): void {
+  private hold(packet: Packet, departure: number, passing: number, until: number): void {
     this.counted.inFlight++
-    this.held.push({ packet, passing, until })
+    this.held.push({ packet, departure, passing, until })
     this.wakeAt(until)
   }
 
@@ -257,17 +263,17 @@ export class Path {
       this.travelling.pop()
       this.counted.inFlight--
       this.hand(next.packet)
-      this.passed()
+      this.passed(next.departure)
     }
     this.release((held) => held.until <= now)
     const next = Math.min(this.travelling.peek()?.place ?? Infinity, ...this.held.map((held) => held.until))
     if (next !== Infinity) this.timer.set(next)
   }
 
-  /** One packet went by those that are held. */
-  private passed(): void {
+  /** A packet went by those that are held and had left before it. */
+  private passed(departure: number): void {
     if (this.held.length === 0) return
-    for (const held of this.held) held.passing--
+    for (const held of this.held) if (held.departure < departure) held.passing--
     this.release((held) => held.passing <= 0)
   }
 

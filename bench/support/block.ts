@@ -40,7 +40,15 @@ export interface Measured {
   readonly seconds: number
   /** Whether they all were those that were sent. */
   readonly equal: boolean
+  /** Seconds of silences of at least 4 ms, in which the sender waited for a timer or nobody let it run. */
+  readonly silent: number
+  /** Silences as long as a retransmission timer's. */
+  readonly stalls: number
 }
+
+/** Milliseconds. */
+const SILENCE = 4
+const STALL = 150
 
 /** Verifies what arrives, and tells once when all is there or `seconds` have gone since the first of it. */
 export class Meter {
@@ -50,6 +58,8 @@ export class Meter {
   #timer: NodeJS.Timeout | undefined
   #started: number | undefined
   #last = 0
+  #silent = 0
+  #stalls = 0
   #done = false
 
   constructor(seconds: number, told: (measured: Measured) => void) {
@@ -63,25 +73,33 @@ export class Meter {
 
   accept(chunk: Uint8Array): void {
     if (this.#done) return
-    this.#last = performance.now()
+    const now = performance.now()
     if (this.#started === undefined) {
-      this.#started = this.#last
-      this.#timer = setTimeout(() => this.#tell(this.#limit), this.#limit)
-    }
+      this.#started = now
+      this.#timer = setTimeout(() => this.#tell(), this.#limit)
+    } else this.#hush(now - this.#last)
+    this.#last = now
     this.#verifier.accept(chunk)
+  }
+
+  #hush(silence: number): void {
+    if (silence >= SILENCE) this.#silent += silence
+    if (silence >= STALL) this.#stalls++
   }
 
   /** Nothing more will come. */
   finish(): void {
-    this.#tell(this.#last - (this.#started ?? this.#last))
+    this.#tell(this.#last)
   }
 
-  #tell(milliseconds: number): void {
+  #tell(end = performance.now()): void {
     if (this.#done) return
     this.#done = true
     clearTimeout(this.#timer)
+    this.#hush(end - this.#last)
     const { equal, octets } = this.#verifier
-    this.#told({ octets, seconds: milliseconds / 1000, equal })
+    const seconds = (end - (this.#started ?? end)) / 1000
+    this.#told({ octets, seconds, equal, silent: this.#silent / 1000, stalls: this.#stalls })
   }
 }
 

@@ -4,8 +4,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { NetworkStack, Statistics } from "@strata/core"
-import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
-import { Reno } from "@strata/core/tcp/Reno"
+import * as Algorithms from "@strata/core/tcp/Algorithms"
 import { Tap } from "@strata/drivers"
 import { TcpServer } from "@strata/sockets"
 import type { TcpSocket } from "@strata/sockets/TcpSocket"
@@ -19,8 +18,10 @@ import { BLOCK, block, type Measured, Meter, SINK, SOURCE } from "./block.ts"
 
 const [namespace, octets, seconds, algorithm = ""] = process.argv.slice(2)
 
-/** What a connection may be asked to use; the stack's own choice otherwise. */
-const algorithms: Readonly<Record<string, CongestionAlgorithm>> = { reno: Reno }
+const known = Algorithms.names.find((name) => name === algorithm)
+if (known === undefined && algorithm !== "") throw new Error(`there is no congestion control ${algorithm}`)
+/** The stack's own choice where nothing is said. */
+const congestion = known === undefined ? undefined : Algorithms.byName(known)
 
 const sink = (peer: TcpSocket) =>
   Effect.gen(function*() {
@@ -48,7 +49,7 @@ const source = (peer: TcpSocket) => Stream.run(blocks, peer.outgoing)
 
 const serve = <E, R>(port: number, handler: (peer: TcpSocket) => Effect.Effect<void, E, R>) =>
   Effect.gen(function*() {
-    const server = yield* TcpServer.listen({ port, congestion: algorithms[algorithm] })
+    const server = yield* TcpServer.listen({ port, congestion })
     yield* server.connections.pipe(
       Stream.mapEffect((peer) => Effect.ignore(handler(peer)), { concurrency: "unbounded", unordered: true }),
       Stream.runDrain,

@@ -86,6 +86,7 @@ export const delivery = (changes: Partial<Delivery> = {}, sample: Partial<RateSa
   },
   windowLimited: true,
   recovering: false,
+  afterTimeout: false,
   una: 0,
   nxt: 0,
   congestionEcho: false,

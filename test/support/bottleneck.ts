@@ -250,6 +250,7 @@ export class Flow {
       rate,
       windowLimited: this.#isFull,
       recovering: this.#recover >= 0,
+      afterTimeout: false,
       una: (this.#undecided[0] ?? this.#id) * MSS >>> 0,
       nxt: this.#id * MSS >>> 0,
       congestionEcho: false

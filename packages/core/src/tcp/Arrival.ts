@@ -110,7 +110,8 @@ const acknowledgesSyn = ({ snd }: ControlBlock, segment: Segment): boolean =>
 /** Our SYN was acknowledged, with a window of `wnd` octets. A CLOSE that was called in SYN-RECEIVED takes effect now. */
 const established = (tcb: ControlBlock, segment: Segment, wnd: number, now: number): ControlBlock => {
   const wasRepeated = tcb.attempts > 0
-  const initial = tcb.algorithm.initial(tcb.snd.mss)
+  const rtt = wasRepeated ? Rtt.afterLostSyn(tcb.settings) : timedSyn(tcb, now)
+  const initial = tcb.algorithm.initial(tcb.snd.mss, rtt.smoothed)
   const next: ControlBlock = {
     ...tcb,
     state: tcb.snd.closing ? "FIN-WAIT-1" : "ESTABLISHED",
@@ -124,7 +125,7 @@ const established = (tcb: ControlBlock, segment: Segment, wnd: number, now: numb
       maxWnd: Math.max(tcb.snd.maxWnd, wnd)
     },
     transmissions: Transmissions.empty(segment.ack),
-    rtt: wasRepeated ? Rtt.afterLostSyn(tcb.settings) : timedSyn(tcb, now),
+    rtt,
     recovery: RecoveryState.initial(tcb.snd.iss),
     // RFC 5681 §3.1: one segment after a lost SYN
     congestion: wasRepeated ? { ...initial, window: Math.min(initial.window, tcb.snd.mss) } : initial,

@@ -30,6 +30,8 @@ export interface CongestionView {
   /** The least round-trip time of late, `Infinity` before the first measurement. */
   readonly minimumRtt: number
   readonly now: number
+  /** Whether the peer tells what it received after gaps (RFC 2018); so it is when absent. */
+  readonly selective?: boolean | undefined
 }
 
 /** How fast the network delivered a flight (draft-ietf-ccwg-bbr, delivery rate samples): of the latest segment this acknowledgement delivered. */
@@ -78,7 +80,8 @@ export interface CongestionAlgorithm {
   readonly name: string
   /** Whether the algorithm sets its own window during recovery; otherwise RFC 9937 does. */
   readonly ownsRecovery?: boolean | undefined
-  readonly initial: (mss: number) => CongestionState
+  /** `smoothedRtt` is SRTT after the handshake, if it could be measured. */
+  readonly initial: (mss: number, smoothedRtt?: number) => CongestionState
   /** Something was delivered, or lost. Called for each acknowledgement that says so, during recovery as well. */
   readonly onAck: (state: CongestionState, delivery: Delivery, view: CongestionView) => CongestionState
   /**

@@ -10,6 +10,11 @@ const QUANTUM = 1
 export const isEarly = ({ congestion, snd }: ControlBlock, now: number): boolean =>
   congestion.pacingRate !== undefined && snd.paceAt > now + QUANTUM
 
+/** What a timer may be late, in milliseconds, without a loss of rate: that much is made up for. Longer pauses are pauses. */
+const LATENESS = 5
+
 /** When the segment after one of `octets` may leave. */
 export const after = ({ congestion, snd }: ControlBlock, octets: number, now: number): number =>
-  congestion.pacingRate === undefined ? now : Math.max(snd.paceAt, now) + octets / congestion.pacingRate
+  congestion.pacingRate === undefined
+    ? now
+    : (snd.paceAt + LATENESS < now ? now : snd.paceAt) + octets / congestion.pacingRate

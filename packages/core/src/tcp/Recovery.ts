@@ -39,7 +39,8 @@ const view = (tcb: ControlBlock, inFlight: number, now: number): CongestionView 
   inFlight,
   smoothedRtt: tcb.rtt.smoothed,
   minimumRtt: tcb.rtt.minimum,
-  now
+  now,
+  selective: tcb.options.sack
 })
 
 /**

@@ -30,8 +30,6 @@ export interface Ack {
   readonly lostSince: number
   /** RS.is_app_limited */
   readonly limited: boolean
-  /** C.is_cwnd_limited */
-  readonly windowLimited: boolean
   readonly recovering: boolean
   /** SND.UNA after it, and SND.NXT. */
   readonly una: number
@@ -70,7 +68,6 @@ export const make = (state: BbrState, delivery: Delivery, view: CongestionView):
     inFlightAtSend: rate?.inFlightAtSend ?? 0,
     lostSince: rate?.lost ?? 0,
     limited: rate !== undefined && (rate.applicationLimited || isOwnLimit(state.probeRtt, rate.priorDelivered)),
-    windowLimited: delivery.windowLimited,
     recovering: delivery.recovering,
     una: delivery.una,
     nxt: delivery.nxt,

@@ -9,7 +9,7 @@ import * as Loss from "./Loss.ts"
 import * as Model from "./Model.ts"
 import { PROBE_WAIT_ROUNDS } from "./Parameters.ts"
 import * as Signals from "./Signals.ts"
-import { type BbrState, isProbeBandwidth } from "./State.ts"
+import { type BbrState, isProbeBandwidth, isWindowLimited } from "./State.ts"
 
 /** UpdateProbeBWCyclePhase() */
 export const update = (state: BbrState, ack: Ack): BbrState => {
@@ -55,7 +55,7 @@ const rising = (state: BbrState, ack: Ack): BbrState => {
     return fallen({ ...probe, precautionary: true }, state, ack)
   }
   // What the bound holds back says nothing of the path.
-  if (ack.windowLimited && window >= longTerm) return { ...state, fullPipe: FullPipe.sought(fullPipe, ack.rate) }
+  if (isWindowLimited(state) && window >= longTerm) return { ...state, fullPipe: FullPipe.sought(fullPipe, ack.rate) }
   return fullPipe.now ? fallen(probe, state, ack) : state
 }
 
@@ -99,7 +99,7 @@ const raised = (state: BbrState, ack: Ack): BbrState => {
 /** ProbeInflightLongtermUpward(): one segment more for each `ackedPerStep` octets, if all of the bound is used. */
 const probed = (state: BbrState, ack: Ack): BbrState => {
   const { longTerm, probe, rounds, window } = state
-  if (!ack.windowLimited || window < longTerm) return state
+  if (!isWindowLimited(state) || window < longTerm) return state
   const acked = probe.upAcked + ack.delivered
   const steps = Math.floor(acked / probe.ackedPerStep)
   const next = { ...probe, upAcked: acked - (steps === 0 ? 0 : steps * probe.ackedPerStep) }

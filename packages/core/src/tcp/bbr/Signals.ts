@@ -23,15 +23,19 @@ export const latest = (state: BbrState, ack: Ack.Ack): BbrState => {
   return { ...state, delivered: ack.total, signals }
 }
 
-/** UpdateRound() */
-const advanced = (rounds: Rounds, ack: Ack.Ack): Rounds => {
-  if (ack.prior >= rounds.end) return { count: rounds.count + 1, started: true, end: ack.total }
-  return rounds.started ? { ...rounds, started: false } : rounds
+/** UpdateRound(), and whether the window was full in it. */
+const advanced = (rounds: Rounds, ack: Ack.Ack, window: number): Rounds => {
+  const started = ack.prior >= rounds.end
+  const count = started ? rounds.count + 1 : rounds.count
+  const filled = ack.inFlightBefore + ack.mss > window ? count : rounds.filled
+  return started || rounds.started || filled !== rounds.filled
+    ? { count, started, end: started ? ack.total : rounds.end, filled }
+    : rounds
 }
 
 /** UpdateRound(), with what is counted in rounds. */
 export const round = (state: BbrState, ack: Ack.Ack): BbrState => {
-  const rounds = advanced(state.rounds, ack)
+  const rounds = advanced(state.rounds, ack, state.window)
   if (rounds === state.rounds) return state
   if (!rounds.started) return { ...state, rounds }
   return { ...state, rounds, probe: { ...state.probe, roundsSinceUp: state.probe.roundsSinceUp + 1 } }

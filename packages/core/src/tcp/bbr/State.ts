@@ -20,6 +20,8 @@ export interface Rounds {
   readonly started: boolean
   /** next_round_delivered: what is sent once this much is delivered belongs to the next round. */
   readonly end: number
+  /** The last one in which the window was full. */
+  readonly filled: number
 }
 
 /** max_bw_filter over two cycles (§5.5.5): the greatest rate of this cycle and of the one before. */
@@ -175,14 +177,14 @@ export const initialRate = (mss: number, rtt: number): number =>
   Parameters.STARTUP_PACING_GAIN * initialWindow(mss) / rtt
 
 /** OnInit() of §5.2.1 */
-export const initial = (mss: number): BbrState => ({
+export const initial = (mss: number, smoothedRtt?: number): BbrState => ({
   window: initialWindow(mss),
   slowStartThreshold: Infinity,
-  pacingRate: initialRate(mss, 1),
-  timed: false,
+  pacingRate: initialRate(mss, smoothedRtt || 1),
+  timed: smoothedRtt !== undefined,
   phase: "startup",
   delivered: 0,
-  rounds: { count: 0, started: false, end: 0 },
+  rounds: { count: 0, started: false, end: 0, filled: 0 },
   maximum: { previous: 0, current: 0 },
   fullPipe: { baseline: 0, rounds: 0, now: false, reached: false },
   drainedFrom: 0,
@@ -217,6 +219,9 @@ export const isProbeBandwidth = ({ phase }: BbrState): boolean =>
 /** IsProbingBW(): whether losses are the price of looking for bandwidth. */
 export const isAccelerating = ({ phase }: BbrState): boolean =>
   phase === "startup" || phase === "refill" || phase === "up"
+
+/** C.is_cwnd_limited: whether the window was full in the last round trip. */
+export const isWindowLimited = ({ rounds }: BbrState): boolean => rounds.count - rounds.filled <= 1
 
 /** StartRound(): from now on a new round is counted. */
 export const startRound = (state: BbrState): BbrState => ({

@@ -25,6 +25,7 @@ import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Outcome } from "./TcpMachine.ts"
 import { outcome, receive, timeWait } from "./Text.ts"
+import * as Timestamps from "./Timestamps.ts"
 import * as Transmissions from "./Transmissions.ts"
 
 export const arrives = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
@@ -141,9 +142,10 @@ const timedSyn = ({ rtt, settings, snd }: ControlBlock, now: number): RttState =
 
 // §3.10.7.4: the other states
 
-const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+const otherwise = (before: ControlBlock, segment: Segment, now: number): Outcome => {
   // First, the sequence number
-  if (!isAcceptable(tcb.rcv, segment)) return unacceptable(tcb, segment, now)
+  if (!isAcceptable(before.rcv, segment)) return unacceptable(before, segment, now)
+  const tcb = Timestamps.heard(before, segment, now)
   // Second, a reset
   if (has(segment, TcpFlag.rst)) return reset(tcb, segment, now)
   // Fourth, a SYN

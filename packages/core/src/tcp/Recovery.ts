@@ -134,7 +134,7 @@ const reduced = (tcb: ControlBlock, arrived: Arrived, cause: "loss" | "echo", no
       phase: "recovery",
       until: snd.nxt,
       reduction: RateReduction.begin(arrived.inFlight),
-      undo: cause === "loss" ? Spurious.remember(congestion, snd.una) : undefined
+      undo: cause === "loss" ? Spurious.remember(congestion, tcb.transmissions) : undefined
     },
     ecn: tcb.options.ecn ? { ...tcb.ecn, reduced: true } : tcb.ecn,
     counts: count(counts, name)
@@ -243,7 +243,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
       phase: "loss",
       until: snd.nxt,
       duplicates: 0,
-      undo: isFirst ? Spurious.remember(congestion, snd.una) : recovery.undo,
+      undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,
       tail: undefined,
       forward: isFirst && recovery.phase === "open" && tcb.options.sack ? "first" : recovery.forward
     }

@@ -22,12 +22,16 @@ export interface Undo {
   readonly resentAt: number | undefined
 }
 
-export const remember = (congestion: CongestionState, since: number): Undo => ({
-  congestion,
-  since,
-  pending: undefined,
-  resentAt: undefined
-})
+/** A loss is assumed; what an earlier recovery has sent again may still be on its way, and proves nothing when it arrives. */
+export const remember = (congestion: CongestionState, transmissions: Transmissions.Transmissions): Undo => {
+  const { octets, since } = Transmissions.repeated(transmissions)
+  return {
+    congestion,
+    since: transmissions.una,
+    pending: octets === 0 ? undefined : octets,
+    resentAt: octets === 0 ? undefined : since
+  }
+}
 
 /** `octets` were sent again. */
 export const resent = (undo: Undo | undefined, octets: number, now: number): Undo | undefined =>

@@ -289,6 +289,20 @@ export const resent = (
   }))
 }
 
+/** Octets on their way that were sent before, and when the first of them was sent again; `Infinity` without any. */
+export const repeated = (all: Transmissions): { readonly octets: number; readonly since: number } => {
+  const count = size(all)
+  let octets = 0
+  let since = Infinity
+  for (let index = 0; index < count; index++) {
+    const run = at(all, index)
+    if (run.sends === 1 || run.state !== "sent") continue
+    octets += Sequence.difference(Sequence.latest(run.left, all.una), run.right)
+    since = Math.min(since, run.sentAt)
+  }
+  return { octets, since }
+}
+
 /** The lost octets that come first, or undefined. */
 export const firstLost = (all: Transmissions): Run | undefined => {
   if (all.lost === 0) return undefined

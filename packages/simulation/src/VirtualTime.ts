@@ -83,7 +83,7 @@ export const make = (): VirtualTime => {
 
   /** An alarm needs no fiber: it is a sleeper that can be moved. */
   const makeAlarm: MakeAlarm = ({ ring }) => {
-    const sleeper: Sleeper = { ...unplaced, wake: () => tasks.scheduleTask(ring, 0) }
+    const sleeper: Sleeper = { ...unplaced, wake: () => tasks.scheduleTask(() => ring(now), 0) }
     const clear = () => {
       if (sleeper.index >= 0) sleepers.remove(sleeper)
     }

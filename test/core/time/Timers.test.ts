@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { AlarmMaker, type MakeAlarm } from "@strata/core/time/Alarm"
 import { TimerHeap } from "@strata/core/time/TimerHeap"
 import { type Timer, Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
@@ -21,6 +22,22 @@ const bench = Effect.gen(function*() {
     })
   return { fired, after, named, turn, start }
 })
+
+/** A clock that shows what `now` says, in milliseconds. */
+const showing = (now: () => number): Omit<Clock.Clock, "sleep"> => {
+  const nanos = () => BigInt(now()) * 1_000_000n
+  return {
+    currentTimeMillisUnsafe: now,
+    currentTimeMillis: Effect.sync(now),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: nanos,
+    monotonicTimeNanos: Effect.sync(nanos)
+  }
+}
+
+/** Enough turns of the event loop for all that happens without time. */
+const turns = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
 
 describe("Timers", () => {
   it.effect("run in the order of their deadlines, each when it is due", () =>
@@ -90,15 +107,7 @@ describe("Timers", () => {
   it.effect("run in order of deadline when the clock jumps over several", () => {
     const alarm = Latch.makeUnsafe(false)
     let now = 0
-    const slow: Clock.Clock = {
-      currentTimeMillisUnsafe: () => now,
-      currentTimeMillis: Effect.sync(() => now),
-      currentTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
-      currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-      monotonicTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
-      monotonicTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-      sleep: () => alarm.await
-    }
+    const slow: Clock.Clock = { ...showing(() => now), sleep: () => alarm.await }
     return Effect.gen(function*() {
       const { after, fired, named } = yield* bench
       const postponed = named("postponed")
@@ -108,8 +117,59 @@ describe("Timers", () => {
       yield* Effect.yieldNow
       now = 100
       yield* alarm.open
-      yield* Effect.yieldNow
+      // A late alarm lets devices read first.
+      yield* turns
       assert.deepStrictEqual(fired, ["between at 100", "postponed at 100"])
+    }).pipe(Effect.provide(time), Effect.provideService(Clock.Clock, slow))
+  })
+
+  it.effect("wait behind what had arrived when an alarm is late", () => {
+    const bells: Array<(asOf: number) => void> = []
+    const silent: MakeAlarm = ({ ring }) => {
+      bells.push(ring)
+      return Effect.succeed({ set: () => {} })
+    }
+    return Effect.gen(function*() {
+      const { after, fired, named, start, turn } = yield* bench
+      const answered = named("answered")
+      named("early").set(after(10))
+      answered.set(after(20))
+      const told: Array<number> = []
+      ;(yield* Timers).make((asOf) => told.push(asOf - start)).set(after(10))
+      yield* TestClock.adjust(400)
+      const [rung] = bells as [(asOf: number) => void]
+      // The loop was busy. What it has read since tells of all that had arrived by then, and no more.
+      rung(start + 15)
+      assert.deepStrictEqual(fired, ["early at 400"])
+      assert.deepStrictEqual(told, [15])
+      turn.run(answered.clear)
+      rung(start + 400)
+      assert.deepStrictEqual(fired, ["early at 400"])
+    }).pipe(Effect.provide(time), Effect.provideService(AlarmMaker, silent))
+  })
+
+  it.live("let a busy process read what had arrived, and believe no later deadline for that", () => {
+    let now = 0
+    let asleep = Latch.makeUnsafe(false)
+    const slow: Clock.Clock = { ...showing(() => now), sleep: () => asleep.await }
+    return Effect.gen(function*() {
+      const { after, fired, named } = yield* bench
+      named("due").set(after(10))
+      named("due while it reads").set(after(220))
+      yield* Effect.yieldNow
+      now = 100
+      // A device reads for three turns of the event loop, which take long.
+      const read = (left: number) => {
+        fired.push("read")
+        now += 50
+        if (left > 1) setImmediate(read, left - 1)
+      }
+      setImmediate(read, 3)
+      const ended = asleep
+      asleep = Latch.makeUnsafe(false)
+      yield* ended.open
+      yield* turns
+      assert.deepStrictEqual(fired, ["read", "read", "read", "due at 250"])
     }).pipe(Effect.provide(time), Effect.provideService(Clock.Clock, slow))
   })
 

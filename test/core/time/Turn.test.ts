@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Turn } from "@strata/core/time/Turn"
-import { Effect } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 
 const fail = (message: string) => () => {
@@ -79,6 +79,27 @@ layer(Turn.layer)("a turn", (it) => {
         })
       })
       assert.deepStrictEqual(inside, [outside + 250, outside + 250])
+    }))
+
+  it.effect("looks at the clock again when those it has woken were busy", () =>
+    Effect.gen(function*() {
+      let now = 1000n
+      const clock = { ...(yield* Clock.Clock), monotonicTimeNanosUnsafe: () => now * 1_000_000n }
+      const turn = yield* Turn.pipe(
+        Effect.provide(Layer.fresh(Turn.layer), { local: true }),
+        Effect.provideService(Clock.Clock, clock)
+      )
+      const seen: Array<number> = []
+      turn.run(() => {
+        turn.defer("output", () => seen.push(turn.now()))
+        turn.defer("wake", () => {
+          now += 400n
+          seen.push(turn.now())
+        })
+        now += 1n
+        seen.push(turn.now())
+      })
+      assert.deepStrictEqual(seen, [1000, 1000, 1401])
     }))
 
   it.effect("does the rest when something throws, and throws the first error when it is over", () =>

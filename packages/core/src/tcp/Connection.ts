@@ -354,10 +354,9 @@ export class LiveConnection {
     else this.timer.set(deadline)
   }
 
-  private readonly elapse = (): void => {
-    const now = this.host.turn.now()
-    if (now >= this.orphanDeadline) return this.abort()
-    this.become(this.host.machine.elapse(this.tcb, this.sending.queued, now))
+  private readonly elapse = (asOf: number): void => {
+    if (asOf >= this.orphanDeadline) return this.abort()
+    this.become(this.host.machine.elapse(this.tcb, this.sending.queued, asOf))
     this.outputLater()
   }
 }

@@ -16,8 +16,11 @@ export interface Alarm {
 }
 
 export interface AlarmOptions {
-  /** Called when it rings, and perhaps when there is no need; must not throw. */
-  readonly ring: () => void
+  /**
+   * Called when it rings, and perhaps when there is no need; must not throw. Everything that had arrived at `asOf`
+   * (milliseconds of `now`) has been read: so only deadlines up to then may be believed, however late it is.
+   */
+  readonly ring: (asOf: number) => void
   /** Monotonic milliseconds. */
   readonly now: () => number
 }
@@ -25,6 +28,19 @@ export interface AlarmOptions {
 /** An alarm that is gone with the scope. */
 export type MakeAlarm = (options: AlarmOptions) => Effect.Effect<Alarm, never, Scope.Scope>
 
+/**
+ * Turns of the event loop in which devices read before a late alarm rings: each reads a part of what waits in a turn.
+ */
+const READING_TURNS = 4
+/** Milliseconds by which an alarm may be late on a loop that is not busy. */
+const PUNCTUAL = 5
+
+const reading = Effect.forEach(Array.from({ length: READING_TURNS }), () => Effect.yieldNow, { discard: true })
+
+/**
+ * An event loop that was busy looks at its timers before it reads. What answers a segment may then have waited for long, and
+ * its deadline must not be believed before that was read.
+ */
 const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
   const changed = Latch.makeUnsafe(false)
   let deadline = Infinity
@@ -34,7 +50,12 @@ const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
       ? changed.await
       : Effect.raceFirst(Effect.sleep(atLeast(deadline - now())), changed.await)
   })
-  yield* sleep.pipe(Effect.andThen(Effect.sync(ring)), Effect.forever, Effect.forkScoped)
+  const ringing = Effect.suspend(() => {
+    const asOf = now()
+    const toRing = Effect.sync(() => ring(asOf))
+    return asOf > deadline + PUNCTUAL ? Effect.andThen(reading, toRing) : toRing
+  })
+  yield* sleep.pipe(Effect.andThen(ringing), Effect.forever, Effect.forkScoped)
   return {
     set: (next) => {
       if (next < deadline) changed.openUnsafe()

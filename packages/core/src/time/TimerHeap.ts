@@ -14,7 +14,7 @@ export interface Entry extends Placed {
   deadline: number
   /** When it was set, among all timers. */
   asked: number
-  readonly run: () => void
+  readonly run: (asOf: number) => void
 }
 
 /** Below this many, cleared timers are not worth a sweep. */

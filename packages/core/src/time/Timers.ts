@@ -10,6 +10,10 @@
  * timer later than it stands does not move it: it is looked at when its old
  * place comes up. A connection that pushes its retransmission timeout back
  * with every acknowledgement therefore pays for one comparison.
+ *
+ * A deadline is believed only when everything was read that had arrived by
+ * then: a process that was busy finds answers in its devices' queues, and must
+ * not take them for missing.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -31,7 +35,11 @@ export interface Timer {
 }
 
 export class Timers extends Context.Service<Timers, {
-  readonly make: (run: () => void) => Timer
+  /**
+   * `run` is told up to which time it may believe deadlines (milliseconds of `Turn.now`): at or after its own, and at
+   * times before now.
+   */
+  readonly make: (run: (asOf: number) => void) => Timer
 }>()("@strata/core/Timers") {
   static readonly layer: Layer.Layer<Timers, never, Turn> = Layer.effect(
     Timers,
@@ -41,16 +49,15 @@ export class Timers extends Context.Service<Timers, {
       const due: Array<Entry> = []
       let asked = 0
 
-      const fire = () => {
-        const now = turn.now()
-        for (let entry = heap.peek(); entry !== undefined && entry.place <= now; entry = heap.peek()) {
+      const fire = (asOf: number) => {
+        for (let entry = heap.peek(); entry !== undefined && entry.place <= asOf; entry = heap.peek()) {
           heap.remove(entry)
           if (entry.deadline === Infinity) continue
           if (entry.asked === entry.order) due.push(entry)
           else heap.push(entry)
         }
         try {
-          for (const entry of due) run(entry)
+          for (const entry of due) run(entry, asOf)
         } finally {
           // One that throws takes nobody with it: those behind it are due again at once.
           for (const entry of due) if (entry.index < 0 && entry.deadline !== Infinity) heap.push(entry)
@@ -61,9 +68,9 @@ export class Timers extends Context.Service<Timers, {
       const makeAlarm = yield* AlarmMaker
       const alarm = yield* makeAlarm({
         now: turn.now,
-        ring: () => {
+        ring: (asOf) => {
           try {
-            turn.run(fire)
+            turn.run(() => fire(asOf))
           } catch (defect) {
             Effect.runForkWith(services)(Effect.logError("a timer of the stack threw", defect))
           }
@@ -101,8 +108,8 @@ export class Timers extends Context.Service<Timers, {
 }
 
 /** Runs an entry that was due, unless another one has cleared it or set it again. */
-const run = (entry: Entry): void => {
+const run = (entry: Entry, asOf: number): void => {
   if (entry.deadline === Infinity || entry.index >= 0) return
   entry.deadline = Infinity
-  entry.run()
+  entry.run(asOf)
 }

@@ -6,6 +6,10 @@
  * at its end: readers are woken, then acknowledgements and data go out, then
  * each device hands its batch to the wire. What throws does not keep the rest
  * from being done; the first error leaves the turn when it is over.
+ *
+ * Programs that are woken run within the turn, for as long as they like. So the
+ * clock is read once more behind them: what is sent then is sent then, and not
+ * when the turn began, and its deadlines count from there.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -19,8 +23,8 @@ const phases: ReadonlyArray<Phase> = ["wake", "output", "flush"]
 
 export class Turn extends Context.Service<Turn, {
   /**
-   * Monotonic milliseconds with a fraction, origin arbitrary: within a turn the time at which it began, outside
-   * the time now.
+   * Monotonic milliseconds with a fraction, origin arbitrary: within a turn the time at which it began, or at which
+   * those it has woken had run; outside the time now.
    */
   readonly now: () => number
   /** Runs `work` as a turn, or as part of the one that is running. */
@@ -38,16 +42,7 @@ export class Turn extends Context.Service<Turn, {
       let running = false
       let started = 0
 
-      const takeNext = (): Array<() => void> | undefined => {
-        for (const phase of phases) {
-          const tasks = pending[phase]
-          if (tasks.length > 0) {
-            pending[phase] = []
-            return tasks
-          }
-        }
-        return undefined
-      }
+      const nextPhase = (): Phase | undefined => phases.find((phase) => pending[phase].length > 0)
       const attempt = (task: () => void) => {
         try {
           task()
@@ -60,7 +55,12 @@ export class Turn extends Context.Service<Turn, {
         running = true
         started = read()
         attempt(work)
-        for (let tasks = takeNext(); tasks !== undefined; tasks = takeNext()) tasks.forEach(attempt)
+        for (let phase = nextPhase(); phase !== undefined; phase = nextPhase()) {
+          const tasks = pending[phase]
+          pending[phase] = []
+          tasks.forEach(attempt)
+          if (phase === "wake") started = read()
+        }
         running = false
         if (failures.length > 0) throw failures.splice(0)[0]
       }

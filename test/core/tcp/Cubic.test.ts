@@ -102,7 +102,7 @@ describe("congestion (§4.6, §4.7)", () => {
     const state = Cubic.onCongestion({ ...initial, window: 100_000 } as CubicState, "loss", view())
     assert.deepStrictEqual([state.window, state.slowStartThreshold], [100_000, 70_000])
     assert.strictEqual(Cubic.onRecovered(state, view()).window, 70_000)
-    assert.strictEqual(Cubic.onRecovered({ ...state, window: 60_000 }, view()).window, 60_000)
+    assert.strictEqual(Cubic.onRecovered({ ...state, window: 60_000 }, view()).window, 70_000)
     assert.strictEqual(congested(Cubic, { ...initial, window: 2000 } as CubicState).window, 2000)
   })
 

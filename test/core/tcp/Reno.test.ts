@@ -98,10 +98,10 @@ describe("congestion", () => {
     assert.strictEqual(Reno.onCongestion(initial, "loss", view({ inFlight: 1000 })).slowStartThreshold, 2000)
   })
 
-  it("when all is repaired the window is the threshold, or what recovery left of it", () => {
+  it("when all is repaired the window is the threshold, wherever recovery has left it (RFC 9937 §4)", () => {
     const state = Reno.onCongestion({ ...initial, window: 20_000 }, "loss", view({ inFlight: 20_000 }))
     assert.strictEqual(Reno.onRecovered(state, view()).window, 10_000)
-    assert.strictEqual(Reno.onRecovered({ ...state, window: 7000 }, view()).window, 7000)
+    assert.strictEqual(Reno.onRecovered({ ...state, window: 7000 }, view()).window, 10_000)
   })
 
   it("an echo halves the window at once, down to one segment (RFC 3168)", () => {

@@ -142,7 +142,7 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
     congestionEcho: options.ecn && (segment.flags & TcpFlag.ece) !== 0,
     inFlight: SendWindow.inFlight(tcb)
   }
-  return rearmed(Recovery.acknowledged(next, arrived, now), octets, now)
+  return rearmed(Recovery.acknowledged(next, arrived, now), isProgress(next, octets, news), now)
 }
 
 /** A measurement by what was sent once only, or else by the timestamps of what moved SND.UNA (RFC 7323 §4.1). */
@@ -168,11 +168,20 @@ const guess = (
   }
 }
 
+/**
+ * Whether the retransmission timer starts anew. Besides what RFC 6298 says, as in Linux, a selective acknowledgement does it of what was
+ * sent before the first segment was sent last: of that one, nothing can have been heard yet.
+ */
+const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }: Transmissions.News): boolean =>
+  octets > 0 ||
+  (newest !== undefined && transmissions.last !== undefined &&
+    newest.sentAt < Transmissions.at(transmissions, 0).sentAt)
+
 /** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
-const rearmed = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
+const rearmed = (tcb: ControlBlock, isProgress: boolean, now: number): ControlBlock => {
   const { deadlines, rtt, transmissions } = tcb
   const isEmpty = transmissions.last === undefined
-  const retransmit = isEmpty ? Infinity : octets > 0 ? now + rtt.timeout : deadlines.retransmit
+  const retransmit = isEmpty ? Infinity : isProgress ? now + rtt.timeout : deadlines.retransmit
   const tail = TailLoss.deadline(tcb, now)
   const reorder = isEmpty ? Infinity : deadlines.reorder
   return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder

@@ -78,13 +78,16 @@ export const deadline = ({ deadlines }: ControlBlock): number =>
     deadlines.keepAlive
   )
 
-/** Timeouts (§3.10.8). What is missing by RACK's clock is sent again before a probe or a timeout is thought of. */
+/**
+ * Timeouts (§3.10.8). What is missing by RACK's clock is sent again before a probe or a timeout is thought of. Over a long path, a probe is due
+ * together with a timeout, and comes in its place (RFC 8985 §7.2).
+ */
 export const elapse = (before: ControlBlock, queued: number, now: number): ControlBlock => {
   if (now >= before.deadlines.timeWait) return closed(before, "finished")
   let tcb = before
   if (now >= tcb.deadlines.reorder) tcb = Recovery.reordered(tcb, now)
+  if (now >= tcb.deadlines.tail) tcb = Recovery.tailProbe(tcb, now)
   if (now >= tcb.deadlines.retransmit) tcb = Recovery.timeout(tcb, now)
-  if (now >= tcb.deadlines.tail) tcb = Recovery.tailProbe(tcb)
   if (now >= tcb.deadlines.persist) tcb = Recovery.probe(tcb, queued, now)
   if (now >= tcb.deadlines.pace) tcb = { ...tcb, deadlines: { ...tcb.deadlines, pace: Infinity } }
   return now >= tcb.deadlines.acknowledge ? acknowledge(tcb) : tcb

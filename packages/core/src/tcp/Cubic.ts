@@ -179,9 +179,10 @@ export const make = (options: CubicOptions = {}): CongestionAlgorithm => {
     }),
     onAck: (state, delivery, view) => onAck(of(state), delivery, view),
     onCongestion: (state, cause, view) => onCongestion(of(state), cause, view, fastConvergence),
+    // RFC 9937 §4: wherever recovery has left the window, it is the threshold now.
     onRecovered: (state): CubicState => ({
       ...of(state),
-      window: Math.min(state.window, state.slowStartThreshold)
+      window: Number.isFinite(state.slowStartThreshold) ? state.slowStartThreshold : state.window
     }),
     onTimeout: (state, first, view) => onTimeout(of(state), first, view),
     onSpurious: (state, before, view) => onSpurious(of(state), of(before), view.now),

@@ -283,11 +283,11 @@ export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBl
   return { ...tcb, attempts: tcb.attempts + 1, snd: { ...tcb.snd, forced: true }, deadlines }
 }
 
-/** The time of the tail loss probe has come (RFC 8985 §7.3). */
-export const tailProbe = (tcb: ControlBlock): ControlBlock => ({
+/** The time of the tail loss probe has come (RFC 8985 §7.3); a timeout follows when it does not help, either. */
+export const tailProbe = (tcb: ControlBlock, now: number): ControlBlock => ({
   ...tcb,
   recovery: { ...tcb.recovery, tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0 } },
-  deadlines: { ...tcb.deadlines, tail: Infinity }
+  deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout }
 })
 
 /** The path takes at most `mss` octets of text: what is on its way was lost, but not to congestion (RFC 1191 §6.5). */

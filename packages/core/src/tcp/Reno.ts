@@ -83,9 +83,10 @@ export const Reno: CongestionAlgorithm = {
   }),
   onAck: (state, delivery, view) => onAck(of(state), delivery, view.mss),
   onCongestion: (state, cause, view) => onCongestion(of(state), cause, view),
+  // RFC 9937 §4: wherever recovery has left the window, it is the threshold now.
   onRecovered: (state): RenoState => ({
     ...of(state),
-    window: Math.min(state.window, state.slowStartThreshold)
+    window: Number.isFinite(state.slowStartThreshold) ? state.slowStartThreshold : state.window
   }),
   onTimeout: (state, first, view): RenoState => ({
     ...of(state),

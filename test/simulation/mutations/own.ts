@@ -83,11 +83,12 @@ const backwards = mutation("an old acknowledgement moves SND.UNA back", {
   }
 })
 
-const stoppedTimer = mutation("any progress stops the retransmission timer", {
+const stoppedTimer = mutation("any progress stops the timers of what is still on its way", {
   arrives: (tcb, segment, now) => {
     const outcome = rfc9293.arrives(tcb, segment, now)
     if (!isSynchronized(tcb) || outcome.tcb.snd.una === tcb.snd.una) return outcome
-    return { ...outcome, tcb: { ...outcome.tcb, deadlines: { ...outcome.tcb.deadlines, retransmit: Infinity } } }
+    const deadlines = { ...outcome.tcb.deadlines, retransmit: Infinity, tail: Infinity }
+    return { ...outcome, tcb: { ...outcome.tcb, deadlines } }
   }
 })
 

@@ -3,7 +3,7 @@
  *
  * A program written with `virtually` reads as if it ran in real time; seconds and minutes of it take no time at all.
  */
-import { Entropy, Icmp, NetworkStack, Statistics, Tcp } from "@strata/core"
+import { Entropy, Icmp, NetworkStack, Statistics, Tcp, type TcpDefaultOptions, TcpDefaults } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Address from "@strata/core/wire/Address"
 import { Wire } from "@strata/drivers"
@@ -45,13 +45,21 @@ export interface PairOptions {
   readonly capacity?: number
   readonly left?: Impairment.Options
   readonly right?: Impairment.Options
+  readonly leftDefaults?: TcpDefaultOptions
+  readonly rightDefaults?: TcpDefaultOptions
 }
 
 const below = (seed: number) =>
   Icmp.layer.pipe(Layer.provideMerge(NetworkStack.network), Layer.provideMerge(Entropy.layerSeeded(seed)))
 
 const makeHost = Effect.fnUntraced(
-  function*(end: Wire.End, address: string, options: PairOptions, impairments: Impairment.Options | undefined) {
+  function*(
+    end: Wire.End,
+    address: string,
+    options: PairOptions,
+    impairments: Impairment.Options | undefined,
+    defaults: TcpDefaultOptions = {}
+  ) {
     const { capacity, mtu = 1500, seed = 1 } = options
     const impairment = Impairment.make(impairments)
     const plain = Wire.layer(end, { address: `${address}/24`, mtu })
@@ -61,6 +69,7 @@ const makeHost = Effect.fnUntraced(
     const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(below(seed))), memo, scope)
     const tcpScope = yield* Scope.fork(scope)
     const tcp = yield* Layer.buildWithScope(Layer.fresh(NetworkStack.tcp), tcpScope).pipe(
+      Effect.provideService(TcpDefaults, defaults),
       Effect.provideContext(context)
     )
     return {
@@ -75,8 +84,9 @@ const makeHost = Effect.fnUntraced(
 
 export const pair = Effect.fnUntraced(function*(options: PairOptions = {}) {
   const wire = Wire.make({ capacity: options.capacity ?? 4096 })
-  const left = yield* makeHost(wire.left, LEFT, options, options.left)
-  const right = yield* makeHost(wire.right, RIGHT, { ...options, seed: (options.seed ?? 1) + 1 }, options.right)
+  const left = yield* makeHost(wire.left, LEFT, options, options.left, options.leftDefaults)
+  const other = { ...options, seed: (options.seed ?? 1) + 1 }
+  const right = yield* makeHost(wire.right, RIGHT, other, options.right, options.rightDefaults)
   return { wire, left, right }
 })
 

@@ -46,6 +46,7 @@ export {
   type OpenOptions,
   Tcp
 } from "./tcp/Tcp.ts"
+export { type TcpDefaultOptions, TcpDefaults } from "./tcp/TcpDefaults.ts"
 export { TcpError } from "./tcp/TcpError.ts"
 export { TcpMachine } from "./tcp/TcpMachine.ts"
 export type { TcpSettings } from "./tcp/TcpSettings.ts"

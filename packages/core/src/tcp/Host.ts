@@ -2,8 +2,8 @@
  * TCP's plain half: which connection a segment belongs to, and what becomes of
  * those that belong to none.
  *
- * Bounds: `MAX_TIME_WAITS` connections in TIME-WAIT, beyond which the oldest
- * are forgotten; connections that nobody accepted yet by their listener.
+ * Bounds are those of `TcpDefaults`, and connections that nobody accepted yet by
+ * their listener.
  */
 import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"
@@ -26,13 +26,9 @@ import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
+import * as TcpDefaults from "./TcpDefaults.ts"
 import { type OpenParameters, TcpMachine } from "./TcpMachine.ts"
-import { defaultSettings } from "./TcpSettings.ts"
 
-/** Connections in TIME-WAIT; one more and the oldest is forgotten. */
-export const MAX_TIME_WAITS = 16_384
-/** Octets of a connection's send and receive buffer. */
-const DEFAULT_BUFFER = 262_144
 /** How far beyond the last octet of the old connection one that replaces it in TIME-WAIT starts, in sequence numbers. */
 const REOPEN_DISTANCE = 0x1_0000
 /** The headers of IPv4 and TCP without options. */
@@ -46,6 +42,7 @@ const tcp = TcpHeader.get
  * any state but LISTEN and CLOSED, `tcp.listeners`.
  */
 export interface Host extends ConnectionHost {
+  readonly defaults: TcpDefaults.Defaults
   readonly entropy: Entropy["Service"]
   readonly ipv4: Ipv4["Service"]
   readonly routing: Routing["Service"]
@@ -81,6 +78,7 @@ export const makeHost = Effect.gen(function*() {
   const routing = yield* Routing
   const machine = yield* TcpMachine
   const congestion = yield* CongestionControl
+  const defaults = TcpDefaults.complete(yield* TcpDefaults.TcpDefaults)
   const drop = yield* makeDrop("tcp")
   const received = statistics.counter("tcp.received")
   const retransmitted = statistics.counter("tcp.retransmitted")
@@ -102,9 +100,9 @@ export const makeHost = Effect.gen(function*() {
     endpoints,
     iss,
     receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
-    receiveCapacity: options.receiveBuffer ?? DEFAULT_BUFFER,
-    congestion: options.congestion ?? congestion,
-    settings: options.settings === undefined ? defaultSettings : { ...defaultSettings, ...options.settings },
+    receiveCapacity: options.receiveBuffer ?? defaults.receiveBuffer,
+    congestion: options.congestion ?? defaults.congestion ?? congestion,
+    settings: TcpDefaults.settingsOf(defaults, options.settings),
     timestampOffset: timestampOffset(endpoints)
   })
 
@@ -134,7 +132,7 @@ export const makeHost = Effect.gen(function*() {
     if (state === "TIME-WAIT") {
       timeWaits.add(connection)
       const [oldest] = timeWaits
-      if (timeWaits.size > MAX_TIME_WAITS && oldest !== undefined) oldest.forget()
+      if (timeWaits.size > defaults.timeWaits && oldest !== undefined) oldest.forget()
     }
     if (state === "CLOSED") discard(connection)
   }
@@ -218,11 +216,12 @@ export const makeHost = Effect.gen(function*() {
     trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
-    new LiveConnection(host, tcb, options.sendBuffer ?? DEFAULT_BUFFER)
+    new LiveConnection(host, tcb, options.sendBuffer ?? defaults.sendBuffer)
   const host: Host = {
     turn,
     timers,
     machine,
+    defaults,
     entropy,
     ipv4,
     routing,

@@ -14,8 +14,6 @@ import type { Host } from "./Host.ts"
 import type { ListenOptions } from "./Tcp.ts"
 import { Waiters } from "./Waiters.ts"
 
-const DEFAULT_BACKLOG = 128
-
 export class LiveListener implements Acceptor {
   readonly foreignAddress = 0
   readonly foreignPort = 0
@@ -36,7 +34,7 @@ export class LiveListener implements Acceptor {
     this.address = address
     this.port = port
     this.options = options
-    this.backlog = options.backlog ?? DEFAULT_BACKLOG
+    this.backlog = options.backlog ?? host.defaults.backlog
   }
 
   /** Connections that can be accepted. */

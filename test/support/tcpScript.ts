@@ -82,10 +82,10 @@ const optionsOf = (fields: Fields, isSyn: boolean): SegmentOptions => {
   const [value, echoReply] = (TS ?? "").split("/").map(Number)
   const options: SegmentOptions = {
     ...(mss === undefined ? {} : { maximumSegmentSize: mss }),
-    ...(WS === undefined ? {} : { windowScale: Number(WS) }),
-    ...(SACKOK === undefined ? {} : { sackPermitted: true }),
+    ...(WS === undefined || WS === "none" ? {} : { windowScale: Number(WS) }),
+    ...(SACKOK === undefined || SACKOK === "0" ? {} : { sackPermitted: true }),
     ...(SACK === undefined ? {} : { sack: SACK.split(",").map(block) }),
-    ...(TS === undefined ? {} : { timestamps: { value: value!, echoReply: echoReply ?? 0 } })
+    ...(TS === undefined || TS === "none" ? {} : { timestamps: { value: value!, echoReply: echoReply ?? 0 } })
   }
   return Object.keys(options).length === 0 ? NO_OPTIONS : options
 }
@@ -227,7 +227,7 @@ export class TcpScript {
 
   aborts(): this {
     this.begin("aborts")
-    return this.apply(rfc9293.abort(this.tcb))
+    return this.apply(rfc9293.abort(this.tcb, this.now))
   }
 
   /** Time passes, in milliseconds; timers fire when they are due. */

@@ -124,8 +124,8 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
       return after
     },
     close: (tcb, now) => stepped("close", tcb, inner.close(tcb, now)),
-    abort: (tcb) => {
-      const outcome = inner.abort(tcb)
+    abort: (tcb, now) => {
+      const outcome = inner.abort(tcb, now)
       stepped("abort", tcb, outcome.tcb)
       return outcome
     },

@@ -6,6 +6,7 @@
  * the peer and the network do. Sequence numbers are compared modulo 2^32.
  */
 import type { ControlBlock, State } from "@strata/core/tcp/ControlBlock"
+import * as ReceiveWindow from "@strata/core/tcp/ReceiveWindow"
 import { type Segment, TcpFlag } from "@strata/core/tcp/Segment"
 import type { Outcome } from "@strata/core/tcp/TcpMachine"
 import type { Invariant } from "./Invariants.ts"
@@ -136,6 +137,10 @@ const receiveSpace = (before: ControlBlock, after: ControlBlock): Broken | undef
     if (advanced < 0) return broken("receiveOrder", "RCV.NXT went back")
     const moved = difference(was.nxt + was.wnd, rcv.nxt + rcv.wnd)
     if (moved < 0) return broken("windowEdge", `the right edge of the announced window moved left by ${-moved} octets`)
+    const understood = difference(was.edge, rcv.edge)
+    if (understood < 0) {
+      return broken("windowEdge", `the edge of what was ever let in moved left by ${-understood} octets`)
+    }
     if (was.fin !== undefined && rcv.fin !== was.fin) return broken("afterFin", "the peer's FIN moved")
     if (advanced > 0 && isFinReached(before)) return broken("afterFin", "RCV.NXT moved on after the peer's FIN")
   }
@@ -144,13 +149,19 @@ const receiveSpace = (before: ControlBlock, after: ControlBlock): Broken | undef
   }
   if (rcv.wnd < 0) return broken("buffers", `the announced window is ${rcv.wnd} octets`)
   if (rcv.unread < 0) return broken("buffers", `${rcv.unread} octets are unread`)
-  if (rcv.unread + rcv.wnd > rcv.capacity) {
-    return broken(
+  return room(rcv) ?? (rcv.ranges.length === 0 ? undefined : ranges(after))
+}
+
+/** RFC 7323 §2.4: on the wire, a window is rounded up to units of its scale, and the buffer has room for that. */
+const room = ({ capacity, edge, nxt, scale, unread, wnd }: ControlBlock["rcv"]): Broken | undefined => {
+  const within = Math.max(0, difference(nxt, edge))
+  const isTooMuch = (wnd > 0 && unread + wnd > capacity) || unread + within > capacity + ReceiveWindow.slack(scale)
+  return isTooMuch
+    ? broken(
       "buffers",
-      `${rcv.unread} octets are unread and ${rcv.wnd} more are let in, but the buffer holds ${rcv.capacity}`
+      `${unread} octets are unread and ${Math.max(wnd, within)} more are let in, but the buffer holds ${capacity}`
     )
-  }
-  return rcv.ranges.length === 0 ? undefined : ranges(after)
+    : undefined
 }
 
 const ranges = ({ rcv }: ControlBlock): Broken | undefined => {
@@ -161,7 +172,7 @@ const ranges = ({ rcv }: ControlBlock): Broken | undefined => {
     }
     end = right
   }
-  if (difference(rcv.nxt + rcv.wnd, end) > 0) return broken("receiveOrder", "octets beyond the window were received")
+  if (difference(rcv.edge, end) > 0) return broken("receiveOrder", "octets beyond the window were received")
   if (rcv.fin !== undefined && difference(rcv.fin, end) > 0) {
     return broken("afterFin", "octets behind the peer's FIN were received")
   }
@@ -226,8 +237,9 @@ const text = (
     if (textSkip < 0 || textSkip + textLength > segment.length) {
       return broken("receiveOrder", `octets ${textSkip} to ${textSkip + textLength} of ${segment.length} were taken`)
     }
-    if (textOffset + textLength > before.rcv.wnd) {
-      return broken("buffers", `${textOffset + textLength - before.rcv.wnd} octets beyond the window were taken`)
+    const within = isSynchronized(before.state) ? difference(nxt, before.rcv.edge) : before.rcv.wnd
+    if (textOffset + textLength > within) {
+      return broken("buffers", `${textOffset + textLength - within} octets beyond the window were taken`)
     }
   }
   const received = after.rcv.unread - before.rcv.unread

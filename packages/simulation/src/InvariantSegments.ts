@@ -44,9 +44,12 @@ const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broke
     return broken("emission", `octet RCV.NXT + ${difference(after.rcv.nxt, ack)} was acknowledged`)
   }
   const meant = (flags & TcpFlag.syn) !== 0 ? Math.min(after.rcv.wnd, 65_535) : ReceiveWindow.field(after.rcv)
-  return wnd === meant
+  if (wnd !== meant) return broken("emission", `a window field of ${wnd} was sent, not one of ${meant}`)
+  const { edge, nxt, scale } = after.rcv
+  const beyond = (flags & TcpFlag.syn) !== 0 ? 0 : difference(edge, nxt + wnd * 2 ** scale)
+  return beyond <= 0
     ? undefined
-    : broken("emission", `a window field of ${wnd} was sent, not one of ${meant}`)
+    : broken("windowEdge", `a window was announced that reaches ${beyond} octets beyond what would be taken`)
 }
 
 const content = (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { NetworkStack, Statistics, Tcp } from "@strata/core"
+import { NetworkStack, Statistics, Tcp, Trace } from "@strata/core"
 import * as Checksum from "@strata/core/wire/Checksum"
 import { TcpHeader } from "@strata/core/wire/TcpHeader"
 import * as Effect from "effect/Effect"
@@ -77,6 +77,32 @@ const accepted = Effect.gen(function*() {
   const say = (segment: Partial<Parameters<typeof tcp>[0]>) =>
     probe.send(tcp({ from: 5000, to: 7, seq: 1001, ack: next, ...segment }))
   return { connection, next, probe, say }
+})
+
+describe("a window scale above 14 (RFC 7323 §2.3)", () => {
+  it.effect(
+    "is told to whoever looks",
+    on(Effect.gen(function*() {
+      const probe = yield* Probe
+      const trace = yield* Trace
+      const told: Array<string> = []
+      yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          trace.listen(
+            ({ detail }) => detail._tag === "Message" && told.push(`${detail.level}: ${detail.text}`),
+            "events"
+          )
+        ),
+        (stop) => Effect.sync(stop)
+      )
+      yield* (yield* Tcp).listen({ port: 7 })
+      const offer = (from: number, shift: number) =>
+        probe.send(tcp({ from, to: 7, seq: 1000, flags: TcpFlag.syn, options: new Uint8Array([1, 3, 3, shift]) }))
+      offer(5000, 14)
+      offer(5001, 15)
+      expect(told).toEqual([`warning: window scale 15 taken as 14: ${PEER}:5001`])
+    }))
+  )
 })
 
 /** An ICMP message of ours that quotes what the stack sent: its IPv4 header and the first eight octets behind. */

@@ -55,11 +55,12 @@ const gapless = mutation("text within the window is appended, whatever its numbe
 const overflowing = mutation("text beyond the window is taken as well", {
   arrives: (tcb, segment, now) => {
     if (!isReceiving(tcb) || segment.length === 0) return rfc9293.arrives(tcb, segment, now)
-    const { wnd } = tcb.rcv
-    const outcome = rfc9293.arrives({ ...tcb, rcv: { ...tcb.rcv, wnd: wnd + segment.length } }, segment, now)
+    const { edge, wnd } = tcb.rcv
+    const wide = { ...tcb.rcv, wnd: wnd + segment.length, edge: Sequence.add(edge, segment.length) }
+    const outcome = rfc9293.arrives({ ...tcb, rcv: wide }, segment, now)
     const { rcv } = outcome.tcb
     const taken = Sequence.difference(tcb.rcv.nxt, rcv.nxt)
-    return { ...outcome, tcb: { ...outcome.tcb, rcv: { ...rcv, wnd: Math.max(0, wnd - taken) } } }
+    return { ...outcome, tcb: { ...outcome.tcb, rcv: { ...rcv, wnd: Math.max(0, wnd - taken), edge } } }
   }
 })
 

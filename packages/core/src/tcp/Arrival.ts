@@ -14,6 +14,8 @@ import {
   type RttState,
   type SendSpace
 } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
+import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Options from "./Options.ts"
 import { synchronization } from "./Output.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -76,7 +78,7 @@ const synchronized = (before: ControlBlock, segment: Segment, now: number): Cont
       maxWnd: segment.wnd,
       mss: Options.sendMss(tcb, segment.options.maximumSegmentSize ?? DEFAULT_MSS)
     },
-    rcv: { ...tcb.rcv, nxt, up: nxt, irs: segment.seq, acknowledged: nxt }
+    rcv: { ...tcb.rcv, nxt, up: nxt, irs: segment.seq, acknowledged: nxt, edge: Sequence.add(nxt, tcb.rcv.wnd) }
   }
 }
 
@@ -142,10 +144,12 @@ const timedSyn = ({ rtt, settings, snd }: ControlBlock, now: number): RttState =
 
 // §3.10.7.4: the other states
 
-const otherwise = (before: ControlBlock, segment: Segment, now: number): Outcome => {
+const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  // RFC 7323 §3.2 and §5.3, R1: what is of another time is looked at no further
+  if (Timestamps.isMissing(tcb, segment)) return outcome({ ...tcb, counts: count(tcb.counts, "timestampsMissing") })
+  if (Timestamps.isOld(tcb, segment, now)) return old(tcb, segment, now)
   // First, the sequence number
-  if (!isAcceptable(before.rcv, segment)) return unacceptable(before, segment, now)
-  const tcb = Timestamps.heard(before, segment, now)
+  if (!isAcceptable(tcb.rcv, segment)) return unacceptable(tcb, segment, now)
   // Second, a reset
   if (has(segment, TcpFlag.rst)) return reset(tcb, segment, now)
   // Fourth, a SYN
@@ -154,11 +158,22 @@ const otherwise = (before: ControlBlock, segment: Segment, now: number): Outcome
   if (!has(segment, TcpFlag.ack)) return outcome(tcb)
   if (tcb.state === "SYN-RECEIVED") {
     return acknowledgesSyn(tcb, segment)
-      ? acknowledged(established(tcb, segment, segment.wnd * 2 ** tcb.snd.scale, now), segment, now)
+      ? acknowledged(
+        established(Timestamps.kept(tcb, segment, now), segment, segment.wnd * 2 ** tcb.snd.scale, now),
+        segment,
+        now
+      )
       : outcome(tcb, 0, Reply.reset(segment.ack))
   }
   if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, segment, now)
-  return acknowledged(tcb, segment, now)
+  // RFC 7323 §5.3, R3; not before, so that nobody puts TS.Recent wrong who does not know what we sent
+  return acknowledged(Timestamps.kept(tcb, segment, now), segment, now)
+}
+
+/** RFC 7323 §5.3, R1: an acknowledgement in return, as for a segment outside of the window. */
+const old = (before: ControlBlock, segment: Segment, now: number): Outcome => {
+  const tcb = DuplicateSack.noted(before, segment)
+  return challenge({ ...tcb, counts: count(tcb.counts, "pawsRejected") }, segment, now)
 }
 
 /** First: whether the segment has a part in the window, of which a segment without text occupies only its place. */
@@ -175,7 +190,8 @@ const isAcceptable = (rcv: ReceiveSpace, segment: Segment): boolean => {
 const unacceptable = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (has(segment, TcpFlag.rst)) return outcome(tcb)
   if (tcb.state === "TIME-WAIT") return lateInTimeWait(tcb, segment, now)
-  return isProbe(tcb, segment) ? closedWindow(tcb, segment, now) : challenge(tcb, segment, now)
+  if (isProbe(tcb, segment)) return closedWindow(tcb, segment, now)
+  return challenge(DuplicateSack.noted(tcb, segment), segment, now)
 }
 
 /** Whether nothing but a closed window makes the segment unacceptable. */
@@ -278,7 +294,8 @@ const isPeersSynAgain = (tcb: ControlBlock, segment: Segment): boolean =>
 
 const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (has(segment, TcpFlag.ack)) return otherwise(tcb, withoutSyn(segment), now)
+  if (Timestamps.isOld(tcb, segment, now)) return old(tcb, segment, now)
   // What is answered by the acknowledgement of it cannot be told any more.
-  const next = Reply.acknowledged({ ...tcb, snd: { ...tcb.snd, sentAt: Infinity } })
+  const next = Reply.acknowledged({ ...Timestamps.kept(tcb, segment, now), snd: { ...tcb.snd, sentAt: Infinity } })
   return outcome(next, 0, synchronization(next, now))
 }

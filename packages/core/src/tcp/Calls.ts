@@ -50,7 +50,7 @@ export const consumed = (tcb: ControlBlock, octets: number): ControlBlock => {
 }
 
 /** ABORT (§3.10.5) */
-export const abort = (tcb: ControlBlock): Outcome => {
+export const abort = (tcb: ControlBlock, now: number): Outcome => {
   switch (tcb.state) {
     case "CLOSED":
       return outcome(tcb)
@@ -59,7 +59,7 @@ export const abort = (tcb: ControlBlock): Outcome => {
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSE-WAIT":
-      return outcome(closed(tcb, "aborted"), 0, Reply.abortion(tcb))
+      return outcome(closed(tcb, "aborted"), 0, Reply.abortion(tcb, now))
     default:
       return outcome(closed(tcb, "aborted"))
   }

@@ -15,7 +15,7 @@ import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as Options from "./Options.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
-import type { Segment } from "./Segment.ts"
+import { type Segment, TcpFlag } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
 import type { WriteSegment } from "./SegmentWriter.ts"
 import { SendBuffer } from "./SendBuffer.ts"
@@ -42,6 +42,8 @@ export interface ConnectionHost {
   readonly retransmitted: Counter
   /** The connection is in another state than `from` now. */
   readonly moved: (connection: LiveConnection, from: State) => void
+  /** A SYN for the connection arrived. */
+  readonly opens: (connection: LiveConnection, segment: Segment) => void
   /** Gives a SYN for a connection in TIME-WAIT to a listener in the connection's place, if there is one. */
   readonly reopen: (connection: LiveConnection, segment: Segment, packet: Packet) => boolean
 }
@@ -104,6 +106,7 @@ export class LiveConnection {
   /** A segment for this connection; its text is copied. */
   arrives(packet: Packet, segment: Segment): void {
     const before = this.tcb
+    if ((segment.flags & TcpFlag.syn) !== 0) this.host.opens(this, segment)
     const outcome = this.host.machine.arrives(before, segment, this.host.turn.now())
     if (outcome.reopens && this.host.reopen(this, segment, packet)) return
     if (outcome.textLength > 0) {
@@ -181,7 +184,7 @@ export class LiveConnection {
   /** ABORT: a reset for the peer, and everything is forgotten. */
   abort(): void {
     this.discard()
-    if (this.tcb.state !== "CLOSED") this.apply(this.host.machine.abort(this.tcb))
+    if (this.tcb.state !== "CLOSED") this.apply(this.host.machine.abort(this.tcb, this.host.turn.now()))
   }
 
   /** Forgets what was not read; after that, readers must not take the peer's FIN for the end of all it wrote. */

@@ -104,6 +104,8 @@ export interface ReceiveSpace {
   readonly scale: number
   /** Last.ACK.sent (RFC 7323 §4.3): the acknowledgement number we sent last. */
   readonly acknowledged: number
+  /** One past the last octet that any window we announced let in: with scaled windows up to a unit beyond `wnd` (RFC 7323 §2.4). */
+  readonly edge: number
   /** The left edges of `ranges` in the order in which they were last added to, the latest first (RFC 2018 §4). */
   readonly recent: ReadonlyArray<number>
   /** Octets that arrived though they were here already, to be reported once (RFC 2883). */
@@ -264,6 +266,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
       acknowledge: "none",
       scale: settings.windowScaling ? ReceiveWindow.shiftFor(receiveCapacity) : 0,
       acknowledged: 0,
+      edge: 0,
       recent: [],
       duplicate: undefined
     },

@@ -37,6 +37,8 @@ export interface Counts {
   readonly renegings: number
   /** Segments dropped by PAWS (`PAWSEstab`). */
   readonly pawsRejected: number
+  /** Segments dropped since they lacked the timestamps that were agreed on. */
+  readonly timestampsMissing: number
   /** Echoes of congestion that lowered the window. */
   readonly congestionEchoes: number
   /** Challenge acknowledgements (`TCPChallengeACK`) sent. */
@@ -65,6 +67,7 @@ export const NO_COUNTS: Counts = {
   duplicatesReceived: 0,
   renegings: 0,
   pawsRejected: 0,
+  timestampsMissing: 0,
   congestionEchoes: 0,
   challenges: 0,
   windowProbes: 0,

@@ -15,6 +15,7 @@ import { Statistics } from "../Statistics.ts"
 import { Timers } from "../time/Timers.ts"
 import { Turn } from "../time/Turn.ts"
 import { makeDrop, Trace } from "../Trace.ts"
+import * as Address from "../wire/Address.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import { type Acceptor, Acceptors } from "./Acceptors.ts"
 import { CongestionControl } from "./Congestion.ts"
@@ -22,6 +23,7 @@ import { type ConnectionHost, LiveConnection } from "./Connection.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
 import type { Endpoints, State } from "./ControlBlock.ts"
 import * as InitialSequence from "./InitialSequence.ts"
+import * as Options from "./Options.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
@@ -137,6 +139,14 @@ export const makeHost = Effect.gen(function*() {
     if (state === "CLOSED") discard(connection)
   }
 
+  /** RFC 7323 §2.3: a window scale that is too large is to be told. */
+  const opens = ({ endpoints }: LiveConnection, { options: { windowScale = 0 } }: Segment) => {
+    if (windowScale <= Options.LARGEST_SHIFT || !trace.eventful) return
+    const text = `window scale ${windowScale} taken as ${Options.LARGEST_SHIFT}: ` +
+      `${Address.formatIpv4(endpoints.remoteAddress)}:${endpoints.remotePort}`
+    trace.emit({ _tag: "Message", level: "warning", stage: "tcp.input", text })
+  }
+
   const reject = (endpoints: Endpoints, segment: Segment, packet: Packet) => {
     const answer = machine.reject(segment)
     drop("noConnection", packet)
@@ -230,6 +240,7 @@ export const makeHost = Effect.gen(function*() {
     mtuFor: ipv4.mtuFor,
     retransmitted,
     moved,
+    opens,
     reopen,
     connections,
     acceptors,

@@ -4,13 +4,13 @@
  * Each is offered in our SYN when the settings allow it, and used when the peer's SYN says so, too.
  */
 import type { AgreedOptions, ControlBlock, ReceiveSpace } from "./ControlBlock.ts"
+import * as Ranges from "./Ranges.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type SackBlock, type Segment, type SegmentOptions, TcpFlag } from "./Segment.ts"
-import * as Sequence from "./Sequence.ts"
 import * as Timestamps from "./Timestamps.ts"
 
 /** RFC 7323 §2.3: larger shift counts mean this one. */
-const LARGEST_SHIFT = 14
+export const LARGEST_SHIFT = 14
 /** SACK blocks that fit beside timestamps (RFC 2018 §3). */
 const BLOCKS_BESIDE_TIMESTAMPS = 3
 const BLOCKS = 4
@@ -30,6 +30,10 @@ const stamp = ({ timestamps }: ControlBlock, now: number) => ({
   value: Timestamps.value(timestamps, now),
   echoReply: timestamps.recent
 })
+
+/** Timestamps alone, where they are agreed on. */
+export const stamped = (tcb: ControlBlock, now: number): SegmentOptions =>
+  tcb.options.timestamps ? { timestamps: stamp(tcb, now) } : NO_OPTIONS
 
 /** Octets of a SACK option without its blocks, padded, and of a block. */
 const SACK_HEAD = 4
@@ -60,8 +64,8 @@ const blocks = ({ duplicate, ranges, recent }: ReceiveSpace, most: number): Read
   const told: Array<SackBlock> = duplicate === undefined ? [] : [duplicate]
   for (const left of recent) {
     if (told.length === most) break
-    const range = ranges.find((candidate) => candidate.left === left)
-    if (range !== undefined) told.push(range)
+    const range = Ranges.from(ranges, left)
+    if (range?.left === left) told.push(range)
   }
   return told
 }
@@ -108,12 +112,14 @@ export const overhead = (options: AgreedOptions): number => options.timestamps ?
 export const sendMss = ({ options, rcv }: ControlBlock, announced: number): number =>
   Math.max(LEAST_MSS, Math.min(announced, rcv.mss) - overhead(options))
 
+/** As many of the ranges that grew lately are remembered; more than fit an option, since they join. */
+const REMEMBERED = 8
+
 /** The left edges of ranges, the latest first, after `[left, …)` was added to. */
 export const recent = (rcv: ReceiveSpace, ranges: ReceiveSpace["ranges"], seq: number): ReadonlyArray<number> => {
-  const touched = ranges.find((range) => Sequence.lessOrEqual(range.left, seq) && Sequence.lessThan(seq, range.right))
+  const touched = Ranges.from(ranges, seq)
   if (touched === undefined) return rcv.recent
-  return [
-    touched.left,
-    ...rcv.recent.filter((left) => left !== touched.left && ranges.some((range) => range.left === left))
-  ]
+  if (rcv.recent[0] === touched.left) return rcv.recent
+  const others = rcv.recent.filter((left) => left !== touched.left && Ranges.from(ranges, left)?.left === left)
+  return [touched.left, ...others.slice(0, REMEMBERED - 1)]
 }

@@ -8,38 +8,58 @@ export type Ranges = ReadonlyArray<Range>
 
 export const EMPTY: Ranges = []
 
-/** A peer that leaves a gap after every octet must not cost more than this; text that would need one more is not kept. */
-export const LIMIT = 256
+/**
+ * A peer that leaves a gap after every octet must not cost more than this; text that would need one more is not kept. One segment in
+ * twenty may be missing of 30 MiB.
+ */
+export const LIMIT = 1024
 
 export const hasRoom = (ranges: Ranges): boolean => ranges.length < LIMIT
 
-/** Adds `[left, right)`, joined with what it overlaps or touches. */
-export const insert = (ranges: Ranges, left: number, right: number): Ranges => {
-  const before = ranges.filter((range) => Sequence.lessThan(range.right, left))
-  const after = ranges.filter((range) => Sequence.greaterThan(range.left, right))
-  const joined = ranges.slice(before.length, ranges.length - after.length)
-  const first = joined.at(0)
-  const last = joined.at(-1)
-  return [
-    ...before,
-    {
-      left: first !== undefined && Sequence.lessThan(first.left, left) ? first.left : left,
-      right: last !== undefined ? Sequence.latest(last.right, right) : right
-    },
-    ...after
-  ]
+/** The index of the first range that ends at `seq` or later. */
+const search = (ranges: Ranges, seq: number): number => {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (Sequence.lessThan(ranges[middle]!.right, seq)) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
+/** Adds `[left, right)`, joined with what it overlaps or touches. */
+export const insert = (ranges: Ranges, left: number, right: number): Ranges => {
+  const first = search(ranges, left)
+  let end = first
+  while (end < ranges.length && Sequence.lessOrEqual(ranges[end]!.left, right)) end++
+  const joined = first === end ? { left, right } : {
+    left: Sequence.lessThan(ranges[first]!.left, left) ? ranges[first]!.left : left,
+    right: Sequence.latest(ranges[end - 1]!.right, right)
+  }
+  const next = ranges.slice()
+  next.splice(first, end - first, joined)
+  return next
+}
+
+/** The range that `seq` lies in, or else the first one after it. */
+export const from = (ranges: Ranges, seq: number): Range | undefined => ranges[search(ranges, Sequence.add(seq, 1))]
+
 /** How far everything is there, when it is there up to `nxt`. */
-export const reach = (ranges: Ranges, nxt: number): number =>
-  ranges.reduce(
-    (end, range) => Sequence.lessOrEqual(range.left, end) ? Sequence.latest(end, range.right) : end,
-    nxt
-  )
+export const reach = (ranges: Ranges, nxt: number): number => {
+  let end = nxt
+  for (const range of ranges) {
+    if (Sequence.greaterThan(range.left, end)) break
+    end = Sequence.latest(end, range.right)
+  }
+  return end
+}
 
 /** What lies beyond `nxt`, which is where a gap begins. */
-export const beyond = (ranges: Ranges, nxt: number): Ranges =>
-  ranges.length === 0 ? ranges : ranges.filter((range) => Sequence.greaterThan(range.right, nxt))
+export const beyond = (ranges: Ranges, nxt: number): Ranges => {
+  const first = search(ranges, Sequence.add(nxt, 1))
+  return first === 0 ? ranges : ranges.slice(first)
+}
 
 /** Whether anything lies beyond `seq`. */
 export const passes = (ranges: Ranges, seq: number): boolean => {

@@ -2,9 +2,10 @@
  * The window we announce (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
  *
  * Its right edge never moves left, and moves right only by steps worth a segment. The window is kept in octets; on the wire it is rounded up to
- * whole units of its scale, so up to one unit less one octet more than was meant may arrive, and is taken.
+ * whole units of its scale, so up to one unit less one octet more than was meant may arrive, and is taken (§2.4): RCV.EDGE is how far.
  */
 import type { ReceiveSpace } from "./ControlBlock.ts"
+import * as Sequence from "./Sequence.ts"
 
 /** What the window field holds. */
 const LARGEST_FIELD = 65_535
@@ -34,7 +35,7 @@ export const largest = (free: number, scale: number): number => Math.max(0, Math
 export const field = ({ scale, wnd }: ReceiveSpace): number => Math.min(LARGEST_FIELD, Math.ceil(wnd / 2 ** scale))
 
 /** The octets from RCV.NXT that the peer may have understood as the window. */
-export const understood = (rcv: ReceiveSpace): number => rcv.scale === 0 ? rcv.wnd : field(rcv) * 2 ** rcv.scale
+export const understood = ({ edge, nxt }: ReceiveSpace): number => Math.max(0, Sequence.difference(nxt, edge))
 
 /** Octets beyond the capacity that may arrive all the same. */
 export const slack = (scale: number): number => 2 ** scale - 1
@@ -51,5 +52,17 @@ export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
   const wnd = announced(rcv)
   return rcv.acknowledge === "none" && wnd === rcv.wnd && rcv.acknowledged === rcv.nxt && rcv.duplicate === undefined
     ? rcv
-    : { ...rcv, wnd, unacknowledged: 0, acknowledge: "none", acknowledged: rcv.nxt, duplicate: undefined }
+    : {
+      ...rcv,
+      wnd,
+      unacknowledged: 0,
+      acknowledge: "none",
+      acknowledged: rcv.nxt,
+      edge: edgeOf(rcv, wnd),
+      duplicate: undefined
+    }
 }
+
+/** RCV.EDGE once a window of `wnd` octets is announced. */
+const edgeOf = ({ edge, nxt, scale }: ReceiveSpace, wnd: number): number =>
+  Sequence.latest(edge, Sequence.add(nxt, Math.min(LARGEST_FIELD, Math.ceil(wnd / 2 ** scale)) * 2 ** scale))

@@ -100,5 +100,8 @@ export const reject = (segment: Segment): Emission | undefined => {
   return empty(0, Sequence.add(segment.seq, sequenceLength(segment)), TcpFlag.rst | TcpFlag.ack)
 }
 
-/** A reset that ends `tcb` at the peer (RFC 9293 §3.10.5), inside its window, where it is believed. */
-export const abortion = (tcb: ControlBlock): Emission => reset(emptySequence(tcb))
+/** A reset that ends `tcb` at the peer (RFC 9293 §3.10.5), inside its window, where it is believed; RFC 7323 §3.2: with timestamps. */
+export const abortion = (tcb: ControlBlock, now: number): Emission => ({
+  ...reset(emptySequence(tcb)),
+  options: Options.stamped(tcb, now)
+})

@@ -88,7 +88,7 @@ export class TcpMachine extends Context.Service<TcpMachine, {
   /** CLOSE of RFC 9293 §3.10.4: a FIN follows the last octet queued. */
   readonly close: (tcb: ControlBlock, now: number) => ControlBlock
   /** ABORT of RFC 9293 §3.10.5: CLOSED, with a reset for a peer that knows of the connection. */
-  readonly abort: (tcb: ControlBlock) => Outcome
+  readonly abort: (tcb: ControlBlock, now: number) => Outcome
   /** The program took `octets` out of the receive buffer; may make a window update due (RFC 9293 §3.8.6.2.2). */
   readonly consumed: (tcb: ControlBlock, octets: number, now: number) => ControlBlock
   /**

@@ -24,6 +24,8 @@ export interface TcpSettings {
   readonly timestamps: boolean
   /** SACK (RFC 2018, 2883, 6675), and with it RACK-TLP (RFC 8985); true by default. */
   readonly selectiveAcknowledgement: boolean
+  /** Whether the peer is told what came twice (RFC 2883), where there is SACK; true by default. */
+  readonly duplicateSack: boolean
   /**
    * Explicit congestion notification (RFC 3168): asked for and granted, granted only, or neither. `"passive"` by default,
    * as in Linux.
@@ -54,6 +56,7 @@ export const defaultSettings: TcpSettings = {
   windowScaling: true,
   timestamps: true,
   selectiveAcknowledgement: true,
+  duplicateSack: true,
   explicitCongestionNotification: "passive",
   tailLossProbe: true,
   keepAlive: false,

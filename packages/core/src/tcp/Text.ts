@@ -5,6 +5,7 @@
  * kept outside of the window or behind a FIN.
  */
 import { type ControlBlock, copy, type Deadlines, NEVER, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Options from "./Options.ts"
 import * as Ranges from "./Ranges.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -29,11 +30,14 @@ const isReceiving = (state: State): boolean =>
   state === "ESTABLISHED" || state === "FIN-WAIT-1" || state === "FIN-WAIT-2" || state === "SYN-RECEIVED"
 
 /** Takes what `segment` brings; `acknowledged` is passed on to the outcome. */
-export const receive = (tcb: ControlBlock, segment: Segment, acknowledged: number, now: number): Outcome => {
+export const receive = (before: ControlBlock, segment: Segment, acknowledged: number, now: number): Outcome => {
   const hasFin = (segment.flags & TcpFlag.fin) !== 0
   const hasUrgent = (segment.flags & TcpFlag.urg) !== 0
-  if ((segment.length === 0 && !hasFin && !hasUrgent) || !isReceiving(tcb.state)) return outcome(tcb, acknowledged)
+  if ((segment.length === 0 && !hasFin && !hasUrgent) || !isReceiving(before.state)) {
+    return outcome(before, acknowledged)
+  }
 
+  const tcb = DuplicateSack.noted(before, segment)
   const rcv = hasUrgent ? urgent(tcb.rcv, segment) : tcb.rcv
   const start = Sequence.difference(rcv.nxt, segment.seq)
   const fin = finPosition(rcv, segment, start)
@@ -43,8 +47,8 @@ export const receive = (tcb: ControlBlock, segment: Segment, acknowledged: numbe
 
   const taken = take(tcb, rcv, from, length, fin, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)
-  // RFC 5681 §3.2: one immediate duplicate for each segment after a gap.
-  const answered = isAhead ? Reply.acknowledge(taken, now) : undefined
+  // RFC 5681 §3.2: one immediate duplicate for each segment after a gap; RFC 2883 §4: each that came twice has a report of its own.
+  const answered = isAhead || taken.rcv.duplicate !== undefined ? Reply.acknowledge(taken, now) : undefined
   return {
     tcb: answered?.tcb ?? taken,
     acknowledged,
@@ -114,6 +118,7 @@ const take = (
       acknowledge,
       scale: rcv.scale,
       acknowledged: rcv.acknowledged,
+      edge: rcv.edge,
       recent: ranges === rcv.ranges ? rcv.recent : Options.recent(rcv, ranges, Sequence.add(rcv.nxt, from)),
       duplicate: rcv.duplicate
     },

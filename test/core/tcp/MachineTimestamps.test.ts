@@ -36,7 +36,7 @@ describe("the timestamp that is echoed (RFC 7323 §4.3)", () => {
   it("does not go back, when something arrives late", () => {
     opened()
       .receives("<SEQ=301><ACK=101><CTL=ACK><TS=5010/0>")
-      .receives("<SEQ=301><ACK=101><CTL=ACK><TS=5005/0>")
+      .receives("<SEQ=301><ACK=101><CTL=ACK><TS=5005/0>").sends("<SEQ=101><ACK=301><CTL=ACK><TS=0/5010>")
       .looks(({ timestamps }) => assert.strictEqual(timestamps.recent, 5010))
   })
 })

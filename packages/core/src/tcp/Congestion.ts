@@ -10,7 +10,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { Reno } from "./Reno.ts"
+import { Cubic } from "./Cubic.ts"
 
 /** All in octets. An algorithm may keep more in a record that extends this one. */
 export interface CongestionState {
@@ -105,10 +105,10 @@ export interface CongestionAlgorithm {
 export class CongestionControl extends Context.Service<CongestionControl, CongestionAlgorithm>()(
   "@strata/core/CongestionControl"
 ) {
-  /** Reno (RFC 5681, RFC 6582). */
-  static readonly layer: Layer.Layer<CongestionControl> = Layer.succeed(CongestionControl, Reno)
+  /** CUBIC (RFC 9438) with HyStart++ (RFC 9406). */
+  static readonly layer: Layer.Layer<CongestionControl> = Layer.succeed(CongestionControl, Cubic)
 
-  /** Any other algorithm. */
+  /** Any other algorithm: Reno, one of your own. */
   static readonly layerOf = (algorithm: CongestionAlgorithm): Layer.Layer<CongestionControl> =>
     Layer.succeed(CongestionControl, algorithm)
 }

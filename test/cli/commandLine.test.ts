@@ -31,7 +31,7 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["serve --mac ff:ff:ff:ff:ff:ff", ["--mac"]],
   ["serve --mac 00:00:00:00:00:00", ["--mac"]],
   ["serve --log-level loud", ["--log-level", "debug"]],
-  ["serve --congestion vegas", ["--congestion", "vegas", "reno", "cubic"]],
+  ["serve --congestion vegas", ["--congestion", "vegas", "reno", "cubic", "bbr"]],
   ["tcps", ["port"]],
   ["tcps 0", ["port"]],
   ["tcps somewhere 7", ["somewhere 7"]],

@@ -1,11 +1,12 @@
 /**
  * The congestion controls that come with the stack, by the names that people use for them.
  */
+import { Bbr } from "./Bbr.ts"
 import type { CongestionAlgorithm } from "./Congestion.ts"
 import { Cubic } from "./Cubic.ts"
 import { Reno } from "./Reno.ts"
 
-const algorithms = { reno: Reno, cubic: Cubic } as const satisfies Record<string, CongestionAlgorithm>
+const algorithms = { reno: Reno, cubic: Cubic, bbr: Bbr } as const satisfies Record<string, CongestionAlgorithm>
 
 export type AlgorithmName = keyof typeof algorithms
 

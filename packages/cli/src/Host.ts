@@ -7,6 +7,7 @@ import { ArpCache } from "@strata/core/link/ArpCache"
 import * as Log from "@strata/core/log/Log"
 import * as NetworkStack from "@strata/core/NetworkStack"
 import { byName } from "@strata/core/tcp/Algorithms"
+import { TcpDefaults } from "@strata/core/tcp/TcpDefaults"
 import { Trace } from "@strata/core/Trace"
 import * as Address from "@strata/core/wire/Address"
 import type { DeviceError } from "@strata/drivers/DeviceError"
@@ -79,7 +80,9 @@ const makeLog = ({ hexdump, logLevel }: LogOptions) => {
 }
 
 const stackLayer = ({ congestion }: StackOptions) =>
-  congestion === undefined ? NetworkStack.layer : NetworkStack.layerWith({ congestion: byName(congestion) })
+  congestion === undefined
+    ? NetworkStack.layer
+    : Layer.provide(NetworkStack.layer, Layer.succeed(TcpDefaults, { congestion: byName(congestion) }))
 
 /** A host on any devices, with the congestion control and the log that were asked for. */
 export const layerOn = <E, R>(devices: Layer.Layer<never, E, R>, options: StackOptions) =>

@@ -37,7 +37,7 @@ import { Routing } from "./ip/Routing.ts"
 import { ArpCache } from "./link/ArpCache.ts"
 import { Ethernet } from "./link/Ethernet.ts"
 import { Statistics } from "./Statistics.ts"
-import { type CongestionAlgorithm, CongestionControl } from "./tcp/Congestion.ts"
+import { CongestionControl } from "./tcp/Congestion.ts"
 import { Tcp } from "./tcp/Tcp.ts"
 import { TcpMachine } from "./tcp/TcpMachine.ts"
 import { Timers } from "./time/Timers.ts"
@@ -63,25 +63,16 @@ export const network = Ipv4.layer.pipe(
   Layer.provideMerge(link)
 )
 
-/** TCP with its own machine, and with this congestion control. */
-const tcpWith = (congestion: Layer.Layer<CongestionControl>) =>
-  Tcp.layer.pipe(Layer.provideMerge(Layer.mergeAll(TcpMachine.layer, congestion)))
-
-const protocolsOn = (transport: ReturnType<typeof tcpWith>) =>
-  Layer.mergeAll(Icmp.layer, Udp.layer, transport).pipe(Layer.provideMerge(network))
-
 /** TCP with its own machine and congestion control. */
-export const tcp = tcpWith(CongestionControl.layer)
+export const tcp = Tcp.layer.pipe(Layer.provideMerge(Layer.mergeAll(TcpMachine.layer, CongestionControl.layer)))
 
 /** All protocols; chance is still to be provided. */
-export const protocols = protocolsOn(tcp)
+export const protocols = Layer.mergeAll(Icmp.layer, Udp.layer, tcp).pipe(
+  Layer.provideMerge(network)
+)
 
 /** A stack for a real network. */
 export const layer = protocols.pipe(Layer.provideMerge(Entropy.layer))
-
-/** A stack for a real network whose connections use another congestion control, such as one of `tcp/Algorithms.ts`. */
-export const layerWith = (options: { readonly congestion: CongestionAlgorithm }) =>
-  protocolsOn(tcpWith(CongestionControl.layerOf(options.congestion))).pipe(Layer.provideMerge(Entropy.layer))
 
 /** A stack that does the same when it is given the same packets at the same times. Not for use on a real network. */
 export const layerSeeded = (seed: number) => protocols.pipe(Layer.provideMerge(Entropy.layerSeeded(seed)))

@@ -7,11 +7,6 @@ it("each algorithm goes by its own name", () => {
   for (const name of Algorithms.names) assert.strictEqual(Algorithms.byName(name).name, name)
 })
 
-it.effect.each([...Algorithms.names])("a whole stack can use %s", (name) =>
-  Effect.gen(function*() {
-    assert.strictEqual((yield* CongestionControl).name, name)
-  }).pipe(Effect.provide(NetworkStack.layerWith({ congestion: Algorithms.byName(name) }))))
-
 it.effect("a stack uses CUBIC, when nothing is said", () =>
   Effect.gen(function*() {
     assert.strictEqual((yield* CongestionControl).name, "cubic")

@@ -205,7 +205,8 @@ describe("a timeout", () => {
   })
 
   it("is followed by duplicates of its own making, which start no recovery", () => {
-    const script = sending().passes(200).sends(full(101)).receives(ack(at(4))).sends(full(at(4)), full(at(5)))
+    const script = established().writes(14_600).sendsMany(10)
+    script.passes(200).sends(full(101)).receives(ack(at(4))).sends(full(at(4)), full(at(5)))
     script.receives(ack(at(4)), ack(at(4)), ack(at(4)), ack(at(4))).sendsNothing()
       .looks((tcb) => assert.strictEqual(untilOf(tcb), undefined))
   })

@@ -1,6 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Spurious from "@strata/core/tcp/Spurious"
-import * as Transmissions from "@strata/core/tcp/Transmissions"
 import { listening, type TcpScript } from "../../support/tcpScript.ts"
 
 const settings = { timestamps: true, selectiveAcknowledgement: true }
@@ -72,21 +70,5 @@ describe("a recovery that timestamps prove mistaken (RFC 3522)", () => {
 
   it("is not when it is the repetition", () => {
     receives(recovering(), 100, ack(4, 200)).looks(({ counts }) => assert.strictEqual(counts.timestampUndos, 0))
-  })
-
-  it("is not when a repetition arrives that an earlier recovery has sent", () => {
-    const script = recovering()
-    const { congestion, delivery, transmissions } = script.tcb
-    const [left, right] = [at(5), at(6)]
-    const repeated = Transmissions.resent(Transmissions.lose(transmissions, left, right), left, right, 210, delivery)
-    const begun = Spurious.remember(congestion, repeated)
-    const { recovery } = {
-      ...script.tcb,
-      recovery: { ...script.tcb.recovery, undo: Spurious.resent(begun, 1448, 300) }
-    }
-    const proof = (echo: number) => Spurious.proof({ ...script.tcb, recovery }, Transmissions.news(at(10)), echo)
-    assert.isUndefined(proof(210))
-    assert.strictEqual(proof(199), "timestampUndos")
-    assert.strictEqual(recovery.undo!.pending, 3 * 1448)
   })
 })

@@ -25,19 +25,21 @@ export const take = (tcb: ControlBlock, segment: Segment, now: number): ControlB
   // RFC 2018 §3: an old one says nothing that a newer one did not.
   if (octets < 0) return tcb
   const blocks = tcb.options.sack ? segment.options.sack : undefined
-  if (octets === 0 && blocks === undefined && !isDuplicate(tcb, segment)) {
-    return SendWindow.persisting(probeAnswered(tailAnswered(offered(tcb, segment), segment, now)), now)
+  if (octets === 0 && blocks === undefined && (tcb.options.sack || !isDuplicate(tcb, segment))) {
+    return SendWindow.persisting(probeAnswered(offered(tailAnswered(tcb, segment), segment)), now)
   }
   return SendWindow.persisting(delivered(tcb, segment, octets, now), now)
 }
 
 /** RFC 5681 §2; `segment` acknowledges SND.UNA. A window update is none. */
 const isDuplicate = (tcb: ControlBlock, segment: Segment): boolean =>
-  !tcb.options.sack &&
+  isRepetition(tcb.snd, segment) && tcb.snd.nxt !== tcb.snd.una
+
+/** Whether `segment`, which acknowledges SND.UNA, says nothing that was not said before. */
+const isRepetition = (snd: SendSpace, segment: Segment): boolean =>
   segment.length === 0 &&
   (segment.flags & (TcpFlag.syn | TcpFlag.fin)) === 0 &&
-  scaled(tcb.snd, segment) === tcb.snd.wnd &&
-  tcb.snd.nxt !== tcb.snd.una
+  scaled(snd, segment) === snd.wnd
 
 /** SEG.WND in octets (RFC 7323 §2.3). */
 const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd * 2 ** snd.scale
@@ -61,38 +63,28 @@ const offered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
 const probeAnswered = (tcb: ControlBlock): ControlBlock =>
   tcb.attempts > 0 && tcb.snd.nxt === tcb.snd.una ? { ...tcb, attempts: 0 } : tcb
 
-/** RFC 8985 §7.4.2: a duplicate without SACK is the answer to a probe that repeated what had arrived. */
-const tailAnswered = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock =>
-  tcb.recovery.tail === undefined ? tcb : Recovery.acknowledged(tcb, arrival(tcb, tcb, segment, 0, now), now)
-
-/** What an acknowledgement that says nothing new about the scoreboard tells. */
-const arrival = (
-  before: ControlBlock,
-  tcb: ControlBlock,
-  segment: Segment,
-  octets: number,
-  now: number
-): Recovery.Arrived => ({
-  news: Transmissions.news(before.recovery.until),
-  octets,
-  rtt: undefined,
-  isDuplicate: false,
-  duplicated: undefined,
-  echo: echoed(tcb, segment, now),
-  congestionEcho: false,
-  inFlight: SendWindow.inFlight(before)
-})
+/** RFC 8985 §7.4.2, case 2: a duplicate without SACK is the answer to a probe that repeated what had arrived. */
+const tailAnswered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
+  const { recovery, snd } = tcb
+  return recovery.tail?.state === "sent" && recovery.tail.end === snd.una && isRepetition(snd, segment)
+    ? { ...tcb, recovery: { ...recovery, tail: undefined } }
+    : tcb
+}
 
 /** When the segment left that the peer answers (RFC 7323 §3), in milliseconds. */
 const echoed = ({ options, timestamps }: ControlBlock, segment: Segment, now: number): number | undefined => {
   const stamps = options.timestamps ? segment.options.timestamps : undefined
-  return stamps === undefined ? undefined : Timestamps.timeOf(timestamps, stamps.echoReply, now)
+  if (stamps === undefined) return undefined
+  const time = Timestamps.timeOf(timestamps, stamps.echoReply, now)
+  return time > now ? undefined : time
 }
 
 /** SND.UNA =< SEG.ACK =< SND.MAX, and something was delivered, or is missing. */
 const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: number): ControlBlock => {
   const { options, recovery, settings, snd } = tcb
-  const news = Transmissions.news(recovery.until)
+  // RFC 7323 §4.3: an acknowledgement that does not advance echoes what was sent long ago.
+  const echo = octets > 0 ? echoed(tcb, segment, now) : undefined
+  const news = Transmissions.news(tcb.transmissions, recovery.until, now, tcb.rtt.minimum, echo)
   const acknowledged = octets > 0
     ? Transmissions.acknowledge(tcb.transmissions, segment.ack, news)
     : tcb.transmissions
@@ -104,9 +96,8 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
   const isRepeated = octets === 0 && isDuplicate(tcb, segment)
   if (!options.sack) guess(tcb, news, octets, isRepeated)
 
-  const echo = echoed(tcb, segment, now)
-  const rtt = roundTrip(news, octets > 0 ? echo : undefined, now)
-  const measured = rtt === undefined ? tcb.rtt : Rtt.measured(tcb.rtt, Math.max(0, rtt), now, settings)
+  const rtt = roundTrip(news, echo, now)
+  const measured = rtt === undefined ? tcb.rtt : Rtt.measured(tcb.rtt, rtt, now, settings)
   const isNewer = isWindowUpdate(snd, segment)
   const wnd = isNewer ? scaled(snd, segment) : snd.wnd
   const next: ControlBlock = {
@@ -174,15 +165,15 @@ const guess = (
  */
 const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }: Transmissions.News): boolean =>
   octets > 0 ||
-  (newest !== undefined && transmissions.last !== undefined &&
+  (newest !== undefined && Transmissions.outstanding(transmissions) > 0 &&
     newest.sentAt < Transmissions.at(transmissions, 0).sentAt)
 
 /** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
 const rearmed = (tcb: ControlBlock, isProgress: boolean, now: number): ControlBlock => {
   const { deadlines, rtt, transmissions } = tcb
-  const isEmpty = transmissions.last === undefined
+  const isEmpty = Transmissions.outstanding(transmissions) === 0
   const retransmit = isEmpty ? Infinity : isProgress ? now + rtt.timeout : deadlines.retransmit
-  const tail = TailLoss.deadline(tcb, now)
+  const tail = TailLoss.deadline(tcb, retransmit, now)
   const reorder = isEmpty ? Infinity : deadlines.reorder
   return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder
     ? tcb

@@ -89,7 +89,7 @@ const acknowledgement = (tcb: ControlBlock, now: number): Output | undefined =>
 /** A tail loss probe (RFC 8985 §7.3): new text where there is some and the peer has room, the last segment again otherwise. */
 const tailProbe = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
   const { recovery, snd, transmissions } = tcb
-  if (recovery.tail?.state !== "due" || transmissions.last === undefined) return undefined
+  if (recovery.tail?.state !== "due" || Transmissions.outstanding(transmissions) === 0) return undefined
   const sent = SendWindow.flight(snd)
   const fresh = Math.min(queued - sent, snd.wnd - sent, snd.mss)
   const left = Sequence.latest(snd.una, Sequence.add(snd.nxt, -snd.mss))
@@ -179,7 +179,7 @@ const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
   const retransmit = deadlines.persist === Infinity && deadlines.retransmit !== Infinity
     ? deadlines.retransmit
     : Math.min(deadlines.retransmit, now + rtt.timeout)
-  const tail = TailLoss.deadline(tcb, now)
+  const tail = TailLoss.deadline(tcb, retransmit, now)
   const pace = snd.paceAt > now ? snd.paceAt : Infinity
   return retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace &&
       deadlines.persist === Infinity

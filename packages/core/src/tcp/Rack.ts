@@ -25,48 +25,41 @@ export interface RackState {
   readonly round: number | undefined
 }
 
+/** Segments that must have overtaken while no reordering was seen yet (§6.2, step 4). */
+const THRESHOLD = 3
+/** Recoveries for which a wider window is kept. */
+const PERSIST = 16
+/** Milliseconds that do not count: times are sums and differences of fractions. */
+const GRAIN = 0.001
+
 export const initial: RackState = {
   sentAt: -Infinity,
   end: 0,
   rtt: 0,
   reordering: false,
   multiplier: 1,
-  persist: 16,
+  persist: PERSIST,
   round: undefined
 }
 
-/** Segments that must have overtaken while no reordering was seen yet (§6.2, step 4). */
-const THRESHOLD = 3
-/** Recoveries for which a wider window is kept. */
-const PERSIST = 16
-
-/**
- * Steps 1 to 3 of §6.2: takes notice of what was delivered. `echo` is when the segment was sent that the peer says it answers, where there
- * are timestamps: a retransmission that was not delivered itself must not count.
- */
-export const delivered = (
-  rack: RackState,
-  news: Transmissions.News,
-  minimumRtt: number,
-  echo: number | undefined,
-  now: number
-): RackState => {
-  const { newest, newestEnd, reordered } = news
+/** Steps 1 to 3 of §6.2: takes notice of what was delivered. */
+export const delivered = (rack: RackState, news: Transmissions.News): RackState => {
+  const { newest, newestEnd, now, reordered } = news
   if (newest === undefined) return rack
-  const rtt = now - newest.sentAt
-  const isOriginals = newest.sends > 1 && (rtt < minimumRtt || (echo !== undefined && echo < Math.floor(newest.sentAt)))
-  const isNew = !isOriginals && Transmissions.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)
-  if (!isNew && (rack.reordering || !reordered)) return rack
+  const isNew = Transmissions.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)
   return {
     sentAt: isNew ? newest.sentAt : rack.sentAt,
     end: isNew ? newestEnd : rack.end,
-    rtt: isNew ? rtt : rack.rtt,
+    rtt: now - newest.sentAt,
     reordering: rack.reordering || reordered,
     multiplier: rack.multiplier,
     persist: rack.persist,
     round: rack.round
   }
 }
+
+/** Segments change places on the path. */
+export const reordered = (rack: RackState): RackState => rack.reordering ? rack : { ...rack, reordering: true }
 
 /** Step 4: a D-SACK says that the window was too narrow, at most once in a round trip. */
 export const duplicated = (rack: RackState, una: number, nxt: number): RackState =>
@@ -82,43 +75,51 @@ export const recovered = (rack: RackState): RackState => {
 
 /** RACK.reo_wnd in milliseconds (§6.2, step 4). */
 export const reorderWindow = ({ rack, recovery, rtt, snd, transmissions }: ControlBlock): number => {
-  if (!rack.reordering && (recovery.phase !== "open" || transmissions.sacked >= THRESHOLD * snd.mss)) return 0
+  const isImpatient = recovery.phase !== "open" || transmissions.sacked > (THRESHOLD - 1) * snd.mss
+  if (!rack.reordering && isImpatient) return 0
   return Math.min((rack.multiplier * rtt.minimum) / 4, rtt.smoothed ?? 0)
 }
 
 export interface Detected {
   readonly transmissions: Transmissions.Transmissions
-  /** Octets newly thought lost, and those of them that had been sent again before. */
+  /** Octets newly thought lost, and how many runs of them had been sent again before. */
   readonly lost: number
   readonly lostAgain: number
   /** When to look again, or `Infinity`. */
   readonly deadline: number
 }
 
+/** Whether `run` should have been delivered before what was. */
+const isOvertaken = ({ end, sentAt }: RackState, run: Transmissions.Run): boolean =>
+  run.state === "sent" && Transmissions.isLater(sentAt, end, run.sentAt, run.right)
+
 /** Step 5: what was sent before the newest delivered segment, and longer ago than a round trip and the window, is lost. */
 export const detect = (tcb: ControlBlock, now: number): Detected => {
-  const { rack } = tcb
+  const { rack, transmissions } = tcb
+  const { board } = transmissions
+  const eldest = Transmissions.eldest(transmissions)
+  let isAny = eldest !== undefined && isOvertaken(rack, eldest)
+  for (let index = 0; index < board.length && !isAny; index++) isAny = isOvertaken(rack, board[index]!)
+  if (!isAny) return { transmissions, lost: 0, lostAgain: 0, deadline: Infinity }
+
   const patience = rack.rtt + reorderWindow(tcb)
-  let { transmissions } = tcb
-  let deadline = Infinity
   let lostAgain = 0
-  const count = Transmissions.size(transmissions)
-  const before = transmissions
-  for (let index = 0; index < count; index++) {
-    const run = Transmissions.at(before, index)
-    if (run.state !== "sent") continue
-    if (!Transmissions.isLater(rack.sentAt, rack.end, run.sentAt, run.right)) {
-      // Runs that were sent once stand in the order of their times, and those sent again are later still.
-      if (run.sends === 1) break
-      continue
-    }
-    const remaining = run.sentAt + patience - now
-    if (remaining > 0) {
-      deadline = Math.min(deadline, now + remaining)
-      continue
-    }
-    if (run.sends > 1) lostAgain++
-    transmissions = Transmissions.lose(transmissions, run.left, run.right)
+  const marked = Transmissions.loseIf(transmissions, (run) => {
+    const isLost = isOvertaken(rack, run) && run.sentAt + patience - now <= GRAIN
+    if (isLost && run.sends > 1) lostAgain++
+    return isLost
+  })
+  return {
+    transmissions: marked,
+    lost: marked.lost - transmissions.lost,
+    lostAgain,
+    deadline: latestOvertaken(rack, marked) + patience
   }
-  return { transmissions, lost: transmissions.lost - before.lost, lostAgain, deadline }
+}
+
+/** When the last of those was sent that are overtaken, but not lost yet; `Infinity` without any. */
+const latestOvertaken = (rack: RackState, all: Transmissions.Transmissions): number => {
+  let latest = Transmissions.overtaken(all, rack.sentAt, rack.end)?.sentAt ?? -Infinity
+  for (const run of all.board) if (run.sentAt > latest && isOvertaken(rack, run)) latest = run.sentAt
+  return latest === -Infinity ? Infinity : latest
 }

@@ -27,7 +27,7 @@ export interface Arrived {
   readonly isDuplicate: boolean
   /** What the peer reports to have got twice. */
   readonly duplicated: Range | undefined
-  /** When the segment left that the peer answers, in milliseconds, where there are timestamps. */
+  /** When the segment left that advanced SND.UNA, in milliseconds, where there are timestamps. */
   readonly echo: number | undefined
   readonly congestionEcho: boolean
   /** Octets in flight before it. */
@@ -49,9 +49,7 @@ const view = (tcb: ControlBlock, inFlight: number, now: number): CongestionView 
  */
 export const acknowledged = (before: ControlBlock, arrived: Arrived, now: number): ControlBlock => {
   const noticed = tailAcknowledged(duplicateReported(before, arrived), arrived, now)
-  const proof = arrived.octets > 0 || arrived.duplicated !== undefined
-    ? Spurious.proof(noticed, arrived.news, arrived.octets > 0 ? arrived.echo : undefined)
-    : undefined
+  const proof = Spurious.proof(noticed, arrived)
   const cleared = proof === undefined ? noticed : Spurious.undone(noticed, proof, view(noticed, arrived.inFlight, now))
   const ended = isOver(cleared) ? recovered(cleared, arrived, now) : inQuestion(cleared, arrived)
   const found = ended.options.sack ? raced(ended, arrived, now) : NewReno.counted(ended, arrived)
@@ -63,29 +61,40 @@ export const acknowledged = (before: ControlBlock, arrived: Arrived, now: number
 const isOver = ({ recovery, snd }: ControlBlock): boolean =>
   recovery.phase !== "open" && Sequence.greaterOrEqual(snd.una, recovery.until)
 
-/** F-RTO: whether the timeout is still in question (RFC 5682 §3.1, steps 2 and 3). */
-const inQuestion = (tcb: ControlBlock, { octets }: Arrived): ControlBlock => {
+/**
+ * F-RTO: whether the timeout is still in question (RFC 5682 §2.1 and §3.1, steps 2 and 3): new text goes first when the first
+ * acknowledgement is of all that was sent again. Where there are timestamps, they have told already.
+ */
+const inQuestion = (tcb: ControlBlock, { echo, octets }: Arrived): ControlBlock => {
   const { recovery, snd } = tcb
   if (recovery.forward === "none") return tcb
-  return recovery.forward === "first" && octets > 0
+  const head = tcb.transmissions.board[0]
+  const isOfRepeated = octets > 0 && (head === undefined || head.state !== "sent" || head.sends === 1)
+  return recovery.forward === "first" && isOfRepeated && echo === undefined
     ? { ...tcb, recovery: { ...recovery, forward: "second", until: snd.nxt } }
     : { ...tcb, recovery: { ...recovery, forward: "none" } }
 }
 
 /** RFC 2883: retransmissions that were not needed, and a window for reordering that was too narrow. */
-const duplicateReported = (tcb: ControlBlock, { duplicated }: Arrived): ControlBlock =>
-  duplicated === undefined ? tcb : {
+const duplicateReported = (tcb: ControlBlock, { duplicated }: Arrived): ControlBlock => {
+  if (duplicated === undefined) return tcb
+  const { rack, recovery, snd } = tcb
+  const counts = count(tcb.counts, "duplicatesReported")
+  // What the network has doubled, and a probe that was not needed, say nothing about reordering.
+  const isOurs = counts.duplicatesReported <= counts.retransmitted && duplicated.right !== recovery.tail?.end
+  return {
     ...tcb,
-    rack: Rack.duplicated(tcb.rack, tcb.snd.una, tcb.snd.nxt),
-    recovery: { ...tcb.recovery, undo: Spurious.duplicated(tcb.recovery.undo, duplicated) },
-    counts: count(tcb.counts, "duplicatesReported")
+    rack: isOurs ? Rack.duplicated(rack, snd.una, snd.nxt) : rack,
+    recovery: { ...recovery, undo: Spurious.reported(recovery, duplicated) },
+    counts
   }
+}
 
 /** RFC 8985 §7.4: a probe that repaired a loss is answered like one that was found otherwise. */
 const tailAcknowledged = (tcb: ControlBlock, arrived: Arrived, now: number): ControlBlock => {
   const { tail } = tcb.recovery
   if (tail === undefined) return tcb
-  const verdict = TailLoss.acknowledged(tail, tcb.snd.una, arrived.duplicated !== undefined, arrived.echo)
+  const verdict = TailLoss.acknowledged(tail, tcb.snd.una, arrived)
   if (verdict === "open") return tcb
   const over = { ...tcb, recovery: { ...tcb.recovery, tail: undefined } }
   return verdict === "over" || over.recovery.phase !== "open"
@@ -94,8 +103,8 @@ const tailAcknowledged = (tcb: ControlBlock, arrived: Arrived, now: number): Con
 }
 
 /** RFC 8985 §6.2 */
-const raced = (tcb: ControlBlock, { echo, news }: Arrived, now: number): ControlBlock => {
-  const rack = Rack.delivered(tcb.rack, news, tcb.rtt.minimum, echo, now)
+const raced = (tcb: ControlBlock, { news }: Arrived, now: number): ControlBlock => {
+  const rack = Rack.delivered(tcb.rack, news)
   const isReordered = rack.reordering && !tcb.rack.reordering
   return found(isReordered ? { ...tcb, rack, counts: count(tcb.counts, "reorderings") } : { ...tcb, rack }, now)
 }
@@ -105,22 +114,26 @@ const found = (tcb: ControlBlock, now: number): ControlBlock => {
   const { deadline, lost, lostAgain, transmissions } = Rack.detect(tcb, now)
   const deadlines = deadline === tcb.deadlines.reorder ? tcb.deadlines : { ...tcb.deadlines, reorder: deadline }
   if (lost === 0) return deadlines === tcb.deadlines ? tcb : { ...tcb, deadlines }
-  return {
-    ...tcb,
-    transmissions,
-    deadlines,
-    delivery: { ...tcb.delivery, lost: tcb.delivery.lost + lost },
-    counts: {
-      ...tcb.counts,
-      lostOctets: tcb.counts.lostOctets + lost,
-      lostRetransmissions: tcb.counts.lostRetransmissions + lostAgain
-    }
-  }
+  return { ...lostMore(tcb, lost, lostAgain), transmissions, deadlines }
 }
 
-/** Whether the window is to be lowered: once per window. */
-const isCongested = ({ recovery, transmissions }: ControlBlock, { congestionEcho }: Arrived): boolean =>
-  recovery.phase === "open" && (transmissions.lost > 0 || congestionEcho)
+/** Counts `lost` octets, and the runs among them that had been sent again before. */
+const lostMore = (tcb: ControlBlock, lost: number, lostAgain: number): ControlBlock => ({
+  ...tcb,
+  delivery: { ...tcb.delivery, lost: tcb.delivery.lost + lost },
+  counts: {
+    ...tcb.counts,
+    lostOctets: tcb.counts.lostOctets + lost,
+    lostRetransmissions: tcb.counts.lostRetransmissions + lostAgain
+  }
+})
+
+/** Whether the window is to be lowered: once for what was on its way at a time (RFC 5681 §4.3, RFC 3168 §6.1.2). */
+const isCongested = ({ recovery, snd, transmissions }: ControlBlock, { congestionEcho }: Arrived): boolean =>
+  recovery.phase === "open" && (
+    Transmissions.isLostBeyond(transmissions, recovery.until) ||
+    (congestionEcho && Sequence.greaterThan(snd.una, recovery.until))
+  )
 
 /** Recovery begins (RFC 6675 §5, step 4; RFC 3168 §6.1.2). */
 const reduced = (tcb: ControlBlock, arrived: Arrived, cause: "loss" | "echo", now: number): ControlBlock => {
@@ -150,7 +163,7 @@ const recovered = (tcb: ControlBlock, { inFlight }: Arrived, now: number): Contr
     congestion: recovery.phase === "recovery"
       ? algorithm.onRecovered(congestion, view(tcb, inFlight, now))
       : congestion,
-    recovery: { ...recovery, phase: "open", duplicates: 0, undo: undefined, forward: "none" }
+    recovery: { ...recovery, phase: "open", duplicates: 0, forward: "none" }
   }
 }
 
@@ -202,7 +215,7 @@ export const reordered = (before: ControlBlock, now: number): ControlBlock => {
   const lost = next.transmissions.lost - tcb.transmissions.lost
   if (lost === 0) return next
   const arrived: Arrived = {
-    news: Transmissions.news(next.recovery.until),
+    news: Transmissions.news(tcb.transmissions, next.recovery.until, now, tcb.rtt.minimum, undefined),
     octets: 0,
     rtt: undefined,
     isDuplicate: false,
@@ -231,13 +244,13 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
   }
   if (opening) return { ...next, snd: { ...snd, nxt: snd.una } }
   const isFirst = attempts === 0 && recovery.phase !== "recovery"
-  const lost = timedOut(tcb, now)
+  const kept = hasReneged(tcb.transmissions) ? reneged(next) : next
+  const transmissions = timedOut(kept, now)
   return {
-    ...next,
+    ...lostMore(kept, transmissions.lost - tcb.transmissions.lost, 0),
     snd: { ...snd, forced: true },
-    transmissions: lost,
+    transmissions,
     congestion: algorithm.onTimeout(congestion, isFirst, view(tcb, SendWindow.inFlight(tcb), now)),
-    delivery: { ...tcb.delivery, lost: tcb.delivery.lost + Math.max(0, lost.lost - tcb.transmissions.lost) },
     recovery: {
       ...recovery,
       phase: "loss",
@@ -245,31 +258,29 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
       duplicates: 0,
       undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,
       tail: undefined,
-      forward: isFirst && recovery.phase === "open" && tcb.options.sack ? "first" : recovery.forward
+      // RFC 5682 §2.1, step 1: not while an earlier loss is being repaired.
+      forward: recovery.phase === "open" ? "first" : attempts > 0 ? recovery.forward : "none"
     }
   }
 }
 
 /** The scoreboard after a timeout: the first segment is lost, and with RACK all that was sent as long ago; without, everything. */
 const timedOut = (tcb: ControlBlock, now: number): Transmissions.Transmissions => {
-  const { options, snd } = tcb
-  const first = tcb.transmissions.last === undefined ? undefined : Transmissions.at(tcb.transmissions, 0)
-  // RFC 2018 §8: a peer that acknowledged what comes first selectively, and still waits for it, has dropped it again.
-  const all = first?.state === "sacked" ? Transmissions.renege(tcb.transmissions) : tcb.transmissions
-  if (!options.sack) return Transmissions.lose(all, snd.una, snd.nxt)
-  const end = Sequence.add(snd.una, Math.min(snd.mss, Transmissions.outstanding(all)))
-  const head = Transmissions.lose(all, snd.una, end)
-  let marked = head
-  const size = Transmissions.size(head)
-  for (let index = 0; index < size; index++) {
-    const run = Transmissions.at(head, index)
-    if (run.state !== "sent") continue
-    if (run.sentAt + tcb.rack.rtt + Rack.reorderWindow(tcb) <= now) {
-      marked = Transmissions.lose(marked, run.left, run.right)
-    }
-  }
-  return marked
+  const { options, rack, snd, transmissions } = tcb
+  if (!options.sack) return Transmissions.lose(transmissions, snd.una, snd.nxt)
+  const patience = rack.rtt + Rack.reorderWindow(tcb)
+  const old = Transmissions.loseIf(transmissions, (run) => run.sentAt + patience <= now)
+  return Transmissions.lose(old, snd.una, Sequence.add(snd.una, Math.min(snd.mss, Transmissions.outstanding(old))))
 }
+
+/** RFC 2018 §8: a peer that acknowledged what comes first selectively, and still waits for it, has dropped it again. */
+const hasReneged = ({ board }: Transmissions.Transmissions): boolean => board[0]?.state === "sacked"
+
+const reneged = (tcb: ControlBlock): ControlBlock => ({
+  ...tcb,
+  transmissions: Transmissions.renege(tcb.transmissions),
+  counts: count(tcb.counts, "renegings")
+})
 
 /** The persist timer expired (RFC 9293 §3.8.6.1): one segment goes, whatever the window. */
 export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBlock => {

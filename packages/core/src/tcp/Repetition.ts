@@ -33,19 +33,16 @@ export const next = (tcb: ControlBlock, queued: number, now: number): Output | u
   return isHeld ? { tcb: asProbe(tcb, again.tcb, now), segment: again.segment } : again
 }
 
-/** Before a closed window, it is a probe of that (RFC 9293 §3.8.6.1): the peer is expected to drop it, and it stays lost. */
+/**
+ * Before a closed window, it is a probe of that (RFC 9293 §3.8.6.1): the peer is expected to drop it, and it stays lost. The persist timer
+ * takes over once nothing is on its way any more.
+ */
 const asProbe = (before: ControlBlock, after: ControlBlock, now: number): ControlBlock => {
+  const { transmissions } = before
+  if (Transmissions.inFlight(transmissions) > 0) return { ...after, transmissions }
   const probes = before.probes + 1
-  return {
-    ...after,
-    transmissions: before.transmissions,
-    probes,
-    deadlines: {
-      ...after.deadlines,
-      retransmit: Infinity,
-      persist: now + SendWindow.probeInterval(before, probes)
-    }
-  }
+  const persist = now + SendWindow.probeInterval(before, probes)
+  return { ...after, transmissions, probes, deadlines: { ...after.deadlines, retransmit: Infinity, persist } }
 }
 
 /** `length` sequence numbers from `left` on once more; the last one may be our FIN. */
@@ -79,7 +76,9 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
       recovery: {
         ...recovery,
         reduction: isFast ? { ...recovery.reduction, out: recovery.reduction.out + length } : recovery.reduction,
-        undo: Spurious.resent(recovery.undo, length, now)
+        undo: Spurious.resent(recovery.undo, left, length, now),
+        // RFC 5682 §2.1, step 2b: no new text could go, so nothing can be told from what is delivered.
+        forward: recovery.forward === "second" ? "none" : recovery.forward
       },
       counts: {
         ...tcb.counts,

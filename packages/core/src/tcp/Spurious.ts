@@ -1,13 +1,16 @@
 /**
  * Losses that were none: the windows are given back when it turns out that nothing was lost but time.
  *
- * - Eifel (RFC 3522, 4015): the acknowledgement echoes a timestamp from before the first retransmission.
+ * - Eifel (RFC 3522, 4015): what filled the first gap that was filled was sent before it was sent again, as its timestamp tells.
  * - D-SACK (RFC 2883, 3708): everything that was sent again had arrived already.
- * - F-RTO (RFC 5682): after a timeout, something was delivered that was not sent again.
+ * - F-RTO (RFC 5682): after a timeout, new text went first, and something was delivered that was not sent again.
  */
 import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, type Range } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
+import * as Rack from "./Rack.ts"
+import type { Arrived } from "./Recovery.ts"
+import type { RecoveryState } from "./RecoveryState.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -18,45 +21,57 @@ export interface Undo {
   readonly since: number
   /** Octets sent again that no D-SACK has reported yet; undefined before any was. */
   readonly pending: number | undefined
-  /** When the first octet was sent again. */
+  /** When the first octets were sent again, and which. */
   readonly resentAt: number | undefined
+  readonly resentFrom: number
 }
 
-/** A loss is assumed; what an earlier recovery has sent again may still be on its way, and proves nothing when it arrives. */
+/** A loss is assumed; what an earlier recovery has sent again may still be on its way, and be reported as well. */
 export const remember = (congestion: CongestionState, transmissions: Transmissions.Transmissions): Undo => {
-  const { octets, since } = Transmissions.repeated(transmissions)
+  const octets = Transmissions.repeated(transmissions)
   return {
     congestion,
     since: transmissions.una,
     pending: octets === 0 ? undefined : octets,
-    resentAt: octets === 0 ? undefined : since
+    resentAt: undefined,
+    resentFrom: transmissions.una
   }
 }
 
-/** `octets` were sent again. */
-export const resent = (undo: Undo | undefined, octets: number, now: number): Undo | undefined =>
-  undo === undefined ? undefined : { ...undo, pending: (undo.pending ?? 0) + octets, resentAt: undo.resentAt ?? now }
+/** `octets` from `left` on were sent again. */
+export const resent = (undo: Undo | undefined, left: number, octets: number, now: number): Undo | undefined => {
+  if (undo === undefined) return undefined
+  const isFirst = undo.resentAt === undefined
+  return {
+    ...undo,
+    pending: (undo.pending ?? 0) + octets,
+    resentAt: isFirst ? now : undo.resentAt,
+    resentFrom: isFirst ? left : undo.resentFrom
+  }
+}
 
-/** The peer reported `range` as a duplicate. */
-export const duplicated = (undo: Undo | undefined, range: Range): Undo | undefined =>
-  undo?.pending === undefined || Sequence.lessThan(range.left, undo.since)
-    ? undo
-    : { ...undo, pending: undo.pending - Sequence.difference(range.left, range.right) }
+/** The peer reported `range` as a duplicate. Once all is repaired, only what was sent before counts. */
+export const reported = ({ phase, undo, until }: RecoveryState, range: Range): Undo | undefined => {
+  if (undo?.pending === undefined || Sequence.lessThan(range.left, undo.since)) return undo
+  if (phase === "open" && Sequence.greaterOrEqual(range.left, until)) return undo
+  return { ...undo, pending: undo.pending - Sequence.difference(range.left, range.right) }
+}
 
 export type Proof = "timestampUndos" | "duplicateUndos" | "spuriousTimeouts"
 
-/** What proves that nothing was lost, or undefined. `echo` is when the segment left that the peer answers, if SND.UNA advanced. */
+/** What proves that nothing was lost, or undefined. Duplicates may be reported after all is repaired. */
 export const proof = (
-  { recovery: { forward, phase, undo } }: ControlBlock,
-  news: Transmissions.News,
-  echo: number | undefined
+  { recovery: { forward, phase, undo }, snd }: ControlBlock,
+  { duplicated, echo, news, octets }: Arrived
 ): Proof | undefined => {
-  if (undo === undefined || phase === "open") return undefined
-  if (phase === "loss" && forward !== "none" && news.original) return "spuriousTimeouts"
-  if (undo.pending !== undefined && undo.pending <= 0) return "duplicateUndos"
-  return undo.resentAt !== undefined && echo !== undefined && echo < Math.floor(undo.resentAt)
-    ? "timestampUndos"
-    : undefined
+  if (undo === undefined || (octets === 0 && duplicated === undefined && news.delivered === 0)) return undefined
+  if (undo.pending !== undefined && undo.pending <= 0 && duplicated !== undefined) return "duplicateUndos"
+  if (phase === "loss" && forward === "second" && news.original) return "spuriousTimeouts"
+  if (phase === "open" || undo.resentAt === undefined || echo === undefined) return undefined
+  // RFC 3522 §3.2, step 4: the first acknowledgement of what was sent again.
+  const before = Sequence.add(snd.una, -octets)
+  const isFirst = Sequence.lessOrEqual(before, undo.resentFrom) && Sequence.greaterThan(snd.una, undo.resentFrom)
+  return isFirst && echo < Math.floor(undo.resentAt) ? "timestampUndos" : undefined
 }
 
 /** As if no loss had been assumed. */
@@ -74,6 +89,8 @@ export const undone = (
   return {
     ...tcb,
     transmissions: Transmissions.unlose(tcb.transmissions),
+    // The original came after what had left later.
+    rack: recovery.phase === "loss" ? tcb.rack : Rack.reordered(tcb.rack),
     congestion: restored,
     recovery: { ...recovery, phase: "open" as const, forward: "none" as const, undo: undefined },
     counts,

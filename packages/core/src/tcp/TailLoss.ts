@@ -3,6 +3,7 @@
  * retransmission timer would.
  */
 import { type ControlBlock, isOpening } from "./ControlBlock.ts"
+import type { Arrived } from "./Recovery.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -26,28 +27,31 @@ const BLIND = 1000
 /** Whether a probe may be scheduled (§7.2): nothing is known to be missing, and no probe is out. */
 const isDue = ({ attempts, options, recovery, settings, transmissions }: ControlBlock): boolean =>
   settings.tailLossProbe && options.sack && attempts === 0 && recovery.phase === "open" &&
-  recovery.tail === undefined &&
-  transmissions.sacked === 0 && transmissions.last !== undefined
+  recovery.tail === undefined && transmissions.sacked === 0 && Transmissions.outstanding(transmissions) > 0
 
-/** When the probe is due if nothing comes back, or `Infinity`. */
-export const deadline = (tcb: ControlBlock, now: number): number => {
+/**
+ * When the probe is due if nothing comes back, or `Infinity`. It goes before a timeout (§7.2, TLP_calc_PTO); `retransmit` is when that is
+ * due.
+ */
+export const deadline = (tcb: ControlBlock, retransmit: number, now: number): number => {
   if (!isDue(tcb) || isOpening(tcb)) return Infinity
   const { rtt, snd, transmissions } = tcb
-  if (rtt.smoothed === undefined) return now + BLIND
   const isSingle = Transmissions.outstanding(transmissions) <= snd.mss
-  return now + Math.min(rtt.timeout, 2 * rtt.smoothed + (isSingle ? WORST_DELAY : MARGIN))
+  const wait = rtt.smoothed === undefined ? BLIND : 2 * rtt.smoothed + (isSingle ? WORST_DELAY : MARGIN)
+  return Math.min(now + wait, retransmit)
 }
 
 /** What an acknowledgement means for the probe that is out (§7.4.2): that it is over, that it repaired a loss, or nothing yet. */
 export const acknowledged = (
   tail: TailProbe,
   una: number,
-  duplicated: boolean,
-  echo: number | undefined
+  { duplicated, echo }: Arrived
 ): "open" | "over" | "repaired" => {
-  if (tail.state === "due") return Sequence.greaterOrEqual(una, tail.end) ? "over" : "open"
-  if (tail.isRepetition && duplicated) return "over"
+  // What was repeated had arrived before: the peer says so, or, knowing nothing of D-SACK, repeats itself.
+  if (tail.isRepetition && duplicated?.right === tail.end) return "over"
   if (Sequence.lessThan(una, tail.end)) return "open"
-  const isOriginals = echo !== undefined && echo < Math.floor(tail.sentAt)
-  return tail.isRepetition && !isOriginals ? "repaired" : "over"
+  if (tail.state === "due" || !tail.isRepetition) return "over"
+  // The timestamp tells which of the two brought SND.UNA there.
+  if (echo !== undefined) return echo < Math.floor(tail.sentAt) ? "over" : "repaired"
+  return Sequence.greaterThan(una, tail.end) ? "repaired" : "open"
 }

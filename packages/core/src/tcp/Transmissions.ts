@@ -7,8 +7,9 @@
  * - `lost`: thought lost, and to be sent again;
  * - `sacked`: selectively acknowledged.
  *
- * Values share one array that only ever grows at its end: each looks at its own part, so adding a run to the latest value costs
- * nothing like a copy, and the older ones stay as they were.
+ * Runs that nothing has happened to since they left, by far the most, wait in a queue, in the order in which they were sent. Those before
+ * them are on the board: a short array, replaced with each change. The queue's array only ever grows at its end, and values share it: each
+ * looks at its own part, so adding a run to the latest value costs nothing like a copy, and the older ones stay as they were.
  */
 import type { DeliveryState } from "./RateSampling.ts"
 import * as Sequence from "./Sequence.ts"
@@ -28,48 +29,66 @@ export interface Run {
 }
 
 export interface Transmissions {
-  /** SND.UNA; the first run may begin before. */
   readonly una: number
-  readonly runs: ReadonlyArray<Run>
-  /** This value's runs are `[first, end)`, and `last`. */
+  readonly nxt: number
+  /** Runs from `una` to `edge`; the first may begin before. */
+  readonly board: ReadonlyArray<Run>
+  readonly edge: number
+  /** Runs from `edge` to `nxt`, each sent once: `[first, end)` of the array, and `last`. The first may begin before. */
+  readonly queue: ReadonlyArray<Run>
   readonly first: number
   readonly end: number
   readonly last: Run | undefined
   /** Octets in each of these states. */
   readonly sacked: number
   readonly lost: number
-  /** One past the highest octet that was ever delivered. */
+  /** One past the highest octet that was ever delivered (RACK.fack of RFC 8985 §5.3). */
   readonly highest: number
 }
 
 const NOTHING: ReadonlyArray<Run> = []
 
 /** Nothing is on its way; all before `una` is acknowledged. */
-export const empty = (una: number): Transmissions => ({
-  una,
-  runs: NOTHING,
-  first: 0,
-  end: 0,
-  last: undefined,
-  sacked: 0,
-  lost: 0,
-  highest: una
-})
+export const empty = (una: number): Transmissions => value(una, una, NOTHING, una, NOTHING, 0, 0, undefined, 0, 0, una)
 
-export const size = (all: Transmissions): number => all.end - all.first + (all.last === undefined ? 0 : 1)
+/** Written out once: it is made for each segment and each acknowledgement. */
+const value = (
+  una: number,
+  nxt: number,
+  board: ReadonlyArray<Run>,
+  edge: number,
+  queue: ReadonlyArray<Run>,
+  first: number,
+  end: number,
+  last: Run | undefined,
+  sacked: number,
+  lost: number,
+  highest: number
+): Transmissions => ({ una, nxt, board, edge, queue, first, end, last, sacked, lost, highest })
+
+/** How many runs there are. */
+export const size = ({ board, end, first, last }: Transmissions): number =>
+  board.length + end - first + (last === undefined ? 0 : 1)
 
 /** The run at `index`, which must be there. */
 export const at = (all: Transmissions, index: number): Run =>
-  all.first + index < all.end ? all.runs[all.first + index]! : all.last!
+  index < all.board.length ? all.board[index]! : queued(all, index - all.board.length)
+
+const queued = ({ end, first, last, queue }: Transmissions, index: number): Run =>
+  first + index < end ? queue[first + index]! : last!
 
 /** Octets that are not acknowledged. */
-export const outstanding = ({ last, una }: Transmissions): number =>
-  last === undefined ? 0 : Sequence.difference(una, last.right)
+export const outstanding = ({ nxt, una }: Transmissions): number => Sequence.difference(una, nxt)
 
 /** Octets in the network (RFC 6675 §4, SetPipe). */
 export const inFlight = (all: Transmissions): number => outstanding(all) - all.sacked - all.lost
 
-/** `[left, right)` left for the first time; `left` is where the last run ends. */
+/** Whether nothing is selectively acknowledged, thought lost, or was sent again. */
+export const isClean = ({ board }: Transmissions): boolean => board.length === 0
+
+const earliest = (a: number, b: number): number => Sequence.lessThan(a, b) ? a : b
+
+/** `[left, right)` left for the first time; `left` is `nxt`. */
 export const sent = (
   all: Transmissions,
   left: number,
@@ -77,9 +96,10 @@ export const sent = (
   now: number,
   mark: DeliveryState
 ): Transmissions => {
-  const { last } = all
+  const { board, edge, highest, last, lost, sacked, una } = all
+  const isMore = last !== undefined && last.sentAt === now
   const run: Run = {
-    left,
+    left: isMore ? last.left : left,
     right,
     state: "sent",
     sentAt: now,
@@ -87,34 +107,16 @@ export const sent = (
     inFlight: inFlight(all) + Sequence.difference(left, right),
     mark
   }
-  if (last === undefined) return { ...all, last: run }
-  if (last.sentAt === now && last.sends === 1 && last.state === "sent") {
-    return withLast(all, all.runs, all.first, all.end, { ...run, left: last.left })
+  if (isMore || last === undefined) {
+    return value(una, right, board, edge, all.queue, all.first, all.end, run, sacked, lost, highest)
   }
-  const { end, first, runs } = all
+  const { end, first, queue } = all
   // Another value has gone on from here, or much of the array is done with.
-  const isOurs = runs.length === end && runs !== NOTHING && first <= 64 + (end >>> 1)
-  const grown = isOurs ? runs as Array<Run> : runs.slice(first, end)
+  const isOurs = queue.length === end && queue !== NOTHING && first <= 64 + (end >>> 1)
+  const grown = isOurs ? queue as Array<Run> : queue.slice(first, end)
   grown.push(last)
-  return withLast(all, grown, isOurs ? first : 0, grown.length, run)
+  return value(una, right, board, edge, grown, isOurs ? first : 0, grown.length, run, sacked, lost, highest)
 }
-
-const withLast = (
-  all: Transmissions,
-  runs: ReadonlyArray<Run>,
-  first: number,
-  end: number,
-  last: Run | undefined
-): Transmissions => ({
-  una: all.una,
-  runs,
-  first,
-  end,
-  last,
-  sacked: all.sacked,
-  lost: all.lost,
-  highest: all.highest
-})
 
 /** What an acknowledgement told about the runs it covers; it is filled by `acknowledge` and `select`. */
 export interface News {
@@ -131,11 +133,23 @@ export interface News {
   original: boolean
   /** Octets that were sent once only were delivered after later ones (RFC 8985 §6.2, step 3). */
   reordered: boolean
+  /** The sequence number before which `original` looks. */
   readonly until: number
+  /** One past the highest octet delivered before. */
+  readonly highest: number
+  /** What tells whether a retransmission was delivered, or the original: now, the least round-trip time, and when the segment left that the peer answers. */
+  readonly now: number
+  readonly minimumRtt: number
+  readonly echo: number | undefined
 }
 
-/** `until` is the sequence number before which `original` looks. */
-export const news = (until: number): News => ({
+export const news = (
+  { highest }: Transmissions,
+  until: number,
+  now: number,
+  minimumRtt: number,
+  echo: number | undefined
+): News => ({
   delivered: 0,
   newest: undefined,
   newestEnd: 0,
@@ -143,131 +157,196 @@ export const news = (until: number): News => ({
   ambiguous: false,
   original: false,
   reordered: false,
-  until
+  until,
+  highest,
+  now,
+  minimumRtt,
+  echo
 })
 
 /** Whether what was sent at `a` and ends at `aEnd` left after the other (RFC 8985 §6.2, RACK_sent_after). */
 export const isLater = (a: number, aEnd: number, b: number, bEnd: number): boolean =>
   a > b || (a === b && Sequence.greaterThan(aEnd, bEnd))
 
-/** Octets up to `end` of a run that was not selectively acknowledged have been delivered. */
-const noteDelivery = (into: News, run: Run, octets: number, end: number, highest: number): void => {
+/** Whether it was the original of a run sent again that was delivered (RFC 8985 §6.2, step 2). */
+const isOriginals = (run: Run, { echo, minimumRtt, now }: News): boolean =>
+  run.sends > 1 && (now - run.sentAt < minimumRtt || (echo !== undefined && echo < Math.floor(run.sentAt)))
+
+/** `octets` up to `end` of a run that was not selectively acknowledged have been delivered. */
+const noteDelivery = (into: News, run: Run, octets: number, end: number): void => {
   into.delivered += octets
-  if (into.newest === undefined || isLater(run.sentAt, end, into.newest.sentAt, into.newestEnd)) {
+  const isNewest = into.newest === undefined || isLater(run.sentAt, end, into.newest.sentAt, into.newestEnd)
+  if (isNewest && !isOriginals(run, into)) {
     into.newest = run
     into.newestEnd = end
   }
   if (run.sends > 1) return
   if (into.timedAt === undefined || run.sentAt > into.timedAt) into.timedAt = run.sentAt
   if (Sequence.lessOrEqual(end, into.until)) into.original = true
-  if (Sequence.lessThan(end, highest)) into.reordered = true
+  if (Sequence.lessThan(end, into.highest)) into.reordered = true
 }
 
-/** Everything before `ack` was acknowledged. */
+/** Everything before `ack` was acknowledged; a probe of the peer's window may lie beyond `nxt`. */
 export const acknowledge = (all: Transmissions, ack: number, into: News): Transmissions => {
-  const { end, highest, runs } = all
+  const { board, end, highest, queue } = all
   let { first, last, lost, sacked, una } = all
-  while (last !== undefined) {
-    const run: Run = first < end ? runs[first]! : last
-    const right = Sequence.lessThan(run.right, ack) ? run.right : ack
+  const count = board.length
+  const isAll = Sequence.greaterOrEqual(ack, all.nxt)
+  const until = isAll ? all.nxt : ack
+  let index = 0
+  while (una !== until) {
+    const run = index < count ? board[index]! : first < end ? queue[first]! : last!
+    const right = earliest(run.right, until)
     const octets = Sequence.difference(una, right)
-    if (octets > 0) {
-      if (run.state === "sacked") sacked -= octets
-      else noteDelivery(into, run, octets, right, highest)
-      if (run.sends > 1) into.ambiguous = true
-      if (run.state === "lost") lost -= octets
-      una = right
-    }
+    if (run.state === "sacked") sacked -= octets
+    else noteDelivery(into, run, octets, right)
+    if (run.state === "lost") lost -= octets
+    if (run.sends > 1) into.ambiguous = true
+    una = right
     if (right !== run.right) break
+    if (index < count) index++
+    else if (first < end) first++
+    else last = undefined
+  }
+  if (isAll) return empty(ack)
+  const rest = index === 0 ? board : index === count ? NOTHING : board.slice(index)
+  const edge = Sequence.latest(all.edge, ack)
+  return value(ack, all.nxt, rest, edge, queue, first, end, last, sacked, lost, Sequence.latest(highest, ack))
+}
+
+/** The board up to `right` at least. */
+const raised = (all: Transmissions, right: number): Transmissions => {
+  if (Sequence.lessOrEqual(right, all.edge)) return all
+  const { end, queue } = all
+  const board = all.board.slice()
+  let { edge, first, last } = all
+  while (last !== undefined && Sequence.lessThan(edge, right)) {
+    const run = first < end ? queue[first]! : last
+    const to = earliest(run.right, right)
+    push(board, { ...run, left: edge, right: to })
+    edge = to
+    if (to !== run.right) break
     if (first < end) first++
     else last = undefined
   }
-  return last === undefined
-    ? empty(ack)
-    : { una: ack, runs, first, end, last, sacked, lost, highest: Sequence.latest(highest, ack) }
-}
-
-/** Runs as `change` makes them of the parts within `[left, right)`; the rest stays. */
-const rewrite = (
-  all: Transmissions,
-  left: number,
-  right: number,
-  change: (run: Run, left: number, right: number) => Run
-): Transmissions => {
-  const count = size(all)
-  const out: Array<Run> = []
-  let { lost, sacked } = all
-  const add = (run: Run, octets: number): void => {
-    if (run.state === "lost") lost += octets
-    else if (run.state === "sacked") sacked += octets
-  }
-  for (let index = 0; index < count; index++) {
-    const run = at(all, index)
-    const begin = Sequence.latest(run.left, all.una)
-    const from = Sequence.latest(begin, left)
-    const to = Sequence.lessThan(run.right, right) ? run.right : right
-    if (Sequence.greaterOrEqual(from, to)) {
-      push(out, run)
-      continue
-    }
-    if (begin !== from) push(out, { ...run, right: from })
-    const changed = change(run, from, to)
-    add(run, -Sequence.difference(from, to))
-    add(changed, Sequence.difference(from, to))
-    push(out, changed)
-    if (to !== run.right) push(out, { ...run, left: to })
-  }
-  const last = out.pop()
-  return { una: all.una, runs: out, first: 0, end: out.length, last, sacked, lost, highest: all.highest }
+  return value(all.una, all.nxt, board, edge, queue, first, end, last, all.sacked, all.lost, all.highest)
 }
 
 /** Adds a run, joined with the one before where nothing tells them apart any more. */
 const push = (out: Array<Run>, run: Run): void => {
   const before = out[out.length - 1]
-  if (before === undefined || before.state !== run.state || run.state === "sent" || before.right !== run.left) {
-    out.push(run)
-  } else if (run.state === "sacked" || before.sends === run.sends) {
-    out[out.length - 1] = { ...run, left: before.left, sentAt: Math.max(before.sentAt, run.sentAt) }
-  } else {
-    out.push(run)
+  if (before === undefined || !isAlike(before, run)) out.push(run)
+  else {
+    out[out.length - 1] = {
+      ...run,
+      left: before.left,
+      sentAt: Math.max(before.sentAt, run.sentAt),
+      sends: Math.max(before.sends, run.sends)
+    }
   }
 }
 
-/** The index of the run that `seq` stands in, or of the next one. */
-const find = (all: Transmissions, seq: number): number => {
+/** Whether two adjoining runs may be one. */
+const isAlike = (a: Run, b: Run): boolean =>
+  a.state === b.state && (
+    a.state === "sacked" ||
+    (a.sends === b.sends && (a.state === "lost" || a.sentAt === b.sentAt))
+  )
+
+/** The index of the run on the board that `seq` stands in, or of the next one. */
+const find = (board: ReadonlyArray<Run>, seq: number): number => {
   let low = 0
-  let high = size(all)
+  let high = board.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (Sequence.greaterThan(at(all, middle).right, seq)) high = middle
+    if (Sequence.greaterThan(board[middle]!.right, seq)) high = middle
     else low = middle + 1
   }
   return low
 }
 
+/** The board as `change` makes it of the parts within `[left, right)`; the rest stays. */
+const rewrite = (
+  before: Transmissions,
+  left: number,
+  right: number,
+  change: (run: Run, octets: number) => Run
+): Transmissions => {
+  const all = raised(before, right)
+  const { board, una } = all
+  const begin = Math.max(0, find(board, left) - 1)
+  // With one neighbour on each side, which the changed ones may join.
+  const end = Math.min(board.length, find(board, Sequence.add(right, -1)) + 2)
+  const out = board.slice(0, begin)
+  let { lost, sacked } = all
+  for (let index = begin; index < end; index++) {
+    const run = board[index]!
+    const start = Sequence.latest(run.left, una)
+    const from = Sequence.latest(start, left)
+    const to = earliest(run.right, right)
+    const octets = Sequence.difference(from, to)
+    if (octets <= 0) {
+      push(out, run)
+      continue
+    }
+    if (start !== from) push(out, { ...run, left: start, right: from })
+    const part = start === from && to === run.right ? run : { ...run, left: from, right: to }
+    const changed = change(part, octets)
+    if (part.state === "lost") lost -= octets
+    else if (part.state === "sacked") sacked -= octets
+    if (changed.state === "lost") lost += octets
+    else if (changed.state === "sacked") sacked += octets
+    push(out, changed)
+    if (to !== run.right) push(out, { ...run, left: to })
+  }
+  const whole = end === board.length ? out : out.concat(board.slice(end))
+  return value(una, all.nxt, whole, all.edge, all.queue, all.first, all.end, all.last, sacked, lost, all.highest)
+}
+
 /** `[left, right)`, which must be on its way, was selectively acknowledged (RFC 2018 §3). */
 export const select = (all: Transmissions, left: number, right: number, into: News): Transmissions => {
-  const index = find(all, left)
-  if (index === size(all)) return all
-  const there = at(all, index)
-  if (there.state === "sacked" && Sequence.greaterOrEqual(there.right, right)) return all
-  const { highest } = all
-  const next = rewrite(all, left, right, (run, from, to) => {
-    if (run.state === "sacked") return run.left === from && run.right === to ? run : { ...run, left: from, right: to }
-    noteDelivery(into, run, Sequence.difference(from, to), to, highest)
-    return { ...run, left: from, right: to, state: "sacked" }
+  const there = all.board[find(all.board, left)]
+  if (
+    there?.state === "sacked" && Sequence.lessOrEqual(there.left, left) && Sequence.greaterOrEqual(there.right, right)
+  ) return all
+  const next = rewrite(all, left, right, (run, octets) => {
+    if (run.state === "sacked") return run
+    noteDelivery(into, run, octets, run.right)
+    return { ...run, state: "sacked" }
   })
-  return Sequence.greaterThan(right, highest) ? { ...next, highest: right } : next
+  return Sequence.greaterThan(right, next.highest) ? { ...next, highest: right } : next
 }
+
+const asLost = (run: Run): Run => run.state === "sent" ? { ...run, state: "lost" } : run
 
 /** What of `[left, right)` is on its way is thought lost. */
 export const lose = (all: Transmissions, left: number, right: number): Transmissions =>
-  rewrite(all, left, right, (run, from, to) => ({
-    ...run,
-    left: from,
-    right: to,
-    state: run.state === "sent" ? "lost" : run.state
-  }))
+  rewrite(all, left, right, asLost)
+
+/** The runs on their way for which `isLost` holds are thought lost; it may only hold of what was sent before what it does not hold of. */
+export const loseIf = (before: Transmissions, isLost: (run: Run) => boolean): Transmissions => {
+  const waiting = size(before) - before.board.length
+  let count = 0
+  while (count < waiting && isLost(queued(before, count))) count++
+  const all = count === 0 ? before : raised(before, queued(before, count - 1).right)
+  return rewrite(all, all.una, all.edge, (run) => run.state === "sent" && isLost(run) ? asLost(run) : run)
+}
+
+/** The run of the queue that was sent first. */
+export const eldest = (all: Transmissions): Run | undefined => all.last === undefined ? undefined : queued(all, 0)
+
+/** The run of the queue that was sent last before what was sent at `sentAt` and ends at `end`. */
+export const overtaken = (all: Transmissions, sentAt: number, end: number): Run | undefined => {
+  let low = 0
+  let high = size(all) - all.board.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const run = queued(all, middle)
+    if (isLater(sentAt, end, run.sentAt, run.right)) low = middle + 1
+    else high = middle
+  }
+  return low === 0 ? undefined : queued(all, low - 1)
+}
 
 /** `[left, right)` was sent once more. */
 export const resent = (
@@ -278,9 +357,8 @@ export const resent = (
   mark: DeliveryState
 ): Transmissions => {
   const inFlightThen = inFlight(all) + Sequence.difference(left, right)
-  return rewrite(all, left, right, (run, from, to) => ({
-    left: from,
-    right: to,
+  return rewrite(all, left, right, (run) => ({
+    ...run,
     state: "sent",
     sentAt: now,
     sends: run.sends + 1,
@@ -289,45 +367,31 @@ export const resent = (
   }))
 }
 
-/** Octets on their way that were sent before, and when the first of them was sent again; `Infinity` without any. */
-export const repeated = (all: Transmissions): { readonly octets: number; readonly since: number } => {
-  const count = size(all)
+/** Octets on their way that were sent before. */
+export const repeated = ({ board, una }: Transmissions): number => {
   let octets = 0
-  let since = Infinity
-  for (let index = 0; index < count; index++) {
-    const run = at(all, index)
-    if (run.sends === 1 || run.state !== "sent") continue
-    octets += Sequence.difference(Sequence.latest(run.left, all.una), run.right)
-    since = Math.min(since, run.sentAt)
+  for (const run of board) {
+    if (run.sends > 1 && run.state === "sent") octets += Sequence.difference(Sequence.latest(run.left, una), run.right)
   }
-  return { octets, since }
+  return octets
 }
 
 /** The lost octets that come first, or undefined. */
-export const firstLost = (all: Transmissions): Run | undefined => {
-  if (all.lost === 0) return undefined
-  const count = size(all)
-  for (let index = 0; index < count; index++) {
-    const run = at(all, index)
-    if (run.state === "lost") return run
-  }
-  return undefined
-}
+export const firstLost = ({ board, lost }: Transmissions): Run | undefined =>
+  lost === 0 ? undefined : board.find(({ state }) => state === "lost")
+
+/** Whether anything at or after `seq` is thought lost. */
+export const isLostBeyond = ({ board, lost }: Transmissions, seq: number): boolean =>
+  lost > 0 && board.some(({ right, state }) => state === "lost" && Sequence.greaterThan(right, seq))
 
 /** What was thought lost is on its way after all. */
 export const unlose = (all: Transmissions): Transmissions =>
-  all.lost === 0 ? all : rewrite(all, all.una, all.last!.right, (run, left, right) => ({
-    ...run,
-    left,
-    right,
-    state: run.state === "lost" ? "sent" : run.state
-  }))
+  all.lost === 0
+    ? all
+    : rewrite(all, all.una, all.edge, (run) => run.state === "lost" ? { ...run, state: "sent" } : run)
 
 /** The peer took its selective acknowledgements back (RFC 2018 §8). */
 export const renege = (all: Transmissions): Transmissions =>
-  all.sacked === 0 ? all : rewrite(all, all.una, all.last!.right, (run, left, right) => ({
-    ...run,
-    left,
-    right,
-    state: run.state === "sacked" ? "lost" : run.state
-  }))
+  all.sacked === 0
+    ? all
+    : rewrite(all, all.una, all.edge, (run) => run.state === "sacked" ? { ...run, state: "lost" } : run)

@@ -35,13 +35,13 @@ describe("a tail loss probe", () => {
   })
 })
 
-describe("the retransmission timer", () => {
-  /** The first of five segments was sent again after 100 ms. */
-  const repaired = () =>
-    established(100).writes(5 * 1460).sendsMany(5).passes(100)
-      .receives(sack(101, `${at(1)}-${at(2)}`), sack(101, `${at(1)}-${at(3)}`), sack(101, `${at(1)}-${at(4)}`))
-      .sends(full(at(0)))
+/** The first of five segments was sent again after 100 ms. */
+const repaired = () =>
+  established(100).writes(5 * 1460).sendsMany(5).passes(100)
+    .receives(sack(101, `${at(1)}-${at(2)}`), sack(101, `${at(1)}-${at(3)}`), sack(101, `${at(1)}-${at(4)}`))
+    .sends(full(at(0)))
 
+describe("the retransmission timer", () => {
   it("starts anew when something is selectively acknowledged that was sent before the first segment was sent last", () => {
     repaired().passes(60).receives(sack(101, `${at(1)}-${at(5)}`))
       // The round-trip time is a little longer now.

@@ -169,10 +169,10 @@ const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }:
     newest.sentAt < Transmissions.at(transmissions, 0).sentAt)
 
 /** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
-const rearmed = (tcb: ControlBlock, isProgress: boolean, now: number): ControlBlock => {
+const rearmed = (tcb: ControlBlock, isAnew: boolean, now: number): ControlBlock => {
   const { deadlines, rtt, transmissions } = tcb
   const isEmpty = Transmissions.outstanding(transmissions) === 0
-  const retransmit = isEmpty ? Infinity : isProgress ? now + rtt.timeout : deadlines.retransmit
+  const retransmit = isEmpty ? Infinity : isAnew ? now + rtt.timeout : deadlines.retransmit
   const tail = TailLoss.deadline(tcb, retransmit, now)
   const reorder = isEmpty ? Infinity : deadlines.reorder
   return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder

@@ -10,6 +10,10 @@ export const MSS = 1460
 /** Octets per millisecond. */
 export const megabits = (rate: number): number => rate * 125
 
+/** The rate of a path of which nothing else is said, and what it holds in its 40 ms. */
+export const RATE = megabits(40)
+export const PRODUCT = RATE * 40
+
 /** May be changed while traffic runs. */
 export interface Path {
   /** Octets per millisecond. */
@@ -316,7 +320,7 @@ export class Bottleneck {
   #freeAt = 0
 
   constructor(path: Partial<Path> = {}, seed = 1) {
-    this.path = { rate: megabits(100), rtt: 40, queue: Infinity, loss: 0, heaps: 0, quantum: 0, ...path }
+    this.path = { rate: RATE, rtt: 40, queue: Infinity, loss: 0, heaps: 0, quantum: 0, ...path }
     this.#random = generator(seed)
   }
 

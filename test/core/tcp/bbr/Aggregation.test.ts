@@ -3,21 +3,19 @@ import * as Model from "@strata/core/tcp/bbr/Model"
 import * as WindowedMaximum from "@strata/core/tcp/bbr/WindowedMaximum"
 import { Schema } from "effect"
 import { course, stateOf } from "../../../support/bbrCourse.ts"
-import { megabits, MSS } from "../../../support/bottleneck.ts"
-
-const product = megabits(100) * 40
+import { MSS, PRODUCT, RATE } from "../../../support/bottleneck.ts"
 
 describe("acknowledgements in heaps (§5.5.9)", () => {
   it("do not hide the bandwidth, and make it look little more", () => {
     const run = course({ heaps: 15 })
     const { state } = run.until("drain")!
-    assert.isAbove(Model.maximumBandwidth(state), megabits(98))
-    assert.isBelow(Model.maximumBandwidth(state), megabits(120))
+    assert.isAbove(Model.maximumBandwidth(state), 0.98 * RATE)
+    assert.isBelow(Model.maximumBandwidth(state), 1.2 * RATE)
     run.bottleneck.run(20_000)
     const before = run.flow.delivered
     run.bottleneck.run(30_000)
-    assert.closeTo(Model.maximumBandwidth(stateOf(run.flow)), megabits(100), megabits(8))
-    assert.isAbove((run.flow.delivered - before) / 10_000, megabits(90))
+    assert.closeTo(Model.maximumBandwidth(stateOf(run.flow)), RATE, 0.15 * RATE)
+    assert.isAbove((run.flow.delivered - before) / 10_000, 0.9 * RATE)
   })
 
   it("widen the window by what comes at once", () => {
@@ -26,9 +24,9 @@ describe("acknowledgements in heaps (§5.5.9)", () => {
     smooth.bottleneck.run(4000)
     heaped.bottleneck.run(4000)
     const extra = stateOf(heaped.flow).aggregation.extra.best.value
-    assert.isAbove(extra, 10 * megabits(100))
+    assert.isAbove(extra, 10 * RATE)
     assert.isBelow(stateOf(smooth.flow).aggregation.extra.best.value, 5 * MSS)
-    assert.isAbove(heaped.flow.window, 2 * product + extra / 2)
+    assert.isAbove(heaped.flow.window, 2 * PRODUCT + extra / 2)
   })
 })
 

@@ -4,9 +4,7 @@ import * as Model from "@strata/core/tcp/bbr/Model"
 import type { BbrState } from "@strata/core/tcp/bbr/State"
 import { Reno } from "@strata/core/tcp/Reno"
 import { course, delivery, stateOf, view } from "../../../support/bbrCourse.ts"
-import { Bottleneck, megabits, MSS } from "../../../support/bottleneck.ts"
-
-const product = megabits(100) * 40
+import { Bottleneck, megabits, MSS, PRODUCT } from "../../../support/bottleneck.ts"
 
 /** A flow that cruises, and its view. */
 const cruising = () => {
@@ -20,7 +18,7 @@ const cruising = () => {
 
 /** An acknowledgement at the end of a round, at `rate` times of what was, after which `share` of the flight was lost. */
 const ended = (state: BbrState, share: number, rate: number) => {
-  const flight = 400 * MSS
+  const flight = PRODUCT * 1.1
   return delivery(
     { totalDelivered: state.delivered + MSS, delivered: MSS, recovering: true },
     {
@@ -48,20 +46,20 @@ const lossy = (algorithm: typeof Bbr, share: number, rate: number): BbrState => 
 
 /** The share of the path that is used when segments are lost with a probability. */
 const goodput = (loss: number): number => {
-  const run = course({ loss, queue: product }, { seed: 2 })
+  const run = course({ rate: megabits(100), loss, queue: 500_000 }, { seed: 2 })
   run.bottleneck.run(2000)
   const before = run.flow.delivered
-  run.bottleneck.run(22_000)
-  return (run.flow.delivered - before) / 20_000 / run.bottleneck.path.rate
+  run.bottleneck.run(17_000)
+  return (run.flow.delivered - before) / 15_000 / run.bottleneck.path.rate
 }
 
 /** The share of the path that Reno has beside BBR. */
 const share = (algorithm: typeof Bbr): number => {
-  const bottleneck = new Bottleneck({ queue: product }, 3)
+  const bottleneck = new Bottleneck({ queue: PRODUCT }, 3)
   bottleneck.add({ algorithm })
   const reno = bottleneck.add({ algorithm: Reno })
-  bottleneck.run(40_000)
-  return reno.delivered / 40_000 / bottleneck.path.rate
+  bottleneck.run(30_000)
+  return reno.delivered / 30_000 / bottleneck.path.rate
 }
 
 describe("the short-term model of BBR (§5.5.10.3)", () => {
@@ -75,7 +73,7 @@ describe("the short-term model of BBR (§5.5.10.3)", () => {
   it("but to no less than 0.7 of what it was", () => {
     const after = lossy(Bbr, 0.5, 0.2)
     assert.closeTo(after.shortTerm.bandwidth, 0.7 * Model.maximumBandwidth(after), 1e-6)
-    assert.isAtLeast(after.shortTerm.inFlight, 0.7 * 600 * MSS)
+    assert.isAtLeast(after.shortTerm.inFlight, 0.7 * 1.9 * PRODUCT)
   })
 
   it("stays as it is when less is lost; with no tolerance, as in the draft, it does not", () => {
@@ -84,7 +82,7 @@ describe("the short-term model of BBR (§5.5.10.3)", () => {
   })
 
   it("is forgotten when bandwidth is probed for", () => {
-    const run = course({ queue: 500_000 })
+    const run = course({ queue: PRODUCT })
     run.until("cruise")
     run.bottleneck.path.loss = 0.05
     run.bottleneck.run(run.bottleneck.now + 500)
@@ -124,7 +122,7 @@ describe("recovery with BBR (§5.6.4.4)", () => {
     assert.strictEqual(first.window, 4 * MSS)
     const second = Bbr.onAck(first, ack(399_000, 410_000), told)
     assert.strictEqual(second.window, 5 * MSS)
-    assert.isAtLeast(Bbr.onAck(second, ack(400_000, 420_000), told).window, Math.min(state.window, product))
+    assert.isAtLeast(Bbr.onAck(second, ack(400_000, 420_000), told).window, Math.min(state.window, PRODUCT))
   })
 
   it("answers an echo of congestion at the end of its round, whatever the share lost", () => {
@@ -136,7 +134,7 @@ describe("recovery with BBR (§5.6.4.4)", () => {
   })
 
   it("survives a path that is cut for two seconds", () => {
-    const run = course({ queue: 500_000 })
+    const run = course({ queue: PRODUCT })
     run.until("cruise")
     run.bottleneck.path.loss = 1
     run.bottleneck.run(run.bottleneck.now + 2000)
@@ -161,7 +159,7 @@ describe("a mistaken recovery (§5.5.11)", () => {
   })
 
   it("leads back to where a probe was ended", () => {
-    const run = course({ queue: 1e6 })
+    const run = course({ queue: 2 * PRODUCT })
     run.until("up")
     run.bottleneck.run(run.bottleneck.now + 60)
     const state = stateOf(run.flow)
@@ -172,7 +170,7 @@ describe("a mistaken recovery (§5.5.11)", () => {
       congested,
       delivery(
         { totalDelivered: state.delivered + MSS, delivered: MSS, lost: 30 * MSS, recovering: true },
-        { priorDelivered: state.delivered - product, inFlightAtSend: product, lost: 30 * MSS }
+        { priorDelivered: state.delivered - PRODUCT, inFlightAtSend: PRODUCT, lost: 30 * MSS }
       ),
       told
     ) as BbrState

@@ -1,13 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Model from "@strata/core/tcp/bbr/Model"
 import { course, stateOf } from "../../../support/bbrCourse.ts"
-import { megabits, MSS } from "../../../support/bottleneck.ts"
-
-const product = megabits(100) * 40
+import { megabits, MSS, PRODUCT, RATE } from "../../../support/bottleneck.ts"
 
 /** The course of eight seconds. */
 const eightSeconds = () => {
-  const run = course({ loss: 0.01, queue: 300_000 }, { seed: 3 })
+  const run = course({ loss: 0.01, queue: 0.6 * PRODUCT }, { seed: 3 })
   run.bottleneck.run(8000)
   return run.entries.map(({ at, phase }) => `${phase} ${at}`)
 }
@@ -35,9 +33,9 @@ describe("ProbeBW of BBR (§5.3.3)", () => {
 
   it("probes every two to three seconds on a long path, each time after another wait", () => {
     const run = course({ rtt: 100 })
-    run.bottleneck.run(60_000)
+    run.bottleneck.run(40_000)
     const waits = run.all("down").map(({ state }) => state.probe.wait)
-    assert.isAbove(waits.length, 10)
+    assert.isAtLeast(waits.length, 8)
     for (const wait of waits) assert.isTrue(2000 <= wait && wait <= 3000)
     assert.isAbove(new Set(waits).size, waits.length / 2)
     const ups = run.all("refill").map(({ at }) => at)
@@ -71,39 +69,39 @@ describe("ProbeBW of BBR (§5.3.3)", () => {
   })
 
   it("finds ten times the bandwidth within a few probes", () => {
-    const run = course({ rate: megabits(10) })
+    const run = course({ rate: RATE / 10 })
     run.until("cruise")
-    run.bottleneck.path.rate = megabits(100)
+    run.bottleneck.path.rate = RATE
     run.bottleneck.run(run.bottleneck.now + 10_000)
-    assert.isAbove(Model.maximumBandwidth(stateOf(run.flow)), megabits(95))
+    assert.isAbove(Model.maximumBandwidth(stateOf(run.flow)), 0.95 * RATE)
   })
 
   it("finds it also where losses had set a bound, in steps that double", () => {
-    const run = course({ rate: megabits(10), queue: 20_000 })
+    const run = course({ rate: RATE / 10, queue: PRODUCT / 25 })
     run.until("cruise")
     run.until("down")
-    assert.isBelow(stateOf(run.flow).longTerm, 200_000)
-    run.bottleneck.path.rate = megabits(100)
-    run.bottleneck.path.queue = 1e6
+    assert.isBelow(stateOf(run.flow).longTerm, PRODUCT / 2)
+    run.bottleneck.path.rate = RATE
+    run.bottleneck.path.queue = 2 * PRODUCT
     const steps = new Set<number>()
     run.until("up")
     for (let step = 0; step < 12_000; step++) {
       run.bottleneck.run(run.bottleneck.now + 1)
       steps.add(stateOf(run.flow).probe.upRounds)
     }
-    assert.isAbove(Model.maximumBandwidth(stateOf(run.flow)), megabits(95))
-    assert.isAbove(stateOf(run.flow).longTerm, product)
+    assert.isAbove(Model.maximumBandwidth(stateOf(run.flow)), 0.95 * RATE)
+    assert.isAbove(stateOf(run.flow).longTerm, PRODUCT)
     assert.isAtLeast(Math.max(...steps), 5)
   })
 
   it("follows when the path has a tenth of the bandwidth left, at once by losses, and for good after two cycles", () => {
-    const run = course({ queue: 500_000 })
+    const run = course({ queue: PRODUCT })
     run.until("cruise")
-    run.bottleneck.path.rate = megabits(10)
+    run.bottleneck.path.rate = RATE / 10
     run.bottleneck.run(run.bottleneck.now + 1800)
-    assert.isBelow(Model.bandwidth(stateOf(run.flow)), megabits(50))
+    assert.isBelow(Model.bandwidth(stateOf(run.flow)), 0.5 * RATE)
     run.bottleneck.run(run.bottleneck.now + 20_000)
-    assert.isBelow(Model.maximumBandwidth(stateOf(run.flow)), megabits(11))
+    assert.isBelow(Model.maximumBandwidth(stateOf(run.flow)), 0.11 * RATE)
     const before = run.flow.lost
     const sent = run.flow.sent
     run.bottleneck.run(run.bottleneck.now + 10_000)
@@ -111,13 +109,13 @@ describe("ProbeBW of BBR (§5.3.3)", () => {
   })
 
   it("bounds the flight where probing lost more than 2 %, and leaves others room below", () => {
-    const run = course({ queue: 100_000 })
+    const run = course({ queue: PRODUCT / 5 })
     run.until("refill")
     const down = run.until("down")!
     const { longTerm, probe } = down.state
     assert.isTrue(probe.tooHigh)
-    assert.isAtLeast(longTerm, product * 0.7)
-    assert.isAtMost(longTerm, product + 120_000)
+    assert.isAtLeast(longTerm, PRODUCT * 0.7)
+    assert.isAtMost(longTerm, 1.3 * PRODUCT)
     run.until("cruise")
     for (let step = 0; step < 500; step++) {
       run.bottleneck.run(run.bottleneck.now + 1)
@@ -126,7 +124,7 @@ describe("ProbeBW of BBR (§5.3.3)", () => {
   })
 
   it("is careful in the probe after that one: it stops at the bound, and goes on at once if all was well (§5.3.3.6)", () => {
-    const run = course({ queue: 100_000 })
+    const run = course({ queue: PRODUCT / 5 })
     run.until("refill")
     run.until("down")
     run.until("up")
@@ -140,13 +138,13 @@ describe("ProbeBW of BBR (§5.3.3)", () => {
     const start = 3000
     let sent = 0
     const run = course({}, {
-      written: (now) => now < start ? Infinity : (sent ||= run.flow.sent) + (now - start) * megabits(5)
+      written: (now) => now < start ? Infinity : (sent ||= run.flow.sent) + (now - start) * 0.05 * RATE
     })
     run.bottleneck.run(start)
     const known = Model.maximumBandwidth(stateOf(run.flow))
     run.bottleneck.run(30_000)
     assert.isAtLeast(Model.maximumBandwidth(stateOf(run.flow)), 0.99 * known)
-    assert.isBelow(run.flow.sent - sent, 28_000 * megabits(5))
+    assert.isBelow(run.flow.sent - sent, 28_000 * 0.05 * RATE)
   })
 
   it("copes with a path that holds less than a segment", () => {

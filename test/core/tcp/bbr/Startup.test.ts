@@ -3,7 +3,7 @@ import { Bbr } from "@strata/core/tcp/Bbr"
 import * as Model from "@strata/core/tcp/bbr/Model"
 import type { BbrState } from "@strata/core/tcp/bbr/State"
 import { course, delivery, stateOf, view } from "../../../support/bbrCourse.ts"
-import { megabits, MSS } from "../../../support/bottleneck.ts"
+import { megabits, MSS, PRODUCT, RATE } from "../../../support/bottleneck.ts"
 
 /** Startup, after one loss in a hundred that the peer shows, or not, selectively. */
 const lost = (selective: boolean): BbrState => {
@@ -28,7 +28,7 @@ describe("Startup of BBR (§5.3.1)", () => {
 
   it("doubles the rate in each round, until it is that of the path", () => {
     const rates: Array<number> = []
-    const { bottleneck, entries, flow } = course({ rate: megabits(1000), rtt: 40 }, {
+    const { bottleneck, entries, flow } = course({ rate: megabits(300), rtt: 40 }, {
       watch: (watched) => {
         const { rounds } = stateOf(watched)
         rates[rounds.count] = Math.max(rates[rounds.count] ?? 0, Model.maximumBandwidth(stateOf(watched)))
@@ -69,15 +69,15 @@ describe("Startup of BBR (§5.3.1)", () => {
   })
 
   it("goes on while the program, and not the path, limits the rate", () => {
-    const run = course({}, { written: (now) => now * megabits(10) })
+    const run = course({}, { written: (now) => now * RATE / 10 })
     run.bottleneck.run(10_000)
     assert.deepStrictEqual(run.entries.map(({ phase }) => phase).filter((phase) => phase === "drain"), [])
     assert.isFalse(stateOf(run.flow).fullPipe.reached)
-    assert.isAtLeast(run.flow.state.pacingRate!, megabits(10))
+    assert.isAtLeast(run.flow.state.pacingRate!, RATE / 10)
   })
 
   it("ends when more than 2 % of the flight are lost in six places, and keeps to what was delivered", () => {
-    const run = course({ queue: 50_000, rtt: 100 })
+    const run = course({ queue: PRODUCT / 10, rtt: 100 })
     const drain = run.until("drain")!
     const { longTerm } = drain.state
     const product = run.bottleneck.path.rate * run.bottleneck.path.rtt
@@ -90,7 +90,7 @@ describe("Startup of BBR (§5.3.1)", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const drain = course({ loss: 0.003 }, { seed }).until("drain")!
       assert.strictEqual(drain.state.longTerm, Infinity, `seed ${seed}`)
-      assert.closeTo(Model.maximumBandwidth(drain.state), megabits(100), megabits(5), `seed ${seed}`)
+      assert.closeTo(Model.maximumBandwidth(drain.state), RATE, 0.05 * RATE, `seed ${seed}`)
     }
   })
 
@@ -114,7 +114,7 @@ describe("Drain (§5.3.2)", () => {
     const run = course()
     const drain = run.until("drain")!
     assert.closeTo(drain.state.pacingRate, 0.5 * 0.99 * Model.bandwidth(drain.state), 1e-6)
-    assert.isAbove(run.bottleneck.backlog, 100_000)
+    assert.isAbove(run.bottleneck.backlog, PRODUCT / 2)
     const next = run.until("cruise")!
     const { rate, rtt } = run.bottleneck.path
     assert.isBelow(next.inFlight, 1.05 * rate * rtt)

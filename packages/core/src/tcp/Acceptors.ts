@@ -3,6 +3,13 @@
  */
 import type { LiveConnection } from "./Connection.ts"
 import type { Endpoints } from "./ControlBlock.ts"
+import type { ConnectionOptions } from "./Tcp.ts"
+
+/**
+ * Why there is no connection for a SYN: it is to be answered by a cookie (RFC 4987 §3.6), or dropped, since as many
+ * connections as can be are half-open, or wait to be accepted.
+ */
+export type Refusal = "cookie" | "synQueueFull" | "acceptQueueFull"
 
 /** Addresses are unsigned 32-bit integers; 0 is "any", as is a foreign port of 0. */
 export interface Acceptor {
@@ -10,8 +17,12 @@ export interface Acceptor {
   readonly port: number
   readonly foreignAddress: number
   readonly foreignPort: number
-  /** A connection in LISTEN for a SYN that arrived, or the name of the reason why it is dropped. */
-  readonly admit: (endpoints: Endpoints, iss: number) => LiveConnection | string
+  /** What its connections start from. */
+  readonly options: ConnectionOptions
+  /** A connection in LISTEN for a SYN that arrived, or what is to be done with it instead. */
+  readonly admit: (endpoints: Endpoints, iss: number) => LiveConnection | Refusal
+  /** A connection in LISTEN for a peer that brought a SYN cookie back, or undefined while there is no room. */
+  readonly resume: (endpoints: Endpoints, iss: number) => LiveConnection | undefined
   /** The stack is closing. */
   readonly close: () => void
 }
@@ -40,7 +51,7 @@ export class Acceptors {
   }
 
   /** Whether an acceptor would let in the same connections as one that is there. */
-  conflicts(wanted: Omit<Acceptor, "admit" | "close">): boolean {
+  conflicts(wanted: Pick<Acceptor, "address" | "port" | "foreignAddress" | "foreignPort">): boolean {
     return this.at(wanted.port).some((acceptor) =>
       overlap(acceptor.address, wanted.address) &&
       acceptor.foreignAddress === wanted.foreignAddress && acceptor.foreignPort === wanted.foreignPort

@@ -75,6 +75,9 @@ export class LiveConnection {
   /** Whoever made it and has not given it away, such as its listener. */
   observer: ((connection: LiveConnection, from: State) => void) | undefined = undefined
 
+  /** Takes a segment in SYN-RECEIVED that is not to be looked at now; false for one that is. */
+  gate: ((connection: LiveConnection, packet: Packet, segment: Segment) => boolean) | undefined = undefined
+
   private readonly host: ConnectionHost
   private readonly timer: Timer
   private writes: Array<PendingWrite> = []
@@ -106,6 +109,7 @@ export class LiveConnection {
   /** A segment for this connection; its text is copied. */
   arrives(packet: Packet, segment: Segment): void {
     const before = this.tcb
+    if (this.gate !== undefined && before.state === "SYN-RECEIVED" && this.gate(this, packet, segment)) return
     if ((segment.flags & TcpFlag.syn) !== 0) this.host.opens(this, segment)
     const outcome = this.host.machine.arrives(before, segment, this.host.turn.now())
     if (outcome.reopens && this.host.reopen(this, segment, packet)) return

@@ -14,17 +14,18 @@ import { type Destination, Routing } from "../ip/Routing.ts"
 import { Statistics } from "../Statistics.ts"
 import { Timers } from "../time/Timers.ts"
 import { Turn } from "../time/Turn.ts"
-import { makeDrop, Trace } from "../Trace.ts"
+import { type Drop, makeDrop, Trace } from "../Trace.ts"
 import * as Address from "../wire/Address.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import { type Acceptor, Acceptors } from "./Acceptors.ts"
+import { makeAdmission } from "./Admission.ts"
 import { CongestionControl } from "./Congestion.ts"
 import { type ConnectionHost, LiveConnection } from "./Connection.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
 import type { Endpoints, State } from "./ControlBlock.ts"
 import * as InitialSequence from "./InitialSequence.ts"
 import * as Options from "./Options.ts"
-import { type Segment, TcpFlag } from "./Segment.ts"
+import type { Segment } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
@@ -49,6 +50,7 @@ export interface Host extends ConnectionHost {
   readonly ipv4: Ipv4["Service"]
   readonly routing: Routing["Service"]
   readonly trace: Trace["Service"]
+  readonly drop: Drop
   readonly connections: ConnectionTable<LiveConnection>
   readonly acceptors: Acceptors
   readonly bind: (acceptor: Acceptor) => void
@@ -67,8 +69,6 @@ export interface Host extends ConnectionHost {
 /** RFC 4022, tcpCurrEstab. */
 const countsAsEstablished = (state: State): boolean => state === "ESTABLISHED" || state === "CLOSE-WAIT"
 const isOpening = (state: State): boolean => state === "SYN-SENT" || state === "SYN-RECEIVED"
-const isSyn = (segment: Segment): boolean =>
-  (segment.flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst | TcpFlag.fin)) === TcpFlag.syn
 
 export const makeHost = Effect.gen(function*() {
   const turn = yield* Turn
@@ -147,28 +147,23 @@ export const makeHost = Effect.gen(function*() {
     trace.emit({ _tag: "Message", level: "warning", stage: "tcp.input", text })
   }
 
-  const reject = (endpoints: Endpoints, segment: Segment, packet: Packet) => {
-    const answer = machine.reject(segment)
-    drop("noConnection", packet)
-    if (answer !== undefined) writeSegment(endpoints, answer)
-  }
-  const welcome = (endpoints: Endpoints, segment: Segment, packet: Packet, iss?: number) => {
-    const acceptor = acceptors.find(endpoints)
-    if (acceptor === undefined) return reject(endpoints, segment, packet)
-    // RFC 9293 §3.10.7.2: a reset is ignored, an acknowledgement answered with one.
-    if (!isSyn(segment)) {
-      return (segment.flags & TcpFlag.ack) === 0 ? drop("notASyn", packet) : reject(endpoints, segment, packet)
-    }
-    const connection = acceptor.admit(endpoints, iss ?? initialSequence(endpoints, turn.now()))
-    if (typeof connection === "string") return drop(connection, packet)
-    add(connection)
-    connection.arrives(packet, segment)
-  }
+  const { replace, welcome } = makeAdmission({
+    turn,
+    machine,
+    entropy,
+    statistics,
+    acceptors,
+    writeSegment,
+    drop,
+    parameters,
+    initialSequence,
+    add
+  })
   const reopen = (connection: LiveConnection, segment: Segment, packet: Packet): boolean => {
     const { endpoints, tcb } = connection
     if (acceptors.find(endpoints) === undefined) return false
     connection.forget()
-    welcome(endpoints, segment, packet, (tcb.snd.max + REOPEN_DISTANCE) >>> 0)
+    replace(endpoints, segment, packet, (tcb.snd.max + REOPEN_DISTANCE) >>> 0)
     return true
   }
 
@@ -242,6 +237,7 @@ export const makeHost = Effect.gen(function*() {
     moved,
     opens,
     reopen,
+    drop,
     connections,
     acceptors,
     input,

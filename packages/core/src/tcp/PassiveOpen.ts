@@ -3,7 +3,7 @@
  * the one with the first peer whose SYN it takes, and listens again when that
  * peer resets before it is established (§3.10.7.4).
  */
-import type { Acceptor } from "./Acceptors.ts"
+import type { Acceptor, Refusal } from "./Acceptors.ts"
 import type { LiveConnection } from "./Connection.ts"
 import type { Endpoints } from "./ControlBlock.ts"
 import type { Host } from "./Host.ts"
@@ -16,7 +16,7 @@ export class PassiveOpen implements Acceptor {
   readonly foreignPort: number
   readonly connection: LiveConnection
   private readonly host: Host
-  private readonly options: ConnectionOptions
+  readonly options: ConnectionOptions
   private readonly listening: Endpoints
 
   constructor(host: Host, endpoints: Endpoints, options: ConnectionOptions) {
@@ -31,11 +31,14 @@ export class PassiveOpen implements Acceptor {
     this.connection.observer = this.observe
   }
 
-  admit(endpoints: Endpoints, iss: number): LiveConnection | string {
-    if (this.connection.state !== "LISTEN") return "backlogFull"
+  admit(endpoints: Endpoints, iss: number): LiveConnection | Refusal {
+    if (this.connection.state !== "LISTEN") return "synQueueFull"
     this.connection.restart(this.host.machine.listen(this.host.parameters(endpoints, iss, this.options)))
     return this.connection
   }
+
+  /** It gives out no cookies. */
+  resume(): undefined {}
 
   close(): void {
     this.connection.close()

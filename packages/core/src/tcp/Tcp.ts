@@ -49,8 +49,17 @@ export interface ListenOptions extends ConnectionOptions {
   readonly address?: Ipv4Address | undefined
   /** A random free ephemeral port by default (0). */
   readonly port?: number | undefined
-  /** Connections that are established but not accepted, and as many half-open ones; 128 by default. A SYN beyond is ignored. */
+  /**
+   * Connections that are established but not accepted, and as many half-open ones; 128 by default. While as many wait to
+   * be accepted, SYNs are ignored, and what would establish another one waits.
+   */
   readonly backlog?: number | undefined
+  /**
+   * Whether SYNs are answered by cookies (RFC 4987 §3.6), of which nothing need be kept: when as many connections are
+   * half-open as `backlog` says, always, or never. `"whenFull"` by default. `"off"` lets the half-open connection that
+   * waits longest go for a new one, once its peer had time to answer, and ignores SYNs before.
+   */
+  readonly synCookies?: "whenFull" | "always" | "off" | undefined
 }
 
 /** The OPEN call of RFC 9293 §3.9.1.1. */

@@ -14,7 +14,7 @@ import * as Context from "effect/Context"
 import type { ConnectionOptions, ListenOptions } from "./Tcp.ts"
 import { defaultSettings, type TcpSettings } from "./TcpSettings.ts"
 
-export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions, "backlog"> {
+export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions, "backlog" | "synCookies"> {
   /** Connections in TIME-WAIT; one more, and the oldest is forgotten. 16,384 by default. */
   readonly timeWaits?: number | undefined
 }
@@ -35,6 +35,7 @@ export interface Defaults {
   readonly sendBuffer: number
   readonly receiveBuffer: number
   readonly backlog: number
+  readonly synCookies: NonNullable<ListenOptions["synCookies"]>
   readonly timeWaits: number
   readonly congestion: ConnectionOptions["congestion"]
 }
@@ -44,6 +45,7 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   sendBuffer: options.sendBuffer ?? BUFFER,
   receiveBuffer: options.receiveBuffer ?? BUFFER,
   backlog: options.backlog ?? BACKLOG,
+  synCookies: options.synCookies ?? "whenFull",
   timeWaits: options.timeWaits ?? TIME_WAITS,
   congestion: options.congestion
 })

@@ -45,8 +45,9 @@ const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgor
   const receiver = yield* network.host("receiver")
   const senders = yield* Effect.forEach(flows, (_, index) => network.host(`sender-${index}`))
   const half = path.roundTrip / 2
-  // A little chance, or the packets of one flow always find the room that those of the other have made.
-  const latency = Distribution.uniform(half, half * 1.02)
+  // As much chance as a packet takes on the bottleneck, or the packets of one flow always find the room that those of the
+  // other have made (Floyd, Jacobson, "On Traffic Phase Effects in Packet-Switched Gateways", 1992).
+  const latency = Distribution.uniform(half, half + FRAME * 8000 / path.rate)
   const lan = yield* network.lan([receiver, ...senders], { conditions: { latency } })
   const fits = Math.ceil(path.rate * path.roundTrip / 8000 / FRAME)
   yield* lan.set(

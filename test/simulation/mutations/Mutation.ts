@@ -59,7 +59,7 @@ export const isSynchronized = ({ state }: ControlBlock): boolean =>
   state !== "CLOSED" && state !== "LISTEN" && state !== "SYN-SENT" && state !== "SYN-RECEIVED"
 
 /** A machine that forgets one of its timers when it is due. */
-export const withoutTimer = (timer: "persist" | "acknowledge"): Pick<Machine, "deadline" | "elapse"> => {
+export const withoutTimer = (timer: "persist" | "acknowledge" | "tail"): Pick<Machine, "deadline" | "elapse"> => {
   const forgetful = (tcb: ControlBlock): ControlBlock => ({
     ...tcb,
     deadlines: { ...tcb.deadlines, [timer]: Infinity }

@@ -27,6 +27,8 @@ export interface AdmissionServices {
   readonly drop: Drop
   readonly parameters: (endpoints: Endpoints, iss: number, options: ConnectionOptions) => OpenParameters
   readonly initialSequence: (endpoints: Endpoints, now: number) => number
+  /** Whether one more reset may leave; if so, it counts. */
+  readonly mayReset: () => boolean
   /** Puts a connection in the table. */
   readonly add: (connection: LiveConnection) => void
 }
@@ -66,7 +68,8 @@ const remembered = (segment: Segment, mss: number, isStamped: boolean): Segment 
 }
 
 export const makeAdmission = (services: AdmissionServices): Admission => {
-  const { acceptors, add, drop, initialSequence, machine, parameters, statistics, turn, writeSegment } = services
+  const { acceptors, add, drop, initialSequence, machine, mayReset, parameters, statistics, turn, writeSegment } =
+    services
   const cookies = new SynCookies(services.entropy)
   // Linux: SyncookiesSent, SyncookiesRecv, SyncookiesFailed
   const cookiesSent = statistics.counter("tcp.synCookiesSent")
@@ -74,9 +77,11 @@ export const makeAdmission = (services: AdmissionServices): Admission => {
   const cookiesFailed = statistics.counter("tcp.synCookiesFailed")
 
   const reject = (endpoints: Endpoints, segment: Segment, packet: Packet): void => {
-    const answer = machine.reject(segment)
+    const reset = machine.reject(segment)
+    if (reset === undefined) return drop("noConnection", packet)
+    if (!mayReset()) return drop("resetLimited", packet)
     drop("noConnection", packet)
-    if (answer !== undefined) writeSegment(endpoints, answer)
+    writeSegment(endpoints, reset)
   }
 
   /** Answers a SYN and keeps nothing of it. */

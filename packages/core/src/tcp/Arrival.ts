@@ -165,7 +165,7 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
       )
       : outcome(tcb, 0, Reply.reset(segment.ack))
   }
-  if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, segment, now)
+  if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, now)
   // RFC 7323 §5.3, R3; not before, so that nobody puts TS.Recent wrong who does not know what we sent
   return acknowledged(Timestamps.kept(tcb, segment, now), segment, now)
 }
@@ -173,7 +173,7 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
 /** RFC 7323 §5.3, R1: an acknowledgement in return, as for a segment outside of the window. */
 const old = (before: ControlBlock, segment: Segment, now: number): Outcome => {
   const tcb = DuplicateSack.noted(before, segment)
-  return challenge({ ...tcb, counts: count(tcb.counts, "pawsRejected") }, segment, now)
+  return answer({ ...tcb, counts: count(tcb.counts, "pawsRejected") }, segment, now)
 }
 
 /** First: whether the segment has a part in the window, of which a segment without text occupies only its place. */
@@ -191,7 +191,9 @@ const unacceptable = (tcb: ControlBlock, segment: Segment, now: number): Outcome
   if (has(segment, TcpFlag.rst)) return outcome(tcb)
   if (tcb.state === "TIME-WAIT") return lateInTimeWait(tcb, segment, now)
   if (isProbe(tcb, segment)) return closedWindow(tcb, segment, now)
-  return challenge(DuplicateSack.noted(tcb, segment), segment, now)
+  // RFC 5961 §4.2
+  if (has(segment, TcpFlag.syn)) return challenge(tcb, now)
+  return answer(DuplicateSack.noted(tcb, segment), segment, now)
 }
 
 /** Whether nothing but a closed window makes the segment unacceptable. */
@@ -215,8 +217,8 @@ const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome
 const lateInTimeWait = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   const isFinAgain = has(segment, TcpFlag.fin) &&
     Sequence.add(segment.seq, sequenceLength(segment)) === tcb.rcv.nxt
-  if (isFinAgain) return challenge(timeWait(tcb, now), segment, now)
-  const answered = challenge(tcb, segment, now)
+  if (isFinAgain) return answer(timeWait(tcb, now), segment, now)
+  const answered = answer(tcb, segment, now)
   return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
 }
 
@@ -225,16 +227,21 @@ const isNewIncarnation = (tcb: ControlBlock, segment: Segment): boolean =>
   (segment.flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst)) === TcpFlag.syn &&
   Sequence.greaterThan(segment.seq, tcb.rcv.nxt)
 
-/** The challenge acknowledgement of RFC 5961. */
-const challenge = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
-  if (!Reply.mayChallenge(tcb, segment, now)) return outcome(tcb)
-  const answered = Reply.challenge(tcb, segment, now)
+/** An acknowledgement in return. */
+const answer = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
+  const answered = Reply.answer(tcb, segment, now)
   return outcome(answered.tcb, 0, answered.segment)
+}
+
+/** The challenge acknowledgement of RFC 5961: whoever is not the peer cannot answer it. */
+const challenge = (tcb: ControlBlock, now: number): Outcome => {
+  const challenged = Reply.challenge(tcb, now)
+  return outcome(challenged.tcb, 0, challenged.segment)
 }
 
 /** Second: a reset must name exactly the next octet (RFC 5961 §3.2). */
 const reset = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
-  if (segment.seq !== tcb.rcv.nxt) return challenge(tcb, segment, now)
+  if (segment.seq !== tcb.rcv.nxt) return challenge(tcb, now)
   switch (tcb.state) {
     case "SYN-RECEIVED":
       return outcome(unanswered(tcb, "refused"))
@@ -271,7 +278,7 @@ export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable")
 /** Fourth: a SYN where none can be. A peer that really lost the connection will answer the challenge by a reset. */
 const synInWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (tcb.state === "SYN-RECEIVED" && tcb.passive) return outcome(unanswered(tcb, "refused"))
-  const answered = challenge(tcb, segment, now)
+  const answered = challenge(tcb, now)
   return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
 }
 

@@ -44,6 +44,8 @@ export interface ConnectionHost {
   readonly moved: (connection: LiveConnection, from: State) => void
   /** A SYN for the connection arrived. */
   readonly opens: (connection: LiveConnection, segment: Segment) => void
+  /** Whether the reply to a segment may leave: strangers can ask for resets and challenges. */
+  readonly mayReply: (before: ControlBlock, outcome: Outcome) => boolean
   /** Gives a SYN for a connection in TIME-WAIT to a listener in the connection's place, if there is one. */
   readonly reopen: (connection: LiveConnection, segment: Segment, packet: Packet) => boolean
 }
@@ -111,8 +113,9 @@ export class LiveConnection {
     const before = this.tcb
     if (this.gate !== undefined && before.state === "SYN-RECEIVED" && this.gate(this, packet, segment)) return
     if ((segment.flags & TcpFlag.syn) !== 0) this.host.opens(this, segment)
-    const outcome = this.host.machine.arrives(before, segment, this.host.turn.now())
-    if (outcome.reopens && this.host.reopen(this, segment, packet)) return
+    const { machine, mayReply, reopen, turn } = this.host
+    const outcome = machine.arrives(before, segment, turn.now())
+    if (outcome.reopens && reopen(this, segment, packet)) return
     if (outcome.textLength > 0) {
       const text = textStart(packet) + outcome.textSkip
       this.receiving.write(outcome.textOffset, packet.bytes, text, text + outcome.textLength)
@@ -123,7 +126,7 @@ export class LiveConnection {
       this.wakeLater()
     }
     if (outcome.acknowledged > 0) this.sending.release(outcome.acknowledged)
-    this.apply(outcome)
+    this.apply(mayReply(before, outcome) ? outcome : { ...outcome, reply: undefined })
     if (outcome.acknowledged > 0) {
       this.touch()
       if (this.writes.length > 0) this.pump()

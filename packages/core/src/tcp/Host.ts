@@ -22,15 +22,16 @@ import { makeAdmission } from "./Admission.ts"
 import { CongestionControl } from "./Congestion.ts"
 import { type ConnectionHost, LiveConnection } from "./Connection.ts"
 import { ConnectionTable } from "./ConnectionTable.ts"
-import type { Endpoints, State } from "./ControlBlock.ts"
+import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as InitialSequence from "./InitialSequence.ts"
 import * as Options from "./Options.ts"
-import type { Segment } from "./Segment.ts"
+import { ReplyBudget } from "./ReplyBudget.ts"
+import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
 import * as TcpDefaults from "./TcpDefaults.ts"
-import { type OpenParameters, TcpMachine } from "./TcpMachine.ts"
+import { type OpenParameters, type Outcome, TcpMachine } from "./TcpMachine.ts"
 
 /** How far beyond the last octet of the old connection one that replaces it in TIME-WAIT starts, in sequence numbers. */
 const REOPEN_DISTANCE = 0x1_0000
@@ -42,7 +43,9 @@ const tcp = TcpHeader.get
 /**
  * Counters: `tcp.received` and `tcp.sent` segments, `tcp.retransmitted`, `tcp.resetsSent`, and of RFC 4022
  * `tcp.activeOpens`, `tcp.passiveOpens`, `tcp.failedAttempts`. What there is now: `tcp.established`, `tcp.connections` in
- * any state but LISTEN and CLOSED, `tcp.listeners`.
+ * any state but LISTEN and CLOSED, `tcp.listeners`. Answers that `TcpDefaults` did not allow: `tcp.challengesLimited`, and
+ * `tcp.resetsLimited` for segments of connections that are not established; those of no connection are dropped as
+ * `resetLimited`.
  */
 export interface Host extends ConnectionHost {
   readonly defaults: TcpDefaults.Defaults
@@ -89,6 +92,8 @@ export const makeHost = Effect.gen(function*() {
   const failedAttempts = statistics.counter("tcp.failedAttempts")
   const establishedNow = statistics.counter("tcp.established")
   const connectionsNow = statistics.counter("tcp.connections")
+  const challengesLimited = statistics.counter("tcp.challengesLimited")
+  const resetsLimited = statistics.counter("tcp.resetsLimited")
   const listenersNow = statistics.counter("tcp.listeners")
   const readSegment = makeReader()
   const writeSegment = makeWriter(ipv4, trace, statistics)
@@ -147,6 +152,17 @@ export const makeHost = Effect.gen(function*() {
     trace.emit({ _tag: "Message", level: "warning", stage: "tcp.input", text })
   }
 
+  const challenges = new ReplyBudget(entropy, defaults.challengesPerSecond)
+  const resets = new ReplyBudget(entropy, defaults.resetsPerSecond)
+  const mayReset = () => resets.take(turn.now())
+  const mayReply = (before: ControlBlock, { reply, tcb }: Outcome): boolean => {
+    if (reply === undefined) return true
+    const isChallenge = tcb.counts.challenges !== before.counts.challenges
+    if (isChallenge ? challenges.take(turn.now()) : (reply.flags & TcpFlag.rst) === 0 || mayReset()) return true
+    if (isChallenge) challengesLimited.value++
+    else resetsLimited.value++
+    return false
+  }
   const { replace, welcome } = makeAdmission({
     turn,
     machine,
@@ -157,6 +173,7 @@ export const makeHost = Effect.gen(function*() {
     drop,
     parameters,
     initialSequence,
+    mayReset,
     add
   })
   const reopen = (connection: LiveConnection, segment: Segment, packet: Packet): boolean => {
@@ -236,6 +253,7 @@ export const makeHost = Effect.gen(function*() {
     retransmitted,
     moved,
     opens,
+    mayReply,
     reopen,
     drop,
     connections,

@@ -2,13 +2,14 @@
  * Segments without text: acknowledgements and resets.
  */
 import { type ControlBlock, copy, type Deadlines, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
 import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Emission } from "./TcpMachine.ts"
 
-/** Segments without text and FIN are answered by challenges at most this often, in milliseconds (RFC 5961 §7). */
+/** Challenges, and answers to segments without text and FIN, are at least that far apart, in milliseconds (RFC 5961 §7). */
 const CHALLENGE_INTERVAL = 500
 
 /** The control block once a segment with the ACK bit has left. */
@@ -65,18 +66,31 @@ export const acknowledge = (
 /** Text and FIN come again only when a timer says so; an answer to anything else may provoke the next. */
 const isRepetition = (segment: Segment): boolean => segment.length > 0 || (segment.flags & TcpFlag.fin) !== 0
 
-/** Whether `segment` is to be answered by an acknowledgement; limited so that two hosts cannot go on answering each other. */
-export const mayChallenge = (tcb: ControlBlock, segment: Segment, now: number): boolean =>
-  isRepetition(segment) || now - tcb.challengedAt >= CHALLENGE_INTERVAL
+const mayAnswer = (tcb: ControlBlock, now: number): boolean => now - tcb.challengedAt >= CHALLENGE_INTERVAL
 
-/** A challenge acknowledgement for `segment`, and the control block after it. */
-export const challenge = (
-  tcb: ControlBlock,
-  segment: Segment,
-  now: number
-): { readonly tcb: ControlBlock; readonly segment: Emission } => {
+interface Answered {
+  readonly tcb: ControlBlock
+  readonly segment: Emission | undefined
+}
+
+/**
+ * An acknowledgement in return for a segment that is out of place, or none where two hosts might go on answering each
+ * other.
+ */
+export const answer = (tcb: ControlBlock, segment: Segment, now: number): Answered => {
+  if (isRepetition(segment)) return acknowledge(tcb, now)
+  return mayAnswer(tcb, now) ? limited(tcb, now) : { tcb, segment: undefined }
+}
+
+/** The challenge acknowledgement of RFC 5961, or none when there was one lately (§7). */
+export const challenge = (tcb: ControlBlock, now: number): Answered =>
+  mayAnswer(tcb, now)
+    ? limited({ ...tcb, counts: count(tcb.counts, "challenges") }, now)
+    : { tcb, segment: undefined }
+
+const limited = (tcb: ControlBlock, now: number): Answered => {
   const answered = acknowledge(tcb, now)
-  return isRepetition(segment) ? answered : { ...answered, tcb: { ...answered.tcb, challengedAt: now } }
+  return { ...answered, tcb: { ...answered.tcb, challengedAt: now } }
 }
 
 const empty = (seq: number, ack: number, flags: number): Emission => ({

@@ -17,6 +17,16 @@ import { defaultSettings, type TcpSettings } from "./TcpSettings.ts"
 export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions, "backlog" | "synCookies"> {
   /** Connections in TIME-WAIT; one more, and the oldest is forgotten. 16,384 by default. */
   readonly timeWaits?: number | undefined
+  /**
+   * About how many challenge acknowledgements (RFC 5961 §7) leave in a second, besides at most two for each connection;
+   * more segments that ask for one are not answered. 1,000 by default.
+   */
+  readonly challengesPerSecond?: number | undefined
+  /**
+   * About how many resets answer segments in a second that belong to no connection, or cannot; more are dropped without
+   * an answer. 1,000 by default.
+   */
+  readonly resetsPerSecond?: number | undefined
 }
 
 export const TcpDefaults: Context.Reference<TcpDefaultOptions> = Context.Reference<TcpDefaultOptions>(
@@ -27,7 +37,9 @@ export const TcpDefaults: Context.Reference<TcpDefaultOptions> = Context.Referen
 /** Octets of a connection's send and receive buffer. */
 const BUFFER = 262_144
 const BACKLOG = 128
-export const TIME_WAITS = 16_384
+const TIME_WAITS = 16_384
+/** Challenges, and resets, in a second. */
+const REPLIES = 1000
 
 /** The defaults of one stack, complete. */
 export interface Defaults {
@@ -37,6 +49,8 @@ export interface Defaults {
   readonly backlog: number
   readonly synCookies: NonNullable<ListenOptions["synCookies"]>
   readonly timeWaits: number
+  readonly challengesPerSecond: number
+  readonly resetsPerSecond: number
   readonly congestion: ConnectionOptions["congestion"]
 }
 
@@ -47,6 +61,8 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   backlog: options.backlog ?? BACKLOG,
   synCookies: options.synCookies ?? "whenFull",
   timeWaits: options.timeWaits ?? TIME_WAITS,
+  challengesPerSecond: options.challengesPerSecond ?? REPLIES,
+  resetsPerSecond: options.resetsPerSecond ?? REPLIES,
   congestion: options.congestion
 })
 

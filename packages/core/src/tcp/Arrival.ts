@@ -17,7 +17,7 @@ import {
 import { count } from "./Counts.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Options from "./Options.ts"
-import { synchronization } from "./Output.ts"
+import { synchronization, synchronizedAgain } from "./Output.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as RecoveryState from "./RecoveryState.ts"
 import * as Reply from "./Reply.ts"
@@ -209,7 +209,8 @@ const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome
   const next = Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now)
   const octets = Acknowledgement.textOctets(next.snd, before)
   if (next.state === "CLOSED") return outcome(next, octets)
-  const answered = Reply.acknowledge(next, now)
+  const rejected = segment.length === 0 ? next : { ...next, counts: count(next.counts, "windowRejected") }
+  const answered = Reply.acknowledge(rejected, now)
   return outcome(answered.tcb, octets, answered.segment)
 }
 
@@ -303,6 +304,10 @@ const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => 
   if (has(segment, TcpFlag.ack)) return otherwise(tcb, withoutSyn(segment), now)
   if (Timestamps.isOld(tcb, segment, now)) return old(tcb, segment, now)
   // What is answered by the acknowledgement of it cannot be told any more.
-  const next = Reply.acknowledged({ ...Timestamps.kept(tcb, segment, now), snd: { ...tcb.snd, sentAt: Infinity } })
+  const next = Reply.acknowledged({
+    ...Timestamps.kept(tcb, segment, now),
+    snd: { ...tcb.snd, sentAt: Infinity },
+    counts: synchronizedAgain(tcb.counts)
+  })
   return outcome(next, 0, synchronization(next, now))
 }

@@ -10,6 +10,7 @@ import {
   isOpening,
   type ReceiveSpace
 } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
 import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Recovery from "./Recovery.ts"
@@ -96,7 +97,12 @@ export const elapse = (before: ControlBlock, queued: number, now: number): Contr
 const acknowledge = (tcb: ControlBlock): ControlBlock => {
   const deadlines: Deadlines = { ...tcb.deadlines, acknowledge: Infinity }
   return tcb.rcv.acknowledge === "delayed"
-    ? { ...tcb, rcv: { ...tcb.rcv, acknowledge: "now" }, deadlines }
+    ? {
+      ...tcb,
+      rcv: { ...tcb.rcv, acknowledge: "now" },
+      deadlines,
+      counts: count(tcb.counts, "delayedAcknowledgements")
+    }
     : { ...tcb, deadlines }
 }
 

@@ -8,7 +8,7 @@
  * phase, segments leave in the "output" phase.
  */
 import type { Packet } from "../device/Packet.ts"
-import type { Counter } from "../Statistics.ts"
+import type { OutputResult } from "../ip/Ipv4.ts"
 import type { Timer, Timers } from "../time/Timers.ts"
 import type { Turn } from "../time/Turn.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
@@ -19,7 +19,9 @@ import { type Segment, TcpFlag } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
 import type { WriteSegment } from "./SegmentWriter.ts"
 import { SendBuffer } from "./SendBuffer.ts"
-import type { Outcome, TcpMachine } from "./TcpMachine.ts"
+import type { TcpCounters } from "./TcpCounters.ts"
+import type { Emission, Outcome, TcpMachine } from "./TcpMachine.ts"
+import { Traffic } from "./Traffic.ts"
 import { Waiters } from "./Waiters.ts"
 
 /** How long a connection that no program holds may go without progress, and so how long FIN-WAIT-2 lasts then; milliseconds. */
@@ -39,7 +41,7 @@ export interface ConnectionHost {
   readonly writeSegment: WriteSegment
   /** Octets of the path's MTU. */
   readonly mtuFor: (remoteAddress: number) => number
-  readonly retransmitted: Counter
+  readonly counters: TcpCounters
   /** The connection is in another state than `from` now. */
   readonly moved: (connection: LiveConnection, from: State) => void
   /** A SYN for the connection arrived. */
@@ -66,6 +68,7 @@ export class LiveConnection {
   readonly readers = new Waiters()
   /** Fibers that wait for another state. */
   readonly watchers = new Waiters()
+  traffic: Traffic
   /** The peer's FIN was received in order. */
   finished = false
   /** It was established at some time. */
@@ -93,6 +96,7 @@ export class LiveConnection {
 
   constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: number) {
     this.host = host
+    this.traffic = new Traffic(host.counters)
     this.tcb = tcb
     this.sending = new SendBuffer(sendBuffer)
     // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
@@ -111,10 +115,12 @@ export class LiveConnection {
   /** A segment for this connection; its text is copied. */
   arrives(packet: Packet, segment: Segment): void {
     const before = this.tcb
+    const { counters, machine, mayReply, opens, reopen, turn } = this.host
+    const now = turn.now()
+    this.traffic.received(segment, now)
     if (this.gate !== undefined && before.state === "SYN-RECEIVED" && this.gate(this, packet, segment)) return
-    if ((segment.flags & TcpFlag.syn) !== 0) this.host.opens(this, segment)
-    const { machine, mayReply, reopen, turn } = this.host
-    const outcome = machine.arrives(before, segment, turn.now())
+    if ((segment.flags & TcpFlag.syn) !== 0) opens(this, segment)
+    const outcome = machine.arrives(before, segment, now)
     if (outcome.reopens && reopen(this, segment, packet)) return
     if (outcome.textLength > 0) {
       const text = textStart(packet) + outcome.textSkip
@@ -126,13 +132,17 @@ export class LiveConnection {
       this.wakeLater()
     }
     if (outcome.acknowledged > 0) this.sending.release(outcome.acknowledged)
+    this.traffic.took(outcome, received)
     this.apply(mayReply(before, outcome) ? outcome : { ...outcome, reply: undefined })
     if (outcome.acknowledged > 0) {
       this.touch()
       if (this.writes.length > 0) this.pump()
     }
     // RFC 1122 §4.2.2.13: nobody will ever read this, and the peer shall know.
-    if (received > 0 && this.orphan) return this.abort()
+    if (received > 0 && this.orphan) {
+      counters.heardAfterClose.value++
+      return this.abort()
+    }
     this.outputLater()
   }
 
@@ -180,7 +190,10 @@ export class LiveConnection {
     this.settleWrites()
     if (this.tcb.state === "CLOSED") return this.discard()
     // RFC 1122 §4.2.2.13: octets are lost that the peer believes delivered.
-    if (this.receiving.readable > 0) return this.abort()
+    if (this.receiving.readable > 0) {
+      this.host.counters.closedUnread.value++
+      return this.abort()
+    }
     this.closing = true
     this.pump()
     this.touch()
@@ -239,13 +252,20 @@ export class LiveConnection {
 
   private apply(outcome: Outcome): void {
     this.become(outcome.tcb)
-    if (outcome.reply !== undefined) this.host.writeSegment(outcome.tcb.endpoints, outcome.reply)
+    if (outcome.reply !== undefined) this.emit(outcome.tcb.endpoints, outcome.reply, false)
+  }
+
+  private emit(endpoints: Endpoints, segment: Emission, mayFragment: boolean): OutputResult {
+    this.traffic.sent(segment, this.host.turn.now())
+    return this.host.writeSegment(endpoints, segment, this.sending, mayFragment)
   }
 
   private become(tcb: ControlBlock): void {
-    const from = this.tcb.state
+    const { counts, state } = this.tcb
     this.tcb = tcb
-    if (tcb.state !== from) this.moved(from)
+    // A passive OPEN that lost its peer has a control block that has counted nothing.
+    if (tcb.counts !== counts && tcb.state !== "LISTEN") this.host.counters.add(counts, tcb.counts)
+    if (tcb.state !== state) this.moved(state)
   }
 
   private moved(from: State): void {
@@ -260,6 +280,7 @@ export class LiveConnection {
         break
       case "LISTEN":
         this.receiving.clear()
+        this.traffic = new Traffic(this.host.counters)
         break
       case "TIME-WAIT":
         this.finished = true
@@ -333,17 +354,15 @@ export class LiveConnection {
   private readonly output = (): void => {
     this.outputDue = false
     this.retryAt = Infinity
-    const { machine, retransmitted, turn } = this.host
+    const { machine, turn } = this.host
     const now = turn.now()
     for (let burst = 0; this.tcb.state !== "CLOSED"; burst++) {
       if (burst === BURST) return this.outputLater()
-      const { counts } = this.tcb
       const next = machine.output(this.tcb, this.sending.queued, now)
       if (next === undefined) break
       this.become(next.tcb)
       const { segment } = next
-      retransmitted.value += next.tcb.counts.retransmitted - counts.retransmitted
-      const result = this.host.writeSegment(next.tcb.endpoints, segment, this.sending, this.mayFragment)
+      const result = this.emit(next.tcb.endpoints, segment, this.mayFragment)
       if (result === "tooBig") {
         this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))
         if (this.mayFragment) this.host.writeSegment(next.tcb.endpoints, segment, this.sending, true)

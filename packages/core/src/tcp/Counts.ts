@@ -4,62 +4,74 @@
  * A record of this kind is replaced only when something is counted, so that
  * whoever compares two control blocks sees at once whether anything was.
  */
+import type { Statistics } from "../Statistics.ts"
 
-/** Segments where nothing else is said. Names of Linux's tables stand beside those that mean the same. */
+/** Segments where nothing else is said. `Netstat` has the names of Linux's tables for those that mean the same. */
 export interface Counts {
-  /** Text or FINs sent again (`Tcp: RetransSegs`), and their octets. */
+  /** Text, SYNs or FINs sent again, and the octets of text among them. */
   readonly retransmitted: number
   readonly retransmittedOctets: number
-  /** Octets of them in fast recovery, …*/
+  /** Of these: in fast recovery; after a timeout, but for the segment that it sent again itself; SYNs. */
   readonly fastRetransmits: number
-  /** Times the retransmission timer expired (`TCPTimeouts`). */
+  readonly slowRetransmits: number
+  readonly synRetransmits: number
+  /** Times the retransmission timer expired. */
   readonly timeouts: number
   /** Octets that were thought lost. */
   readonly lostOctets: number
-  /** Retransmissions that were lost again (`TCPLostRetransmit`). */
+  /** Retransmissions that were lost again. */
   readonly lostRetransmissions: number
-  /** Times recovery began by SACK or RACK (`TCPSackRecovery`) and by duplicates (`TCPRenoRecovery`). */
+  /** Times recovery began by SACK or RACK, and by duplicates. A tail loss probe that repaired a loss is none of them. */
   readonly sackRecoveries: number
   readonly renoRecoveries: number
-  /** Times that loss turned out to be none: timeouts (`TCPSpuriousRTOs`), D-SACK (`TCPDSACKUndo`), timestamps (`TCPFullUndo`). */
-  readonly spuriousTimeouts: number
+  /** Times that a loss of fast recovery turned out to be none: by D-SACK, by timestamps. */
   readonly duplicateUndos: number
   readonly timestampUndos: number
-  /** Tail loss probes (`TCPLossProbes`), and losses they repaired (`TCPLossProbeRecovery`). */
+  /** Times that a timeout turned out to be one too many; and those of them that F-RTO found. */
+  readonly timeoutUndos: number
+  readonly spuriousTimeouts: number
+  /** Tail loss probes, and losses they repaired. */
   readonly tailProbes: number
   readonly tailRecoveries: number
-  /** Times segments were seen to overtake others (`TCPSACKReorder`). */
+  /** Acknowledgements that told of segments overtaken by later ones. */
   readonly reorderings: number
-  /** D-SACK blocks received (`TCPDSACKRecv`) and sent (`TCPDSACKOldSent`). */
+  /** D-SACK blocks received, and sent. */
   readonly duplicatesReported: number
   readonly duplicatesReceived: number
-  /** Times the peer took back what it had selectively acknowledged (`TCPSACKReneging`). */
+  /** Times the peer took back what it had selectively acknowledged. */
   readonly renegings: number
-  /** Segments dropped by PAWS (`PAWSEstab`). */
+  /** Segments dropped by PAWS. */
   readonly pawsRejected: number
   /** Segments dropped since they lacked the timestamps that were agreed on. */
   readonly timestampsMissing: number
   /** Echoes of congestion that lowered the window. */
   readonly congestionEchoes: number
-  /** Challenge acknowledgements (`TCPChallengeACK`) sent. */
+  /** Challenge acknowledgements sent. */
   readonly challenges: number
-  /** Window probes (`TCPWinProbe`) and keep-alive probes (`TCPKeepAlive`) sent. */
+  /** Window probes and keep-alive probes sent. */
   readonly windowProbes: number
   readonly keepAlives: number
+  /** Acknowledgements that the timer sent, as nothing else had carried them. */
+  readonly delayedAcknowledgements: number
+  /** Segments whose text a closed window kept out. */
+  readonly windowRejected: number
 }
 
 export const NO_COUNTS: Counts = {
   retransmitted: 0,
   retransmittedOctets: 0,
   fastRetransmits: 0,
+  slowRetransmits: 0,
+  synRetransmits: 0,
   timeouts: 0,
   lostOctets: 0,
   lostRetransmissions: 0,
   sackRecoveries: 0,
   renoRecoveries: 0,
-  spuriousTimeouts: 0,
   duplicateUndos: 0,
   timestampUndos: 0,
+  timeoutUndos: 0,
+  spuriousTimeouts: 0,
   tailProbes: 0,
   tailRecoveries: 0,
   reorderings: 0,
@@ -71,8 +83,23 @@ export const NO_COUNTS: Counts = {
   congestionEchoes: 0,
   challenges: 0,
   windowProbes: 0,
-  keepAlives: 0
+  keepAlives: 0,
+  delayedAcknowledgements: 0,
+  windowRejected: 0
 }
 
 /** `counts` with `by` more of `name`. */
 export const count = (counts: Counts, name: keyof Counts, by = 1): Counts => ({ ...counts, [name]: counts[name] + by })
+
+const names = Object.keys(NO_COUNTS) as ReadonlyArray<keyof Counts>
+
+/** A function that adds what was counted between two values to the stack's counters, which are named `tcp.<name>`. */
+export const makeAdder = (statistics: Statistics["Service"]) => {
+  const counters = names.map((name) => statistics.counter(`tcp.${name}`))
+  return (before: Counts, after: Counts): void => {
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index]!
+      counters[index]!.value += after[name] - before[name]
+    }
+  }
+}

@@ -30,6 +30,7 @@ import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
+import { makeTcpCounters } from "./TcpCounters.ts"
 import * as TcpDefaults from "./TcpDefaults.ts"
 import { type OpenParameters, type Outcome, TcpMachine } from "./TcpMachine.ts"
 
@@ -41,11 +42,9 @@ const HEADERS = 40
 const tcp = TcpHeader.get
 
 /**
- * Counters: `tcp.received` and `tcp.sent` segments, `tcp.retransmitted`, `tcp.resetsSent`, and of RFC 4022
- * `tcp.activeOpens`, `tcp.passiveOpens`, `tcp.failedAttempts`. What there is now: `tcp.established`, `tcp.connections` in
- * any state but LISTEN and CLOSED, `tcp.listeners`. Answers that `TcpDefaults` did not allow: `tcp.challengesLimited`, and
- * `tcp.resetsLimited` for segments of connections that are not established; those of no connection are dropped as
- * `resetLimited`.
+ * Counters: those of `TcpCounters`, and `tcp.sent` and `tcp.resetsSent` segments. Answers that `TcpDefaults` did not allow:
+ * `tcp.challengesLimited`, and `tcp.resetsLimited` for segments of connections that are not established; those of no connection
+ * are dropped as `resetLimited`.
  */
 export interface Host extends ConnectionHost {
   readonly defaults: TcpDefaults.Defaults
@@ -71,6 +70,9 @@ export interface Host extends ConnectionHost {
 
 /** RFC 4022, tcpCurrEstab. */
 const countsAsEstablished = (state: State): boolean => state === "ESTABLISHED" || state === "CLOSE-WAIT"
+/** Nobody answered; a peer that was told to be unreachable before did not either. */
+const isTimedOut = ({ reason, softError, state }: ControlBlock): boolean =>
+  state === "CLOSED" && (reason === "timedOut" || (reason === "unreachable" && softError))
 const isOpening = (state: State): boolean => state === "SYN-SENT" || state === "SYN-RECEIVED"
 
 export const makeHost = Effect.gen(function*() {
@@ -85,16 +87,9 @@ export const makeHost = Effect.gen(function*() {
   const congestion = yield* CongestionControl
   const defaults = TcpDefaults.complete(yield* TcpDefaults.TcpDefaults)
   const drop = yield* makeDrop("tcp")
-  const received = statistics.counter("tcp.received")
-  const retransmitted = statistics.counter("tcp.retransmitted")
-  const activeOpens = statistics.counter("tcp.activeOpens")
-  const passiveOpens = statistics.counter("tcp.passiveOpens")
-  const failedAttempts = statistics.counter("tcp.failedAttempts")
-  const establishedNow = statistics.counter("tcp.established")
-  const connectionsNow = statistics.counter("tcp.connections")
+  const counters = makeTcpCounters(statistics)
   const challengesLimited = statistics.counter("tcp.challengesLimited")
   const resetsLimited = statistics.counter("tcp.resetsLimited")
-  const listenersNow = statistics.counter("tcp.listeners")
   const readSegment = makeReader()
   const writeSegment = makeWriter(ipv4, trace, statistics)
   const initialSequence = InitialSequence.make(entropy)
@@ -115,12 +110,12 @@ export const makeHost = Effect.gen(function*() {
 
   const add = (connection: LiveConnection) => {
     connections.add(connection)
-    connectionsNow.value = connections.size
+    counters.connections.value = connections.size
   }
   const discard = (connection: LiveConnection) => {
     connections.delete(connection)
     timeWaits.delete(connection)
-    connectionsNow.value = connections.size
+    counters.connections.value = connections.size
   }
   const moved = (connection: LiveConnection, from: State) => {
     const { endpoints, state } = connection
@@ -133,13 +128,18 @@ export const makeHost = Effect.gen(function*() {
         to: state
       })
     }
-    establishedNow.value += Number(countsAsEstablished(state)) - Number(countsAsEstablished(from))
-    if (from === "LISTEN" && isOpening(state)) passiveOpens.value++
-    if (isOpening(from) && (state === "CLOSED" || state === "LISTEN")) failedAttempts.value++
+    counters.established.value += Number(countsAsEstablished(state)) - Number(countsAsEstablished(from))
+    if (from === "LISTEN" && isOpening(state)) counters.passiveOpens.value++
+    if (isOpening(from) && (state === "CLOSED" || state === "LISTEN")) counters.failedAttempts.value++
+    if (countsAsEstablished(from) && state === "CLOSED") counters.establishedResets.value++
+    if (isTimedOut(connection.tcb)) counters.timedOut.value++
     if (state === "TIME-WAIT") {
       timeWaits.add(connection)
       const [oldest] = timeWaits
-      if (timeWaits.size > defaults.timeWaits && oldest !== undefined) oldest.forget()
+      if (timeWaits.size > defaults.timeWaits && oldest !== undefined) {
+        counters.timeWaitOverflows.value++
+        oldest.forget()
+      }
     }
     if (state === "CLOSED") discard(connection)
   }
@@ -185,7 +185,7 @@ export const makeHost = Effect.gen(function*() {
   }
 
   const input = (_device: AttachedDevice, packet: Packet, destination: Destination): void => {
-    received.value++
+    counters.received.value++
     if (trace.enabled) {
       const network = { source: packet.source, destination: packet.destination }
       trace.emit({ _tag: "Packet", layer: "tcp", direction: "in", network, bytes: packet.toBytes() })
@@ -234,7 +234,7 @@ export const makeHost = Effect.gen(function*() {
   }
 
   const changed = (tag: "PortBound" | "PortReleased", { address, port }: Acceptor) => {
-    listenersNow.value = acceptors.size
+    counters.listeners.value = acceptors.size
     trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
@@ -250,7 +250,7 @@ export const makeHost = Effect.gen(function*() {
     trace,
     writeSegment,
     mtuFor: ipv4.mtuFor,
-    retransmitted,
+    counters,
     moved,
     opens,
     mayReply,
@@ -274,7 +274,7 @@ export const makeHost = Effect.gen(function*() {
     connect: (endpoints, options) => {
       const iss = initialSequence(endpoints, turn.now())
       const connection = make(machine.connect(parameters(endpoints, iss, options), turn.now()), options)
-      activeOpens.value++
+      counters.activeOpens.value++
       add(connection)
       connection.outputLater()
       return connection

@@ -7,6 +7,7 @@
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, copy, type Deadlines } from "./ControlBlock.ts"
+import { count, type Counts } from "./Counts.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -65,11 +66,19 @@ const synchronize = (tcb: ControlBlock, now: number): Output | undefined => {
     tcb: {
       ...next,
       snd: { ...snd, nxt, max: nxt, sentAt: isFirst ? now : Infinity },
-      deadlines: { ...next.deadlines, retransmit: now + next.rtt.timeout }
+      deadlines: { ...next.deadlines, retransmit: now + next.rtt.timeout },
+      // In a simultaneous open, a SYN,ACK follows the SYN of its own accord.
+      counts: tcb.attempts === 0 ? next.counts : synchronizedAgain(next.counts)
     },
     segment: synchronization(next, now)
   }
 }
+
+export const synchronizedAgain = (counts: Counts): Counts => ({
+  ...counts,
+  retransmitted: counts.retransmitted + 1,
+  synRetransmits: counts.synRetransmits + 1
+})
 
 /** Our SYN with its options (RFC 9293 §3.7.1, RFC 7323); with an ACK once the peer's SYN is here. */
 export const synchronization = (tcb: ControlBlock, now: number): Emission => {
@@ -169,6 +178,7 @@ const followed = (
     delivery,
     recovery: reduction === recovery.reduction ? recovery : { ...recovery, reduction },
     probes: isProbe ? before.probes + 1 : 0,
+    counts: isProbe ? count(next.counts, "windowProbes") : next.counts,
     deadlines: isProbe ? probed(next, before.probes + 1, now) : transmitted(next, now)
   }
 }

@@ -3,7 +3,7 @@
  */
 import type { CongestionView, Delivery } from "./Congestion.ts"
 import { close, type ControlBlock, isOpening, type Range } from "./ControlBlock.ts"
-import { count } from "./Counts.ts"
+import { count, type Counts } from "./Counts.ts"
 import * as NewReno from "./NewReno.ts"
 import * as Rack from "./Rack.ts"
 import * as RateReduction from "./RateReduction.ts"
@@ -99,14 +99,13 @@ const tailAcknowledged = (tcb: ControlBlock, arrived: Arrived, now: number): Con
   const over = { ...tcb, recovery: { ...tcb.recovery, tail: undefined } }
   return verdict === "over" || over.recovery.phase !== "open"
     ? over
-    : reduced({ ...over, counts: count(over.counts, "tailRecoveries") }, arrived, "loss", now)
+    : reduced(over, arrived, "tail", now)
 }
 
 /** RFC 8985 §6.2 */
 const raced = (tcb: ControlBlock, { news }: Arrived, now: number): ControlBlock => {
   const rack = Rack.delivered(tcb.rack, news)
-  const isReordered = rack.reordering && !tcb.rack.reordering
-  return found(isReordered ? { ...tcb, rack, counts: count(tcb.counts, "reorderings") } : { ...tcb, rack }, now)
+  return found(news.reordered ? { ...tcb, rack, counts: count(tcb.counts, "reorderings") } : { ...tcb, rack }, now)
 }
 
 /** Marks what RACK finds lost, and sets its timer. */
@@ -135,22 +134,31 @@ const isCongested = ({ recovery, snd, transmissions }: ControlBlock, { congestio
     (congestionEcho && Sequence.greaterThan(snd.una, recovery.until))
   )
 
+/** What recovery begins with; the loss of a tail is one that a probe has repaired already. */
+type Cause = "loss" | "tail" | "echo"
+
+const countedAs = (cause: Cause, { sack }: ControlBlock["options"]): keyof Counts => {
+  if (cause === "echo") return "congestionEchoes"
+  if (cause === "tail") return "tailRecoveries"
+  return sack ? "sackRecoveries" : "renoRecoveries"
+}
+
 /** Recovery begins (RFC 6675 §5, step 4; RFC 3168 §6.1.2). */
-const reduced = (tcb: ControlBlock, arrived: Arrived, cause: "loss" | "echo", now: number): ControlBlock => {
+const reduced = (tcb: ControlBlock, arrived: Arrived, cause: Cause, now: number): ControlBlock => {
   const { algorithm, congestion, counts, options, recovery, snd } = tcb
-  const name = cause === "echo" ? "congestionEchoes" : options.sack ? "sackRecoveries" : "renoRecoveries"
+  const told = cause === "echo" ? "echo" : "loss"
   return {
     ...tcb,
-    congestion: algorithm.onCongestion(congestion, cause, view(tcb, arrived.inFlight, now)),
+    congestion: algorithm.onCongestion(congestion, told, view(tcb, arrived.inFlight, now)),
     recovery: {
       ...recovery,
       phase: "recovery",
       until: snd.nxt,
       reduction: RateReduction.begin(arrived.inFlight),
-      undo: cause === "loss" ? Spurious.remember(congestion, tcb.transmissions) : undefined
+      undo: told === "loss" ? Spurious.remember(congestion, tcb.transmissions) : undefined
     },
     ecn: tcb.options.ecn ? { ...tcb.ecn, reduced: true } : tcb.ecn,
-    counts: count(counts, name)
+    counts: count(counts, countedAs(cause, options))
   }
 }
 

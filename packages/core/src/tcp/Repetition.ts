@@ -3,6 +3,7 @@
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import { type ControlBlock, copy } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -42,7 +43,13 @@ const asProbe = (before: ControlBlock, after: ControlBlock, now: number): Contro
   if (Transmissions.inFlight(transmissions) > 0) return { ...after, transmissions }
   const probes = before.probes + 1
   const persist = now + SendWindow.probeInterval(before, probes)
-  return { ...after, transmissions, probes, deadlines: { ...after.deadlines, retransmit: Infinity, persist } }
+  return {
+    ...after,
+    transmissions,
+    probes,
+    counts: count(before.counts, "windowProbes"),
+    deadlines: { ...after.deadlines, retransmit: Infinity, persist }
+  }
 }
 
 /** `length` sequence numbers from `left` on once more; the last one may be our FIN. */
@@ -84,7 +91,8 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
         ...tcb.counts,
         retransmitted: tcb.counts.retransmitted + 1,
         retransmittedOctets: tcb.counts.retransmittedOctets + octets,
-        fastRetransmits: tcb.counts.fastRetransmits + (isFast ? 1 : 0)
+        fastRetransmits: tcb.counts.fastRetransmits + (isFast ? 1 : 0),
+        slowRetransmits: tcb.counts.slowRetransmits + (recovery.phase === "loss" && !snd.forced ? 1 : 0)
       }
     },
     segment: Reply.emission(tcb, rcv, left, flags, octets, offset, now)
@@ -96,5 +104,5 @@ export const probed = (tcb: ControlBlock, tail: TailProbe, now: number): Control
   ...tcb,
   recovery: { ...tcb.recovery, tail },
   deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout },
-  counts: { ...tcb.counts, tailProbes: tcb.counts.tailProbes + 1 }
+  counts: count(tcb.counts, "tailProbes")
 })

@@ -74,6 +74,13 @@ export const proof = (
   return isFirst && echo < Math.floor(undo.resentAt) ? "timestampUndos" : undefined
 }
 
+/** Whatever proves that a timeout was one too many, it is counted as that; and by F-RTO, also by name. */
+const countedAs = ({ counts, recovery }: ControlBlock, by: Proof): Counts => {
+  if (recovery.phase !== "loss") return count(counts, by)
+  const taken = count(counts, "timeoutUndos")
+  return by === "spuriousTimeouts" ? count(taken, by) : taken
+}
+
 /** As if no loss had been assumed. */
 export const undone = (
   tcb: ControlBlock,
@@ -85,7 +92,6 @@ export const undone = (
   const restored: CongestionState = algorithm.onSpurious === undefined
     ? { ...before, window: Math.max(before.window, congestion.window) }
     : algorithm.onSpurious(congestion, before, view)
-  const counts: Counts = count(tcb.counts, by)
   return {
     ...tcb,
     transmissions: Transmissions.unlose(tcb.transmissions),
@@ -93,7 +99,7 @@ export const undone = (
     rack: recovery.phase === "loss" ? tcb.rack : Rack.reordered(tcb.rack),
     congestion: restored,
     recovery: { ...recovery, phase: "open" as const, forward: "none" as const, undo: undefined },
-    counts,
+    counts: countedAs(tcb, by),
     attempts: 0
   }
 }

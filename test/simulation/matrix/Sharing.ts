@@ -3,9 +3,10 @@
  * to the one receiver is slow and has a queue that drops its newest packet.
  */
 import { Icmp, Tcp } from "@strata/core"
+import type { Middleware } from "@strata/core/device/Middleware"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
 import { fromIpv4, toInet } from "@strata/core/wire/Address"
-import { Distribution } from "@strata/drivers"
+import { Distribution, Loss } from "@strata/drivers"
 import { Network, Simulation } from "@strata/simulation"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,12 @@ export interface Bottleneck {
   readonly measure: number
   /** Seconds from the start of one flow to that of the next. */
   readonly apart: number
+  /** What is lost on the way to the receiver; nothing by default. */
+  readonly loss?: Loss.Loss | undefined
+  /** Octets of each send and receive buffer. */
+  readonly buffers?: number | undefined
+  /** Goes around the devices of the senders. */
+  readonly middleware?: Middleware | undefined
 }
 
 export interface Shares {
@@ -43,7 +50,10 @@ export const jain = (shares: ReadonlyArray<number>): number =>
 const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgorithm>, path: Bottleneck) {
   const network = yield* Network
   const receiver = yield* network.host("receiver")
-  const senders = yield* Effect.forEach(flows, (_, index) => network.host(`sender-${index}`))
+  const senders = yield* Effect.forEach(
+    flows,
+    (_, index) => network.host(`sender-${index}`, { middleware: path.middleware })
+  )
   const half = path.roundTrip / 2
   // As much chance as a packet takes on the bottleneck, or the packets of one flow always find the room that those of the
   // other have made (Floyd, Jacobson, "On Traffic Phase Effects in Packet-Switched Gateways", 1992).
@@ -51,7 +61,11 @@ const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgor
   const lan = yield* network.lan([receiver, ...senders], { conditions: { latency } })
   const fits = Math.ceil(path.rate * path.roundTrip / 8000 / FRAME)
   yield* lan.set(
-    { bandwidth: path.rate, queue: { packets: path.queue ?? Math.max(20, fits), octets: Infinity } },
+    {
+      bandwidth: path.rate,
+      queue: { packets: path.queue ?? Math.max(20, fits), octets: Infinity },
+      loss: path.loss ?? Loss.bernoulli(0)
+    },
     receiver
   )
 
@@ -61,7 +75,7 @@ const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgor
       yield* sender.run(Effect.flatMap(Icmp, (icmp) => icmp.ping(receiver.addresses()[0]!)))
       const listening = yield* Deferred.make<void>()
       yield* receiver.fork(Effect.gen(function*() {
-        const listener = yield* (yield* Tcp).listen({ port: PORT + index })
+        const listener = yield* (yield* Tcp).listen({ port: PORT + index, receiveBuffer: path.buffers })
         yield* Deferred.succeed(listening, undefined)
         const connection = yield* listener.accept
         yield* Effect.forever(Effect.map(connection.read, (chunks) => {
@@ -71,7 +85,7 @@ const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgor
       yield* Deferred.await(listening)
       yield* sender.fork(Effect.gen(function*() {
         const remote = toInet(fromIpv4(receiver.addresses()[0]!), PORT + index)
-        const connection = yield* (yield* Tcp).connect({ remote, congestion: flows[index] })
+        const connection = yield* (yield* Tcp).connect({ remote, congestion: flows[index], sendBuffer: path.buffers })
         yield* Effect.forever(connection.write(CHUNK))
       }))
       if (index < flows.length - 1) yield* Effect.sleep(path.apart * 1000)

@@ -69,6 +69,8 @@ describe("the function (RFC 9438 §4.2)", () => {
   it("never falls while nothing is lost", () => {
     const ahead: CubicState = { ...of(rounds(reducedFrom(1000), 5).at(-1)!), window: 990_000, estimate: 0 }
     assert.strictEqual(Cubic.onAck(ahead, delivery(1000), view({ now: 501 })).window, 990_000)
+    const aheadOfReno: CubicState = { ...ahead, estimate: 900_000 }
+    assert.strictEqual(Cubic.onAck(aheadOfReno, delivery(1000), view({ now: 501 })).window, 990_000)
   })
 })
 
@@ -225,7 +227,10 @@ describe("what limits the flight (§5.8)", () => {
     assert.strictEqual(state.slowStartThreshold, 0.75 * before.window)
     const after = rounds(state, 12, { from: 66_000 }).at(-1)!
     assert.isAbove(after.window, 0.75 * before.window)
-    assert.strictEqual(after.maximum, Math.max(before.maximum, before.window))
+    assert.strictEqual(after.maximum, before.maximum)
+    const convex = rounds(reducedFrom(1000), 150).at(-1)!
+    assert.isAbove(convex.window, convex.maximum)
+    assert.strictEqual(of(Cubic.onIdle!(convex, 60_000, view())).maximum, convex.window)
     assert.strictEqual(Cubic.onIdle!(initial, 60_000, view()).slowStartThreshold, Infinity)
   })
 })

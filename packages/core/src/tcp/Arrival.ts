@@ -28,6 +28,7 @@ import * as Sequence from "./Sequence.ts"
 import type { Outcome } from "./TcpMachine.ts"
 import { outcome, receive, timeWait } from "./Text.ts"
 import * as Timestamps from "./Timestamps.ts"
+import * as TimeWait from "./TimeWait.ts"
 import * as Transmissions from "./Transmissions.ts"
 
 export const arrives = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
@@ -214,19 +215,14 @@ const closedWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome
   return outcome(answered.tcb, octets, answered.segment)
 }
 
-/** Fifth, TIME-WAIT: the peer's FIN again starts the 2 MSL anew; a SYN beyond all that was received may open anew (§3.6.1). */
+/** Fifth, TIME-WAIT: the peer's FIN again starts the 2 MSL anew; a SYN may open the next connection (§3.6.1). */
 const lateInTimeWait = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   const isFinAgain = has(segment, TcpFlag.fin) &&
     Sequence.add(segment.seq, sequenceLength(segment)) === tcb.rcv.nxt
   if (isFinAgain) return answer(timeWait(tcb, now), segment, now)
   const answered = answer(tcb, segment, now)
-  return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
+  return TimeWait.mayReopen(tcb, segment) ? { ...answered, reopens: true } : answered
 }
-
-const isNewIncarnation = (tcb: ControlBlock, segment: Segment): boolean =>
-  tcb.state === "TIME-WAIT" &&
-  (segment.flags & (TcpFlag.syn | TcpFlag.ack | TcpFlag.rst)) === TcpFlag.syn &&
-  Sequence.greaterThan(segment.seq, tcb.rcv.nxt)
 
 /** An acknowledgement in return. */
 const answer = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
@@ -280,7 +276,7 @@ export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable")
 const synInWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   if (tcb.state === "SYN-RECEIVED" && tcb.passive) return outcome(unanswered(tcb, "refused"))
   const answered = challenge(tcb, now)
-  return isNewIncarnation(tcb, segment) ? { ...answered, reopens: true } : answered
+  return TimeWait.mayReopen(tcb, segment) ? { ...answered, reopens: true } : answered
 }
 
 /** Fifth to eighth, for a synchronized connection and a plausible acknowledgement. */

@@ -44,6 +44,8 @@ export interface ConnectionHost {
   readonly counters: TcpCounters
   /** The connection is in another state than `from` now. */
   readonly moved: (connection: LiveConnection, from: State) => void
+  /** No program holds the connection any more, and its end is still to come. */
+  readonly orphaned: (connection: LiveConnection) => void
   /** A SYN for the connection arrived. */
   readonly opens: (connection: LiveConnection, segment: Segment) => void
   /** Whether the reply to a segment may leave: strangers can ask for resets and challenges. */
@@ -64,6 +66,8 @@ export class LiveConnection {
   tcb: ControlBlock
   readonly sending: SendBuffer
   readonly receiving: ReceiveBuffer
+  /** How long its end may take when its program lets go of it, in milliseconds; undefined where nobody waits for that. */
+  readonly linger: number | undefined
   /** Fibers that wait for octets, or for the end of them. */
   readonly readers = new Waiters()
   /** Fibers that wait for another state. */
@@ -94,10 +98,11 @@ export class LiveConnection {
   private orphanDeadline = Infinity
   private retryAt = Infinity
 
-  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: number) {
+  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: number, linger?: number) {
     this.host = host
     this.traffic = new Traffic(host.counters)
     this.tcb = tcb
+    this.linger = linger
     this.sending = new SendBuffer(sendBuffer)
     // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
     this.receiving = new ReceiveBuffer(tcb.rcv.capacity + ReceiveWindow.slack(tcb.rcv.scale))
@@ -199,6 +204,7 @@ export class LiveConnection {
     this.touch()
     this.wakeLater()
     this.outputLater()
+    if (this.state !== "TIME-WAIT" && this.state !== "CLOSED") this.host.orphaned(this)
   }
 
   /** ABORT: a reset for the peer, and everything is forgotten. */

@@ -10,6 +10,7 @@ import type { Turn } from "../time/Turn.ts"
 import * as Address from "../wire/Address.ts"
 import type { LiveConnection, PendingWrite } from "./Connection.ts"
 import type { ControlBlock, Endpoints } from "./ControlBlock.ts"
+import { atMost, isSettled, until } from "./Linger.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import {
   ConnectionClosed,
@@ -109,6 +110,19 @@ export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Con
     return inTurn(() => connection.closeWrite())
   })
 
+  const abort = inTurn(() => connection.abort())
+  const close: Connection["close"] = Effect.suspend(() => {
+    const { linger } = connection
+    if (linger === 0) return abort
+    const closing = inTurn(() => connection.close())
+    if (linger === undefined) return closing
+    const settled = () => isSettled(connection)
+    return closing.pipe(
+      Effect.andThen(atMost(linger, until(connection, settled))),
+      Effect.andThen(Effect.suspend(() => settled() ? Effect.void : abort))
+    )
+  })
+
   return {
     get local() {
       return localOf(connection.endpoints)
@@ -122,8 +136,8 @@ export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Con
     read,
     write,
     closeWrite,
-    close: inTurn(() => connection.close()),
-    abort: inTurn(() => connection.abort()),
+    close,
+    abort,
     established: watch(() => {
       if (connection.established) return Effect.void
       return connection.state === "CLOSED" ? Effect.fail(failureOf(connection.tcb)) : undefined

@@ -33,9 +33,8 @@ import type { ConnectionOptions } from "./Tcp.ts"
 import { makeTcpCounters } from "./TcpCounters.ts"
 import * as TcpDefaults from "./TcpDefaults.ts"
 import { type OpenParameters, type Outcome, TcpMachine } from "./TcpMachine.ts"
+import * as TimeWait from "./TimeWait.ts"
 
-/** How far beyond the last octet of the old connection one that replaces it in TIME-WAIT starts, in sequence numbers. */
-const REOPEN_DISTANCE = 0x1_0000
 /** The headers of IPv4 and TCP without options. */
 const HEADERS = 40
 
@@ -61,7 +60,7 @@ export interface Host extends ConnectionHost {
   readonly discard: (connection: LiveConnection) => void
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   readonly error: (error: DeliveryError, quoted: Packet) => void
-  /** SYN-SENT, in the table. */
+  /** SYN-SENT, in the table, in place of a connection of the same endpoints in TIME-WAIT. */
   readonly connect: (endpoints: Endpoints, options: ConnectionOptions) => LiveConnection
   /** LISTEN, not in the table; `iss` is the initial sequence number that a SYN will be answered with. */
   readonly listen: (endpoints: Endpoints, iss: number, options: ConnectionOptions) => LiveConnection
@@ -88,8 +87,6 @@ export const makeHost = Effect.gen(function*() {
   const defaults = TcpDefaults.complete(yield* TcpDefaults.TcpDefaults)
   const drop = yield* makeDrop("tcp")
   const counters = makeTcpCounters(statistics)
-  const challengesLimited = statistics.counter("tcp.challengesLimited")
-  const resetsLimited = statistics.counter("tcp.resetsLimited")
   const readSegment = makeReader()
   const writeSegment = makeWriter(ipv4, trace, statistics)
   const initialSequence = InitialSequence.make(entropy)
@@ -97,6 +94,8 @@ export const makeHost = Effect.gen(function*() {
   const connections = new ConnectionTable<LiveConnection>(entropy.u32())
   const acceptors = new Acceptors()
   const timeWaits = new Set<LiveConnection>()
+  /** In the order in which programs let go of them. */
+  const orphans = new Set<LiveConnection>()
 
   const parameters = (endpoints: Endpoints, iss: number, options: ConnectionOptions): OpenParameters => ({
     endpoints,
@@ -115,6 +114,7 @@ export const makeHost = Effect.gen(function*() {
   const discard = (connection: LiveConnection) => {
     connections.delete(connection)
     timeWaits.delete(connection)
+    orphans.delete(connection)
     counters.connections.value = connections.size
   }
   const moved = (connection: LiveConnection, from: State) => {
@@ -134,6 +134,7 @@ export const makeHost = Effect.gen(function*() {
     if (countsAsEstablished(from) && state === "CLOSED") counters.establishedResets.value++
     if (isTimedOut(connection.tcb)) counters.timedOut.value++
     if (state === "TIME-WAIT") {
+      orphans.delete(connection)
       timeWaits.add(connection)
       const [oldest] = timeWaits
       if (timeWaits.size > defaults.timeWaits && oldest !== undefined) {
@@ -142,6 +143,14 @@ export const makeHost = Effect.gen(function*() {
       }
     }
     if (state === "CLOSED") discard(connection)
+  }
+
+  const orphaned = (connection: LiveConnection) => {
+    orphans.add(connection)
+    const [oldest] = orphans
+    if (orphans.size <= defaults.orphans || oldest === undefined) return
+    counters.orphansReset.value++
+    oldest.abort()
   }
 
   /** RFC 7323 §2.3: a window scale that is too large is to be told. */
@@ -159,8 +168,8 @@ export const makeHost = Effect.gen(function*() {
     if (reply === undefined) return true
     const isChallenge = tcb.counts.challenges !== before.counts.challenges
     if (isChallenge ? challenges.take(turn.now()) : (reply.flags & TcpFlag.rst) === 0 || mayReset()) return true
-    if (isChallenge) challengesLimited.value++
-    else resetsLimited.value++
+    if (isChallenge) counters.challengesLimited.value++
+    else counters.resetsLimited.value++
     return false
   }
   const { replace, welcome } = makeAdmission({
@@ -180,7 +189,7 @@ export const makeHost = Effect.gen(function*() {
     const { endpoints, tcb } = connection
     if (acceptors.find(endpoints) === undefined) return false
     connection.forget()
-    replace(endpoints, segment, packet, (tcb.snd.max + REOPEN_DISTANCE) >>> 0)
+    replace(endpoints, segment, packet, TimeWait.nextIss(tcb))
     return true
   }
 
@@ -238,7 +247,7 @@ export const makeHost = Effect.gen(function*() {
     trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
-    new LiveConnection(host, tcb, options.sendBuffer ?? defaults.sendBuffer)
+    new LiveConnection(host, tcb, options.sendBuffer ?? defaults.sendBuffer, options.linger ?? defaults.linger)
   const host: Host = {
     turn,
     timers,
@@ -252,6 +261,7 @@ export const makeHost = Effect.gen(function*() {
     mtuFor: ipv4.mtuFor,
     counters,
     moved,
+    orphaned,
     opens,
     mayReply,
     reopen,
@@ -272,7 +282,11 @@ export const makeHost = Effect.gen(function*() {
     discard,
     listen: (endpoints, iss, options) => make(machine.listen(parameters(endpoints, iss, options)), options),
     connect: (endpoints, options) => {
-      const iss = initialSequence(endpoints, turn.now())
+      const { localAddress, localPort, remoteAddress, remotePort } = endpoints
+      const previous = connections.get(localAddress, localPort, remoteAddress, remotePort)
+      const iss = previous === undefined ? initialSequence(endpoints, turn.now()) : TimeWait.nextIss(previous.tcb)
+      if (previous !== undefined) counters.timeWaitsReused.value++
+      previous?.forget()
       const connection = make(machine.connect(parameters(endpoints, iss, options), turn.now()), options)
       counters.activeOpens.value++
       add(connection)

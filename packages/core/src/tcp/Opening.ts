@@ -16,6 +16,7 @@ import { PassiveOpen } from "./PassiveOpen.ts"
 import * as Ports from "./Ports.ts"
 import type { Connection, ConnectionOptions, ConnectOptions, Listener, ListenOptions, OpenOptions } from "./Tcp.ts"
 import { AddressInUse, AddressNotAvailable, PortsExhausted, TcpError, Unreachable } from "./TcpError.ts"
+import * as TimeWait from "./TimeWait.ts"
 
 type Local = { readonly address?: Ipv4Address | undefined; readonly port?: number | undefined }
 
@@ -59,10 +60,18 @@ export const makeOpening = (host: Host) => {
       if (routing.isBroadcast(remoteAddress)) yield* Result.fail(unreachable)
       const address = (yield* localAddress(local.address)) || ipv4.sourceFor(remoteAddress)
       if (address === 0) yield* Result.fail(unreachable)
-      const free = (port: number) =>
-        !acceptors.taken(address, port) &&
-        connections.get(address, port, remoteAddress, foreign.port) === undefined
-      const localPort = yield* choosePort(address, local.port, free)
+      const now = turn.now()
+      const other = (port: number) => connections.get(address, port, remoteAddress, foreign.port)
+      const free = (port: number) => !acceptors.taken(address, port) && other(port) === undefined
+      // Another port is better than one whose last connection is in TIME-WAIT.
+      const reusable = (port: number) => {
+        const previous = other(port)
+        return !acceptors.taken(address, port) && (previous === undefined || TimeWait.mayReuse(previous.tcb, now))
+      }
+      const localPort = yield* Result.orElse(
+        choosePort(address, local.port, free),
+        () => choosePort(address, local.port, reusable)
+      )
       return { localAddress: address, localPort, remoteAddress, remotePort: foreign.port }
     })
 

@@ -4,10 +4,10 @@
  * acknowledged.
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { LiveConnection } from "./Connection.ts"
 import type { Host } from "./Host.ts"
+import { atMost, isSettled, until } from "./Linger.ts"
 
 /** Milliseconds without progress until the connections that are left are reset. */
 export const SHUTDOWN_TIMEOUT = 1000
@@ -52,24 +52,13 @@ const unsettled = (connections: ReadonlyArray<LiveConnection>): number =>
   connections.reduce((octets, connection) => octets + connection.sending.queued + 1, 0)
 
 const settleAll = (host: Host, connections: ReadonlyArray<LiveConnection>) =>
-  Effect.forEach(connections, (connection) => settled(host, connection), { concurrency: "unbounded" }).pipe(
-    Effect.timeoutOption(SHUTDOWN_TIMEOUT),
-    // What cannot be interrupted cannot time out, and a finalizer cannot. Nor may it be made to be in the fiber of a
-    // program that was interrupted, which would not wait at all: so in a fiber of its own.
-    Effect.interruptible,
-    Effect.forkDetach,
-    Effect.flatMap(Fiber.await)
+  atMost(
+    SHUTDOWN_TIMEOUT,
+    Effect.forEach(connections, (connection) => until(connection, () => !waitsForPeer(host, connection)), {
+      concurrency: "unbounded"
+    })
   )
 
 /** Whether a FIN is not acknowledged yet, and might be. */
-const waitsForPeer = (host: Host, { endpoints, state }: LiveConnection): boolean =>
-  state !== "CLOSED" && state !== "TIME-WAIT" && state !== "FIN-WAIT-2" &&
-  host.ipv4.sourceFor(endpoints.remoteAddress) !== 0
-
-const settled = (host: Host, connection: LiveConnection): Effect.Effect<void> => {
-  const ready = () => !waitsForPeer(host, connection)
-  const next: Effect.Effect<void> = Effect.suspend(() =>
-    ready() ? Effect.void : Effect.andThen(connection.watchers.waitUnless(ready), next)
-  )
-  return next
-}
+const waitsForPeer = (host: Host, connection: LiveConnection): boolean =>
+  !isSettled(connection) && host.ipv4.sourceFor(connection.endpoints.remoteAddress) !== 0

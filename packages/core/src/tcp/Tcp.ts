@@ -33,6 +33,12 @@ export interface ConnectionOptions {
   /** Octets of unread data, and so the largest window offered. 262,144 by default, offered up to 65,535 without window scaling. */
   readonly receiveBuffer?: number | undefined
   readonly settings?: Partial<TcpSettings> | undefined
+  /**
+   * What `close`, and the end of the scope, do, as SO_LINGER elsewhere: by default they return at once, and the stack sees the
+   * connection through. A number is how many milliseconds they wait until the peer has acknowledged all that was written and the
+   * FIN; a connection that is not so far by then is reset. 0 resets it at once.
+   */
+  readonly linger?: number | undefined
   readonly congestion?: CongestionAlgorithm | undefined
 }
 
@@ -102,7 +108,7 @@ export interface Connection {
   readonly closeWrite: Effect.Effect<void, TcpError>
   /**
    * What the end of the scope does: nothing more is read or written, a FIN follows what was written, and the stack sees it
-   * through. When octets that arrived were not read, or more arrive, the connection is reset (RFC 1122 §4.2.2.13).
+   * through, unless `linger` says otherwise. When octets that arrived were not read, or more arrive, the connection is reset (RFC 1122 §4.2.2.13).
    */
   readonly close: Effect.Effect<void>
   /** Resets the connection at once. */

@@ -27,6 +27,13 @@ export interface TcpCounters {
   readonly timedOut: Counter
   /** `tcp.timeWaitOverflows`: connections whose TIME-WAIT ended early, as there were too many of them. */
   readonly timeWaitOverflows: Counter
+  /** `tcp.timeWaitsReused`: connections opened from here in place of one in TIME-WAIT. */
+  readonly timeWaitsReused: Counter
+  /** `tcp.orphansReset`: connections reset as programs had let go of too many. */
+  readonly orphansReset: Counter
+  /** `tcp.challengesLimited`, `tcp.resetsLimited`: answers to segments of a connection that `TcpDefaults` did not allow. */
+  readonly challengesLimited: Counter
+  readonly resetsLimited: Counter
   /** `tcp.windowsClosed`, `tcp.windowsReopened`: windows announced that were 0, or not 0 any more. */
   readonly windowsClosed: Counter
   readonly windowsReopened: Counter
@@ -51,6 +58,10 @@ export const makeTcpCounters = (statistics: Statistics["Service"]): TcpCounters 
     heardAfterClose: counter("heardAfterClose"),
     timedOut: counter("timedOut"),
     timeWaitOverflows: counter("timeWaitOverflows"),
+    timeWaitsReused: counter("timeWaitsReused"),
+    orphansReset: counter("orphansReset"),
+    challengesLimited: counter("challengesLimited"),
+    resetsLimited: counter("resetsLimited"),
     windowsClosed: counter("windowsClosed"),
     windowsReopened: counter("windowsReopened"),
     add: makeAdder(statistics)

@@ -18,6 +18,11 @@ export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions
   /** Connections in TIME-WAIT; one more, and the oldest is forgotten. 16,384 by default. */
   readonly timeWaits?: number | undefined
   /**
+   * Connections that programs have let go of and whose peer has not acknowledged everything, or closed; one more, and
+   * the one that was let go of first is reset. 4,096 by default.
+   */
+  readonly orphans?: number | undefined
+  /**
    * About how many challenge acknowledgements (RFC 5961 §7) leave in a second, besides at most two for each connection;
    * more segments that ask for one are not answered. 1,000 by default.
    */
@@ -38,6 +43,7 @@ export const TcpDefaults: Context.Reference<TcpDefaultOptions> = Context.Referen
 const BUFFER = 262_144
 const BACKLOG = 128
 const TIME_WAITS = 16_384
+const ORPHANS = 4096
 /** Challenges, and resets, in a second. */
 const REPLIES = 1000
 
@@ -48,7 +54,9 @@ export interface Defaults {
   readonly receiveBuffer: number
   readonly backlog: number
   readonly synCookies: NonNullable<ListenOptions["synCookies"]>
+  readonly linger: number | undefined
   readonly timeWaits: number
+  readonly orphans: number
   readonly challengesPerSecond: number
   readonly resetsPerSecond: number
   readonly congestion: ConnectionOptions["congestion"]
@@ -60,7 +68,9 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   receiveBuffer: options.receiveBuffer ?? BUFFER,
   backlog: options.backlog ?? BACKLOG,
   synCookies: options.synCookies ?? "whenFull",
+  linger: options.linger,
   timeWaits: options.timeWaits ?? TIME_WAITS,
+  orphans: options.orphans ?? ORPHANS,
   challengesPerSecond: options.challengesPerSecond ?? REPLIES,
   resetsPerSecond: options.resetsPerSecond ?? REPLIES,
   congestion: options.congestion

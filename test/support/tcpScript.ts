@@ -178,9 +178,14 @@ export class TcpScript {
 
   /** Lets the segments pass that the last event caused, for scripts that are about something else, and tells how many. */
   passed(): number {
-    const count = this.sent.length
+    return this.taken().length
+  }
+
+  /** Takes out the segments that the last event caused. */
+  taken(): ReadonlyArray<Emission> {
+    const { sent } = this
     this.sent = []
-    return count
+    return sent
   }
 
   is(state: State, reason?: ControlBlock["reason"]): this {

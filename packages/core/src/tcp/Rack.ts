@@ -13,6 +13,8 @@ export interface RackState {
   /** RACK.xmit_ts and RACK.end_seq: of the segment that was sent last among all that were delivered. */
   readonly sentAt: number
   readonly end: number
+  /** Whether that had been sent before. */
+  readonly again: boolean
   /** RACK.rtt: how long that one took. */
   readonly rtt: number
   /** RACK.reordering_seen */
@@ -35,6 +37,7 @@ const GRAIN = 0.001
 export const initial: RackState = {
   sentAt: -Infinity,
   end: 0,
+  again: false,
   rtt: 0,
   reordering: false,
   multiplier: 1,
@@ -50,6 +53,7 @@ export const delivered = (rack: RackState, news: Transmissions.News): RackState 
   return {
     sentAt: isNew ? newest.sentAt : rack.sentAt,
     end: isNew ? newestEnd : rack.end,
+    again: isNew ? newest.sends > 1 : rack.again,
     rtt: now - newest.sentAt,
     reordering: rack.reordering || reordered,
     multiplier: rack.multiplier,
@@ -89,9 +93,13 @@ export interface Detected {
   readonly deadline: number
 }
 
-/** Whether `run` should have been delivered before what was. */
-const isOvertaken = ({ end, sentAt }: RackState, run: Transmissions.Run): boolean =>
-  run.state === "sent" && Transmissions.isLater(sentAt, end, run.sentAt, run.right)
+/**
+ * Whether `run` should have been delivered before what was. Of new text and a repetition that left at the same moment, nobody knows which was
+ * first.
+ */
+const isOvertaken = ({ again, end, sentAt }: RackState, run: Transmissions.Run): boolean =>
+  run.state === "sent" && Transmissions.isLater(sentAt, end, run.sentAt, run.right) &&
+  (run.sends === 1 || again || sentAt !== run.sentAt)
 
 /** Step 5: what was sent before the newest delivered segment, and longer ago than a round trip and the window, is lost. */
 export const detect = (tcb: ControlBlock, now: number): Detected => {

@@ -55,7 +55,7 @@ export const acknowledged = (before: ControlBlock, arrived: Arrived, now: number
   const found = ended.options.sack ? raced(ended, arrived, now) : NewReno.counted(ended, arrived)
   const lost = found.transmissions.lost - ended.transmissions.lost
   const lowered = isCongested(found, arrived) ? reduced(found, arrived, lost > 0 ? "loss" : "echo", now) : found
-  return controlled(lowered, arrived, Math.max(lost, 0), before.recovery.phase, now)
+  return controlled(lowered, arrived, Math.max(lost, 0), noticed.recovery.phase, now)
 }
 
 const isOver = ({ recovery, snd }: ControlBlock): boolean =>

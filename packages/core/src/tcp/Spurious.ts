@@ -98,7 +98,14 @@ export const undone = (
     // The original came after what had left later.
     rack: recovery.phase === "loss" ? tcb.rack : Rack.reordered(tcb.rack),
     congestion: restored,
-    recovery: { ...recovery, phase: "open" as const, forward: "none" as const, undo: undefined },
+    // What is lost after all counts anew.
+    recovery: {
+      ...recovery,
+      phase: "open" as const,
+      forward: "none" as const,
+      undo: undefined,
+      until: Sequence.add(tcb.snd.una, -1)
+    },
     counts: countedAs(tcb, by),
     attempts: 0
   }

@@ -91,10 +91,10 @@ describe("step 3: reordering", () => {
   })
 })
 
-describe("step 4: the reordering window", () => {
-  const waits = (script: LossScript, milliseconds: number, ...lost: ReadonlyArray<number>) =>
-    script.passes(milliseconds - 1).sendsNothing().passes(1).sends(...lost)
+const waits = (script: LossScript, milliseconds: number, ...lost: ReadonlyArray<number>) =>
+  script.passes(milliseconds - 1).sendsNothing().passes(1).sends(...lost)
 
+describe("step 4: the reordering window", () => {
   it("is a quarter of the least round-trip time", () => {
     waits(ten().acks(0, [1, 2]).sendsNothing(), 25, 0).stands("recovery")
     waits(ten().acks(0, [1, 3]).sendsNothing(), 25, 0).stands("recovery")

@@ -157,9 +157,9 @@ describe("RFC 6675 §5", () => {
   })
 })
 
-describe("RFC 2018 §8, a peer that drops what it has acknowledged selectively", () => {
-  const renegade = () => ten().passes(100).acks(0, [1, 10]).sends(0).has({ sacked: 9 })
+const renegade = () => ten().passes(100).acks(0, [1, 10]).sends(0).has({ sacked: 9 })
 
+describe("RFC 2018 §8, a peer that drops what it has acknowledged selectively", () => {
   it("is believed until the timeout; then everything is sent again", () => {
     const script = renegade().passes(100).acks(1).sendsNothing().has({ sacked: 9, inFlight: 0 })
     script.passes(script.tcb.rtt.timeout).sends(1).counts({ renegings: 1, timeouts: 1 }).has({ sacked: 0, lost: 8 })

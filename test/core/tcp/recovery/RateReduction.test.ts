@@ -18,15 +18,14 @@ const answers = (script: ReturnType<typeof full>, una: number, left: number, cou
     return script.taken()
   })
 
+/** Limited transmit, the loss, and a segment for each second one that is delivered. */
+const EVERY_SECOND = "20,21,0,,,22,,23,,24,,25,,26,,27,,,28".split(",").map((sent) => sent === "" ? [] : [Number(sent)])
+
 describe("one loss in twenty segments (§6.2, proportional part)", () => {
   it("the first retransmission goes at once, and then a segment for each second one that is delivered", () => {
     const script = full()
     const sent = answers(script, 0, 1, 19)
-    assert.deepStrictEqual(sent, [
-      // Limited transmit, and the loss.
-      ...[[20], [21], [0]],
-      ...[[], [], [22], [], [23], [], [24], [], [25], [], [26], [], [27], [], [], [28]]
-    ])
+    assert.deepStrictEqual(sent, EVERY_SECOND)
     script.stands("recovery", undefined, 10).has({ inFlight: 10, sacked: 19 })
   })
 
@@ -138,10 +137,7 @@ describe("beside it", () => {
       script.acks(0)
       return script.taken()
     })
-    assert.deepStrictEqual(sent, [
-      ...[[20], [21], [0]],
-      ...[[], [], [22], [], [23], [], [24], [], [25], [], [26], [], [27], [], [], [28]]
-    ])
+    assert.deepStrictEqual(sent, EVERY_SECOND)
     script.passes(100).acks(22).whatever().stands("open", 10, 10)
   })
 })

@@ -132,7 +132,7 @@ describe("D-SACK (RFC 2883)", () => {
 
   it("after a timeout, too", () => {
     const script = sender({ settings: { tailLossProbe: false } }).writes(10).sends(..."0123456789").passes(300).sends(0)
-    isUndone(script.passes(20).acks(10, [0, 1]).whatever()).counts({ duplicateUndos: 1, timeouts: 1 })
+    isUndone(script.passes(20).acks(10, [0, 1]).whatever()).counts({ timeoutUndos: 1, timeouts: 1 })
   })
 
   it("probes that were not needed do not count for a repair that was", () => {

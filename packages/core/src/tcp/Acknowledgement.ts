@@ -1,7 +1,7 @@
 /**
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
-import { close, type ControlBlock, copy, type SendSpace } from "./ControlBlock.ts"
+import { close, type ControlBlock, copy, type Deadlines, draft, type SendSpace } from "./ControlBlock.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
@@ -100,28 +100,23 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
   const measured = rtt === undefined ? tcb.rtt : Rtt.measured(tcb.rtt, rtt, now, settings)
   const isNewer = isWindowUpdate(snd, segment)
   const wnd = isNewer ? scaled(snd, segment) : snd.wnd
-  const next: ControlBlock = {
-    ...copy(
-      tcb,
-      {
-        ...snd,
-        una: segment.ack,
-        nxt: Sequence.latest(snd.nxt, segment.ack),
-        wnd,
-        wl1: isNewer ? segment.seq : snd.wl1,
-        wl2: isNewer ? segment.ack : snd.wl2,
-        maxWnd: Math.max(snd.maxWnd, wnd),
-        forced: octets > 0 ? false : snd.forced
-      },
-      tcb.rcv,
-      transmissions,
-      tcb.congestion,
-      tcb.deadlines
-    ),
-    rtt: measured,
-    delivery: RateSampling.delivered(tcb.delivery, news, now),
-    attempts: octets > 0 ? 0 : tcb.attempts,
-    softError: octets > 0 ? false : tcb.softError
+  const next = draft(tcb)
+  next.snd = {
+    ...snd,
+    una: segment.ack,
+    nxt: Sequence.latest(snd.nxt, segment.ack),
+    wnd,
+    wl1: isNewer ? segment.seq : snd.wl1,
+    wl2: isNewer ? segment.ack : snd.wl2,
+    maxWnd: Math.max(snd.maxWnd, wnd),
+    forced: octets > 0 ? false : snd.forced
+  }
+  next.transmissions = transmissions
+  next.rtt = measured
+  next.delivery = RateSampling.delivered(tcb.delivery, news, now)
+  if (octets > 0) {
+    next.attempts = 0
+    next.softError = false
   }
   const arrived: Recovery.Arrived = {
     news,
@@ -133,7 +128,12 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
     congestionEcho: options.ecn && (segment.flags & TcpFlag.ece) !== 0,
     inFlight: SendWindow.inFlight(tcb)
   }
-  return rearmed(Recovery.acknowledged(next, arrived, now), isProgress(next, octets, news), now)
+  if (!Recovery.isUndisturbed(next, arrived)) {
+    return rearmed(Recovery.acknowledged(next, arrived, now), isProgress(next, octets, news), now)
+  }
+  Recovery.grow(next, arrived, now)
+  next.deadlines = deadlinesAfter(next, true, now)
+  return next
 }
 
 /** A measurement by what was sent once only, or else by the timestamps of what moved SND.UNA (RFC 7323 §4.1). */
@@ -168,16 +168,21 @@ const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }:
   (newest !== undefined && Transmissions.outstanding(transmissions) > 0 &&
     newest.sentAt < Transmissions.at(transmissions, 0).sentAt)
 
-/** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
 const rearmed = (tcb: ControlBlock, isAnew: boolean, now: number): ControlBlock => {
+  const deadlines = deadlinesAfter(tcb, isAnew, now)
+  return deadlines === tcb.deadlines ? tcb : { ...tcb, deadlines }
+}
+
+/** RFC 6298 §5.2 and 5.3, RFC 8985 §7.2 */
+const deadlinesAfter = (tcb: ControlBlock, isAnew: boolean, now: number): Deadlines => {
   const { deadlines, rtt, transmissions } = tcb
   const isEmpty = Transmissions.outstanding(transmissions) === 0
   const retransmit = isEmpty ? Infinity : isAnew ? now + rtt.timeout : deadlines.retransmit
   const tail = TailLoss.deadline(tcb, retransmit, now)
   const reorder = isEmpty ? Infinity : deadlines.reorder
   return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder
-    ? tcb
-    : { ...tcb, deadlines: { ...deadlines, retransmit, tail, reorder } }
+    ? deadlines
+    : { ...deadlines, retransmit, tail, reorder }
 }
 
 /** Octets of text between `before` and SND.UNA: all but our FIN. */

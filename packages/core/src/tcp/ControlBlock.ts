@@ -297,31 +297,27 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
   }
 }
 
+/** A control block in the making, which nobody else has seen yet. */
+export type Draft = { -readonly [Field in keyof ControlBlock]: ControlBlock[Field] }
+
 /**
- * A copy with other records. It is written out because it is made several times for each segment: a spread of this many
+ * A copy to be changed before it is given away. It is written out because it is made for each segment: a spread of this many
  * properties takes twice as long.
  */
-export const copy = (
-  tcb: ControlBlock,
-  snd: SendSpace,
-  rcv: ReceiveSpace,
-  transmissions: Transmissions.Transmissions,
-  congestion: CongestionState,
-  deadlines: Deadlines
-): ControlBlock => ({
+export const draft = (tcb: ControlBlock): Draft => ({
   state: tcb.state,
   endpoints: tcb.endpoints,
   passive: tcb.passive,
-  snd,
-  rcv,
-  transmissions,
+  snd: tcb.snd,
+  rcv: tcb.rcv,
+  transmissions: tcb.transmissions,
   rtt: tcb.rtt,
   rack: tcb.rack,
   recovery: tcb.recovery,
   delivery: tcb.delivery,
-  congestion,
+  congestion: tcb.congestion,
   algorithm: tcb.algorithm,
-  deadlines,
+  deadlines: tcb.deadlines,
   attempts: tcb.attempts,
   probes: tcb.probes,
   options: tcb.options,
@@ -334,6 +330,24 @@ export const copy = (
   counts: tcb.counts,
   settings: tcb.settings
 })
+
+/** A copy with other records. */
+export const copy = (
+  tcb: ControlBlock,
+  snd: SendSpace,
+  rcv: ReceiveSpace,
+  transmissions: Transmissions.Transmissions,
+  congestion: CongestionState,
+  deadlines: Deadlines
+): ControlBlock => {
+  const next = draft(tcb)
+  next.snd = snd
+  next.rcv = rcv
+  next.transmissions = transmissions
+  next.congestion = congestion
+  next.deadlines = deadlines
+  return next
+}
 
 /** CLOSED, with no timer running. */
 export const close = (tcb: ControlBlock, reason: CloseReason): ControlBlock => ({

@@ -6,12 +6,13 @@
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
-import { type ControlBlock, copy, type Deadlines } from "./ControlBlock.ts"
+import { type ControlBlock, type Deadlines, type Draft, draft } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
+import type { RecoveryState } from "./RecoveryState.ts"
 import * as Repetition from "./Repetition.ts"
 import * as Reply from "./Reply.ts"
 import * as SendWindow from "./SendWindow.ts"
@@ -135,52 +136,43 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
   const inFlight = SendWindow.inFlight(tcb)
   const mark = RateSampling.sending(tcb.delivery, inFlight, now)
   const peak = inFlight + length
-  const next = copy(
-    tcb,
-    {
-      ...snd,
-      nxt: isProbe ? seq : end,
-      max: Sequence.latest(snd.max, end),
-      fin: fin ? Sequence.add(seq, length) : snd.fin,
-      small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
-      sentAt: now,
-      forced: false,
-      peak,
-      paceAt: Pacing.after(tcb, length, now)
-    },
-    rcv,
-    isProbe ? tcb.transmissions : Transmissions.sent(tcb.transmissions, seq, end, now, mark),
-    restarted(tcb, now),
-    tcb.deadlines
-  )
-  const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
-  const isLimited = isLast && peak + snd.mss <= next.congestion.window
-  return {
-    tcb: followed(next, tcb, isProbe, isLimited ? RateSampling.limited(mark, peak) : mark, now),
-    segment: Reply.emission(tcb, rcv, seq, flags, length, sent, now)
+  const next = draft(tcb)
+  next.snd = {
+    ...snd,
+    nxt: isProbe ? seq : end,
+    max: Sequence.latest(snd.max, end),
+    fin: fin ? Sequence.add(seq, length) : snd.fin,
+    small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
+    sentAt: now,
+    forced: false,
+    peak,
+    paceAt: Pacing.after(tcb, length, now)
   }
+  next.rcv = rcv
+  next.congestion = restarted(tcb, now)
+  const isLimited = isLast && peak + snd.mss <= next.congestion.window
+  next.delivery = isLimited ? RateSampling.limited(mark, peak) : mark
+  if (tcb.recovery.phase === "recovery") next.recovery = reduced(tcb.recovery, Sequence.difference(seq, end))
+  if (isProbe) probing(next, tcb.probes + 1, now)
+  else {
+    next.probes = 0
+    next.transmissions = Transmissions.sent(tcb.transmissions, seq, end, now, mark)
+    next.deadlines = transmitted(next, now)
+  }
+  const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
+  return { tcb: next, segment: Reply.emission(tcb, rcv, seq, flags, length, sent, now) }
 }
 
-/** The control block after a segment of new text: its timers, what it did for the peer's window, what samples may rely on. */
-const followed = (
-  next: ControlBlock,
-  before: ControlBlock,
-  isProbe: boolean,
-  delivery: RateSampling.DeliveryState,
-  now: number
-): ControlBlock => {
-  const { recovery } = before
-  const reduction = recovery.phase === "recovery"
-    ? { ...recovery.reduction, out: recovery.reduction.out + Sequence.difference(before.snd.nxt, next.snd.nxt) }
-    : recovery.reduction
-  return {
-    ...next,
-    delivery,
-    recovery: reduction === recovery.reduction ? recovery : { ...recovery, reduction },
-    probes: isProbe ? before.probes + 1 : 0,
-    counts: isProbe ? count(next.counts, "windowProbes") : next.counts,
-    deadlines: isProbe ? probed(next, before.probes + 1, now) : transmitted(next, now)
-  }
+/** What was sent in recovery counts for the reduction of the rate (RFC 9937). */
+const reduced = (recovery: RecoveryState, octets: number): RecoveryState => ({
+  ...recovery,
+  reduction: { ...recovery.reduction, out: recovery.reduction.out + octets }
+})
+
+const probing = (next: Draft, probes: number, now: number): void => {
+  next.probes = probes
+  next.counts = count(next.counts, "windowProbes")
+  next.deadlines = { ...Reply.carried(next.deadlines), persist: now + SendWindow.probeInterval(next, probes) }
 }
 
 /** RFC 6298 §5.1: the timer runs while anything is unacknowledged; RFC 8985 §7.2: a probe comes before it. */
@@ -196,11 +188,6 @@ const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
     ? Reply.carried(deadlines)
     : { ...deadlines, retransmit, tail, pace, persist: Infinity, acknowledge: Infinity }
 }
-
-const probed = (tcb: ControlBlock, probes: number, now: number): Deadlines => ({
-  ...Reply.carried(tcb.deadlines),
-  persist: now + SendWindow.probeInterval(tcb, probes)
-})
 
 /** How many of `unsent` octets the next segment carries; `limit` is at least the MSS. */
 const textLength = (tcb: ControlBlock, unsent: number, limit: number): number => {

@@ -84,6 +84,13 @@ export const reorderWindow = ({ rack, recovery, rtt, snd, transmissions }: Contr
   return Math.min((rack.multiplier * rtt.minimum) / 4, rtt.smoothed ?? 0)
 }
 
+/** Whether anything that left once only left before the newest delivered segment: then it may be lost. */
+export const isBehind = (rack: RackState, transmissions: Transmissions.Transmissions): boolean => {
+  if (Transmissions.size(transmissions) === 0) return false
+  const { right, sentAt } = Transmissions.at(transmissions, 0)
+  return Transmissions.isLater(rack.sentAt, rack.end, sentAt, right)
+}
+
 export interface Detected {
   readonly transmissions: Transmissions.Transmissions
   /** Octets newly thought lost, and how many runs of them had been sent again before. */

@@ -2,7 +2,7 @@
  * From loss to its repair: what the scoreboard, RACK, duplicates and timers find becomes phases, as in RFC 6675 §5 and RFC 6298 §5.
  */
 import type { CongestionView, Delivery } from "./Congestion.ts"
-import { close, type ControlBlock, isOpening, type Range } from "./ControlBlock.ts"
+import { close, type ControlBlock, type Draft, isOpening, type Range } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as NewReno from "./NewReno.ts"
 import * as Rack from "./Rack.ts"
@@ -42,6 +42,28 @@ const view = (tcb: ControlBlock, inFlight: number, now: number): CongestionView 
   now,
   selective: tcb.options.sack
 })
+
+/**
+ * Whether nothing is missing, nothing was, and nothing can be found to be: by far the most acknowledgements are so, and all they do is to
+ * open the window.
+ */
+export const isUndisturbed = (
+  { deadlines, options, rack, recovery, transmissions }: ControlBlock,
+  arrived: Arrived
+): boolean =>
+  arrived.octets > 0 && recovery.phase === "open" && recovery.tail === undefined && recovery.duplicates === 0 &&
+  options.sack && Transmissions.isClean(transmissions) && arrived.duplicated === undefined && !arrived.congestionEcho &&
+  deadlines.reorder === Infinity && !Rack.isBehind(rack, transmissions)
+
+/** What `acknowledged` comes to for an acknowledgement that is undisturbed. */
+export const grow = (draft: Draft, arrived: Arrived, now: number): void => {
+  draft.rack = Rack.delivered(draft.rack, arrived.news)
+  draft.congestion = draft.algorithm.onAck(
+    draft.congestion,
+    told(draft, arrived, 0, "open", now),
+    view(draft, arrived.inFlight, now)
+  )
+}
 
 /**
  * Takes the news of an acknowledgement; `tcb` has the new SND.UNA, window, scoreboard and round-trip time. First what speaks against a
@@ -175,7 +197,29 @@ const recovered = (tcb: ControlBlock, { inFlight }: Arrived, now: number): Contr
   }
 }
 
-/** The congestion window after what was delivered, and lost. What ends a phase belongs to it. */
+/** What the congestion control is told. What ends a phase belongs to it. */
+const told = (
+  tcb: ControlBlock,
+  arrived: Arrived,
+  lost: number,
+  began: RecoveryState["phase"],
+  now: number
+): Delivery => ({
+  acknowledged: arrived.octets,
+  delivered: arrived.news.delivered,
+  totalDelivered: tcb.delivery.delivered,
+  lost,
+  rtt: arrived.rtt,
+  rate: RateSampling.sample(tcb.delivery, arrived.news, tcb.rtt.minimum, now),
+  windowLimited: SendWindow.isLimiting(tcb),
+  recovering: tcb.recovery.phase === "recovery" || began === "recovery",
+  afterTimeout: began === "loss",
+  una: tcb.snd.una,
+  nxt: tcb.snd.nxt,
+  congestionEcho: arrived.congestionEcho
+})
+
+/** The congestion window after what was delivered, and lost. */
 const controlled = (
   tcb: ControlBlock,
   arrived: Arrived,
@@ -183,25 +227,11 @@ const controlled = (
   began: RecoveryState["phase"],
   now: number
 ): ControlBlock => {
-  const { algorithm, congestion, delivery, recovery, snd } = tcb
+  const { algorithm, congestion, recovery, snd } = tcb
   const { news } = arrived
   if (news.delivered === 0 && arrived.octets === 0 && lost === 0) return tcb
   const isRecovering = recovery.phase === "recovery"
-  const told: Delivery = {
-    acknowledged: arrived.octets,
-    delivered: news.delivered,
-    totalDelivered: delivery.delivered,
-    lost,
-    rtt: arrived.rtt,
-    rate: RateSampling.sample(delivery, news, tcb.rtt.minimum, now),
-    windowLimited: SendWindow.isLimiting(tcb),
-    recovering: isRecovering || began === "recovery",
-    afterTimeout: began === "loss",
-    una: snd.una,
-    nxt: snd.nxt,
-    congestionEcho: arrived.congestionEcho
-  }
-  const next = algorithm.onAck(congestion, told, view(tcb, arrived.inFlight, now))
+  const next = algorithm.onAck(congestion, told(tcb, arrived, lost, began, now), view(tcb, arrived.inFlight, now))
   if (!isRecovering || algorithm.ownsRecovery === true) return next === congestion ? tcb : { ...tcb, congestion: next }
   const { state, window } = RateReduction.reduce(
     { ...tcb, congestion: next },

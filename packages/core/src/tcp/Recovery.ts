@@ -52,12 +52,12 @@ export const isUndisturbed = (
   arrived: Arrived
 ): boolean =>
   arrived.octets > 0 && recovery.phase === "open" && recovery.tail === undefined && recovery.duplicates === 0 &&
-  options.sack && Transmissions.isClean(transmissions) && arrived.duplicated === undefined && !arrived.congestionEcho &&
-  deadlines.reorder === Infinity && !Rack.isBehind(rack, transmissions)
+  Transmissions.isClean(transmissions) && arrived.duplicated === undefined && !arrived.congestionEcho &&
+  deadlines.reorder === Infinity && (!options.sack || !Rack.isBehind(rack, transmissions))
 
 /** What `acknowledged` comes to for an acknowledgement that is undisturbed. */
 export const grow = (draft: Draft, arrived: Arrived, now: number): void => {
-  draft.rack = Rack.delivered(draft.rack, arrived.news)
+  if (draft.options.sack) draft.rack = Rack.delivered(draft.rack, arrived.news)
   draft.congestion = draft.algorithm.onAck(
     draft.congestion,
     told(draft, arrived, 0, "open", now),

@@ -26,6 +26,7 @@ export const emission = (
     }
     return seq === after.snd.iss ? undefined : broken("emission", "the SYN does not carry the ISS")
   }
+  if (isKeepAlive(before, segment)) return undefined
   if (difference(before.snd.una, seq) < 0) return broken("emission", "a segment before SND.UNA was sent")
   if (difference(after.snd.max, seq) > 0) return broken("emission", "a segment beyond SND.MAX was sent")
   const fin = flags & TcpFlag.fin
@@ -33,6 +34,11 @@ export const emission = (
   if (queued === undefined) return broken("emission", "a reply has text or a FIN")
   return content(before, after, segment, queued, limit) ?? sendWindow(before, segment)
 }
+
+/** A question whether the peer is there (RFC 9293 §3.8.4), from before the window. */
+const isKeepAlive = ({ keepAlive, snd }: ControlBlock, { flags, length, seq }: Emission): boolean =>
+  keepAlive.isDue && snd.una === snd.max && length === 0 && (flags & TcpFlag.fin) === 0 &&
+  difference(seq, snd.una) === 1
 
 const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broken | undefined => {
   if ((flags & TcpFlag.ack) === 0) {

@@ -16,6 +16,7 @@ import {
 } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
+import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
 import { synchronization, synchronizedAgain } from "./Output.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -136,7 +137,7 @@ const established = (tcb: ControlBlock, segment: Segment, wnd: number, now: numb
     deadlines: { ...tcb.deadlines, retransmit: Infinity },
     attempts: 0
   }
-  return SendWindow.persisting(next, now)
+  return KeepAlive.heard(SendWindow.persisting(next, now), now)
 }
 
 /** RFC 6298 §3: a SYN that was sent once only gives the first round-trip time. */
@@ -168,7 +169,7 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
   }
   if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, now)
   // RFC 7323 §5.3, R3; not before, so that nobody puts TS.Recent wrong who does not know what we sent
-  return acknowledged(Timestamps.kept(tcb, segment, now), segment, now)
+  return acknowledged(KeepAlive.heard(Timestamps.kept(tcb, segment, now), now), segment, now)
 }
 
 /** RFC 7323 §5.3, R1: an acknowledgement in return, as for a segment outside of the window. */

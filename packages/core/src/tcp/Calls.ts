@@ -11,6 +11,7 @@ import {
   type ReceiveSpace
 } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
+import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Recovery from "./Recovery.ts"
@@ -18,6 +19,7 @@ import * as Reply from "./Reply.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Outcome } from "./TcpMachine.ts"
 import { outcome } from "./Text.ts"
+import * as UserTimeout from "./UserTimeout.ts"
 
 /** CLOSE (§3.10.4). In SYN-RECEIVED it waits until the connection is established. */
 export const close = (tcb: ControlBlock): ControlBlock => {
@@ -76,7 +78,8 @@ export const deadline = ({ deadlines }: ControlBlock): number =>
     deadlines.reorder,
     deadlines.tail,
     deadlines.pace,
-    deadlines.keepAlive
+    deadlines.keepAlive,
+    deadlines.userTimeout
   )
 
 /**
@@ -88,8 +91,10 @@ export const elapse = (before: ControlBlock, queued: number, now: number): Contr
   let tcb = before
   if (now >= tcb.deadlines.reorder) tcb = Recovery.reordered(tcb, now)
   if (now >= tcb.deadlines.tail) tcb = Recovery.tailProbe(tcb, now)
-  if (now >= tcb.deadlines.retransmit) tcb = Recovery.timeout(tcb, now)
-  if (now >= tcb.deadlines.persist) tcb = Recovery.probe(tcb, queued, now)
+  if (now >= tcb.deadlines.retransmit) tcb = UserTimeout.retransmitted(tcb, Recovery.timeout(tcb, now), now)
+  if (now >= tcb.deadlines.persist) tcb = UserTimeout.probed(tcb, Recovery.probe(tcb, queued, now), now)
+  if (now >= tcb.deadlines.userTimeout) tcb = UserTimeout.elapsed(tcb)
+  if (now >= tcb.deadlines.keepAlive) tcb = KeepAlive.elapsed(tcb, queued, now)
   if (now >= tcb.deadlines.pace) tcb = { ...tcb, deadlines: { ...tcb.deadlines, pace: Infinity } }
   return now >= tcb.deadlines.acknowledge ? acknowledge(tcb) : tcb
 }

@@ -142,6 +142,8 @@ export interface Deadlines {
   readonly pace: number
   /** RFC 9293 §3.8.4 */
   readonly keepAlive: number
+  /** RFC 5482: when the connection is given up, unless there is progress. */
+  readonly userTimeout: number
 }
 
 /** Options in use; while the connection opens, those that we offer. */
@@ -174,6 +176,16 @@ export interface EcnState {
   readonly reduced: boolean
 }
 
+/** RFC 9293 §3.8.4 */
+export interface KeepAliveState {
+  /** When the last acceptable segment arrived, in milliseconds; not kept without keep-alive. */
+  readonly heardAt: number
+  /** How many questions have no answer yet. */
+  readonly asked: number
+  /** One is to be sent. */
+  readonly isDue: boolean
+}
+
 export interface ControlBlock {
   readonly state: State
   readonly endpoints: Endpoints
@@ -196,8 +208,7 @@ export interface ControlBlock {
   readonly options: AgreedOptions
   readonly timestamps: TimestampState
   readonly ecn: EcnState
-  /** When the last acceptable segment arrived, in milliseconds, for keep-alive. */
-  readonly heardAt: number
+  readonly keepAlive: KeepAliveState
   /** When a segment without text and FIN was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
   readonly challengedAt: number
   /** Set in CLOSED. */
@@ -217,7 +228,8 @@ export const NEVER: Deadlines = {
   reorder: Infinity,
   tail: Infinity,
   pace: Infinity,
-  keepAlive: Infinity
+  keepAlive: Infinity,
+  userTimeout: Infinity
 }
 
 /** RFC 9293 §3.7.1: the send MSS towards a peer that announced none. */
@@ -288,7 +300,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
     },
     timestamps: { recent: 0, recentAt: -Infinity, offset: parameters.timestampOffset },
     ecn: { echo: false, reduced: false },
-    heardAt: -Infinity,
+    keepAlive: { heardAt: -Infinity, asked: 0, isDue: false },
     challengedAt: -Infinity,
     reason: undefined,
     softError: false,
@@ -323,7 +335,7 @@ export const draft = (tcb: ControlBlock): Draft => ({
   options: tcb.options,
   timestamps: tcb.timestamps,
   ecn: tcb.ecn,
-  heardAt: tcb.heardAt,
+  keepAlive: tcb.keepAlive,
   challengedAt: tcb.challengedAt,
   reason: tcb.reason,
   softError: tcb.softError,

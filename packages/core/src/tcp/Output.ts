@@ -8,6 +8,7 @@ import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, type Deadlines, type Draft, draft } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
+import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -92,9 +93,9 @@ export const synchronization = (tcb: ControlBlock, now: number): Emission => {
   }
 }
 
-/** What is owed to the peer, when nothing else has carried it. */
+/** What is owed to the peer, when nothing else has carried it; or else a question whether it is there. */
 const acknowledgement = (tcb: ControlBlock, now: number): Output | undefined =>
-  tcb.rcv.acknowledge === "now" ? Reply.acknowledge(tcb, now) : undefined
+  tcb.rcv.acknowledge === "now" ? Reply.acknowledge(tcb, now) : KeepAlive.question(tcb, now)
 
 /** A tail loss probe (RFC 8985 §7.3): new text where there is some and the peer has room, the last segment again otherwise. */
 const tailProbe = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {

@@ -41,7 +41,11 @@ export interface TcpSettings {
   readonly keepAliveInterval: number
   /** How many of them stay without answer before the connection is given up; 9 by default. */
   readonly keepAliveProbes: number
-  /** USER TIMEOUT of RFC 9293 §3.9.1.1 and RFC 5482: how long text may stay unacknowledged; `Infinity` by default. */
+  /**
+   * USER TIMEOUT of RFC 9293 §3.9.1.1 and RFC 5482: how long text, or a SYN, may stay unacknowledged before the connection
+   * is given up, and how long a closed window may stay closed; seen when the retransmission timer expires, or a probe or
+   * keep-alive is due. `Infinity` by default.
+   */
   readonly userTimeout: number
 }
 

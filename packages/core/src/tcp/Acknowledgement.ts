@@ -1,7 +1,7 @@
 /**
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
-import { close, type ControlBlock, copy, type Deadlines, draft, type SendSpace } from "./ControlBlock.ts"
+import { close, type ControlBlock, copy, type Deadlines, draft, draftSend, type SendSpace } from "./ControlBlock.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
@@ -55,7 +55,11 @@ const offered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
   if (!isWindowUpdate(snd, segment)) return tcb
   const wnd = scaled(snd, segment)
   if (snd.wnd === wnd && snd.wl1 === segment.seq && snd.wl2 === segment.ack) return tcb
-  const offer: SendSpace = { ...snd, wnd, wl1: segment.seq, wl2: segment.ack, maxWnd: Math.max(snd.maxWnd, wnd) }
+  const offer = draftSend(snd)
+  offer.wnd = wnd
+  offer.wl1 = segment.seq
+  offer.wl2 = segment.ack
+  offer.maxWnd = Math.max(snd.maxWnd, wnd)
   return copy(tcb, offer, tcb.rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
 }
 
@@ -98,19 +102,8 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
 
   const rtt = roundTrip(news, echo, now)
   const measured = rtt === undefined ? tcb.rtt : Rtt.measured(tcb.rtt, rtt, now, settings)
-  const isNewer = isWindowUpdate(snd, segment)
-  const wnd = isNewer ? scaled(snd, segment) : snd.wnd
   const next = draft(tcb)
-  next.snd = {
-    ...snd,
-    una: segment.ack,
-    nxt: Sequence.latest(snd.nxt, segment.ack),
-    wnd,
-    wl1: isNewer ? segment.seq : snd.wl1,
-    wl2: isNewer ? segment.ack : snd.wl2,
-    maxWnd: Math.max(snd.maxWnd, wnd),
-    forced: octets > 0 ? false : snd.forced
-  }
+  next.snd = acknowledgedSend(snd, segment, octets)
   next.transmissions = transmissions
   next.rtt = measured
   next.delivery = RateSampling.delivered(tcb.delivery, news, now)
@@ -133,6 +126,20 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
   }
   Recovery.grow(next, arrived, now)
   next.deadlines = deadlinesAfter(next, true, now)
+  return next
+}
+
+/** The send space after an acknowledgement of `octets`, with the window that came with it. */
+const acknowledgedSend = (snd: SendSpace, segment: Segment, octets: number): SendSpace => {
+  const next = draftSend(snd)
+  next.una = segment.ack
+  next.nxt = Sequence.latest(snd.nxt, segment.ack)
+  if (octets > 0) next.forced = false
+  if (!isWindowUpdate(snd, segment)) return next
+  next.wnd = scaled(snd, segment)
+  next.wl1 = segment.seq
+  next.wl2 = segment.ack
+  next.maxWnd = Math.max(snd.maxWnd, next.wnd)
   return next
 }
 

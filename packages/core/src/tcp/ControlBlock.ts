@@ -310,7 +310,9 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
 }
 
 /** A control block in the making, which nobody else has seen yet. */
-export type Draft = { -readonly [Field in keyof ControlBlock]: ControlBlock[Field] }
+export type Draft = Writable<ControlBlock>
+
+type Writable<A> = { -readonly [Field in keyof A]: A[Field] }
 
 /**
  * A copy to be changed before it is given away. It is written out because it is made for each segment: a spread of this many
@@ -341,6 +343,28 @@ export const draft = (tcb: ControlBlock): Draft => ({
   softError: tcb.softError,
   counts: tcb.counts,
   settings: tcb.settings
+})
+
+/** A copy of the send space to be changed before it is given away, written out like `draft`. */
+export const draftSend = (snd: SendSpace): Writable<SendSpace> => ({
+  una: snd.una,
+  nxt: snd.nxt,
+  wnd: snd.wnd,
+  up: snd.up,
+  wl1: snd.wl1,
+  wl2: snd.wl2,
+  iss: snd.iss,
+  max: snd.max,
+  maxWnd: snd.maxWnd,
+  mss: snd.mss,
+  closing: snd.closing,
+  fin: snd.fin,
+  small: snd.small,
+  sentAt: snd.sentAt,
+  forced: snd.forced,
+  scale: snd.scale,
+  peak: snd.peak,
+  paceAt: snd.paceAt
 })
 
 /** A copy with other records. */

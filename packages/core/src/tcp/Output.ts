@@ -6,7 +6,7 @@
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
-import { type ControlBlock, type Deadlines, type Draft, draft } from "./ControlBlock.ts"
+import { type ControlBlock, type Deadlines, type Draft, draft, draftSend } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
@@ -138,17 +138,16 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
   const mark = RateSampling.sending(tcb.delivery, inFlight, now)
   const peak = inFlight + length
   const next = draft(tcb)
-  next.snd = {
-    ...snd,
-    nxt: isProbe ? seq : end,
-    max: Sequence.latest(snd.max, end),
-    fin: fin ? Sequence.add(seq, length) : snd.fin,
-    small: length % snd.mss === 0 ? snd.small : Sequence.add(seq, length),
-    sentAt: now,
-    forced: false,
-    peak,
-    paceAt: Pacing.after(tcb, length, now)
-  }
+  const space = draftSend(snd)
+  if (!isProbe) space.nxt = end
+  space.max = Sequence.latest(snd.max, end)
+  if (fin) space.fin = Sequence.add(seq, length)
+  if (length % snd.mss !== 0) space.small = Sequence.add(seq, length)
+  space.sentAt = now
+  space.forced = false
+  space.peak = peak
+  space.paceAt = Pacing.after(tcb, length, now)
+  next.snd = space
   next.rcv = rcv
   next.congestion = restarted(tcb, now)
   const isLimited = isLast && peak + snd.mss <= next.congestion.window

@@ -36,6 +36,8 @@ export { type Destination, type Interface, type Route, type RouteInfo, Routing, 
 export * as Algorithms from "./tcp/Algorithms.ts"
 export { type CongestionAlgorithm, CongestionControl } from "./tcp/Congestion.ts"
 export type { State as TcpState } from "./tcp/ControlBlock.ts"
+export { format as formatTcpInfo } from "./tcp/FormatTcpInfo.ts"
+export * as Netstat from "./tcp/Netstat.ts"
 export {
   type Connection,
   type ConnectionOptions,
@@ -48,6 +50,7 @@ export {
 } from "./tcp/Tcp.ts"
 export { type TcpDefaultOptions, TcpDefaults } from "./tcp/TcpDefaults.ts"
 export { TcpError } from "./tcp/TcpError.ts"
+export type { TcpInfo } from "./tcp/TcpInfo.ts"
 export { TcpMachine } from "./tcp/TcpMachine.ts"
 export type { TcpSettings } from "./tcp/TcpSettings.ts"
 export { type BindOptions, type Datagram, Udp, UdpError, type UdpPort } from "./udp/Udp.ts"

@@ -144,6 +144,8 @@ const connectionOf = (inner: Connection, waits: Waits, ends: Ends | undefined): 
     state: inner.state,
     status: inner.status,
     controlBlock: inner.controlBlock,
+    info: inner.info,
+    infoChanges: inner.infoChanges,
     read: waits.during(() => `reading from ${peer()}`, read),
     write: (bytes) => waits.during(() => `writing to ${peer()}${describeSending(inner)}`, write(bytes)),
     closeWrite: inner.closeWrite,

@@ -106,7 +106,7 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
   next.snd = acknowledgedSend(snd, segment, octets)
   next.transmissions = transmissions
   next.rtt = measured
-  next.delivery = RateSampling.delivered(tcb.delivery, news, now)
+  next.delivery = RateSampling.delivered(tcb.delivery, news, measured.minimum, now)
   if (octets > 0) {
     next.attempts = 0
     next.softError = false

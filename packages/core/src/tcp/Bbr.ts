@@ -19,7 +19,7 @@ import * as ProbeBandwidth from "./bbr/ProbeBandwidth.ts"
 import * as ProbeRtt from "./bbr/ProbeRtt.ts"
 import * as Signals from "./bbr/Signals.ts"
 import * as Startup from "./bbr/Startup.ts"
-import { type BbrState, initial, isProbeBandwidth, restoredWindow } from "./bbr/State.ts"
+import { type BbrState, initial, isProbeBandwidth, type Phase, restoredWindow } from "./bbr/State.ts"
 import type { CongestionAlgorithm, CongestionState, CongestionView } from "./Congestion.ts"
 
 type Step = (state: BbrState, ack: Ack.Ack) => BbrState
@@ -81,6 +81,17 @@ const echoed = (state: BbrState, view: CongestionView): BbrState => {
   return next.probe.sampling ? exceeded(next, view.inFlight, view) : next
 }
 
+/** The draft's names (§5.1.1). */
+const STAGES: Readonly<Record<Phase, string>> = {
+  startup: "Startup",
+  drain: "Drain",
+  down: "ProbeBW_DOWN",
+  cruise: "ProbeBW_CRUISE",
+  refill: "ProbeBW_REFILL",
+  up: "ProbeBW_UP",
+  probeRtt: "ProbeRTT"
+}
+
 export interface BbrOptions {
   /**
    * The share of a flight that may be lost in a round before the short-term model gives way, from 0 to 1; 0.02 (LossThresh)
@@ -93,6 +104,7 @@ export const makeBbr = (options: BbrOptions = {}): CongestionAlgorithm => {
   const course = steps(options.toleratedLoss ?? LOSS_THRESHOLD)
   return {
     name: "bbr",
+    stage: (state) => STAGES[(state as BbrState).phase],
     ownsRecovery: true,
     initial,
     onAck: (state, delivery, view) => {

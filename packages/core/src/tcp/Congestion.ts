@@ -78,6 +78,8 @@ export interface Delivery {
 
 export interface CongestionAlgorithm {
   readonly name: string
+  /** What it is at, for people; where it does not say, "slow start" or "congestion avoidance", as the threshold is. */
+  readonly stage?: ((state: CongestionState) => string | undefined) | undefined
   /** Whether the algorithm sets its own window during recovery; otherwise RFC 9937 does. */
   readonly ownsRecovery?: boolean | undefined
   /** `smoothedRtt` is SRTT after the handshake, if it could be measured. */

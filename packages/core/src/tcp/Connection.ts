@@ -9,18 +9,17 @@
  */
 import type { Packet } from "../device/Packet.ts"
 import type { OutputResult } from "../ip/Ipv4.ts"
-import type { Timer, Timers } from "../time/Timers.ts"
-import type { Turn } from "../time/Turn.ts"
+import type { Timer } from "../time/Timers.ts"
+import { Chronograph, limitOf } from "./Chronograph.ts"
+import type { ConnectionHost } from "./ConnectionHost.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as Options from "./Options.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
-import type { WriteSegment } from "./SegmentWriter.ts"
 import { SendBuffer } from "./SendBuffer.ts"
-import type { TcpCounters } from "./TcpCounters.ts"
-import type { Emission, Outcome, TcpMachine } from "./TcpMachine.ts"
+import type { Emission, Outcome } from "./TcpMachine.ts"
 import { Traffic } from "./Traffic.ts"
 import { Waiters } from "./Waiters.ts"
 
@@ -32,27 +31,6 @@ const BURST = 32
 const DEVICE_RETRY = 2
 /** Octets of the IPv4 and TCP headers without options. */
 const HEADERS = 40
-
-/** What a connection needs of its stack. */
-export interface ConnectionHost {
-  readonly turn: Turn["Service"]
-  readonly timers: Timers["Service"]
-  readonly machine: TcpMachine["Service"]
-  readonly writeSegment: WriteSegment
-  /** Octets of the path's MTU. */
-  readonly mtuFor: (remoteAddress: number) => number
-  readonly counters: TcpCounters
-  /** The connection is in another state than `from` now. */
-  readonly moved: (connection: LiveConnection, from: State) => void
-  /** No program holds the connection any more, and its end is still to come. */
-  readonly orphaned: (connection: LiveConnection) => void
-  /** A SYN for the connection arrived. */
-  readonly opens: (connection: LiveConnection, segment: Segment) => void
-  /** Whether the reply to a segment may leave: strangers can ask for resets and challenges. */
-  readonly mayReply: (before: ControlBlock, outcome: Outcome) => boolean
-  /** Gives a SYN for a connection in TIME-WAIT to a listener in the connection's place, if there is one. */
-  readonly reopen: (connection: LiveConnection, segment: Segment, packet: Packet) => boolean
-}
 
 /** A write that waits for room; `settle` is called once it is all in the buffer, or never will be. */
 export interface PendingWrite {
@@ -72,7 +50,10 @@ export class LiveConnection {
   readonly readers = new Waiters()
   /** Fibers that wait for another state. */
   readonly watchers = new Waiters()
+  /** Called at the end of each turn in which something happened, and when the state has changed. */
+  readonly onlookers: Array<() => void> = []
   traffic: Traffic
+  readonly chronograph = new Chronograph()
   /** The peer's FIN was received in order. */
   finished = false
   /** It was established at some time. */
@@ -87,7 +68,7 @@ export class LiveConnection {
   /** Takes a segment in SYN-RECEIVED that is not to be looked at now; false for one that is. */
   gate: ((connection: LiveConnection, packet: Packet, segment: Segment) => boolean) | undefined = undefined
 
-  private readonly host: ConnectionHost
+  readonly host: ConnectionHost
   private readonly timer: Timer
   private writes: Array<PendingWrite> = []
   private settled: Array<PendingWrite> = []
@@ -295,6 +276,7 @@ export class LiveConnection {
       case "CLOSED":
         this.timer.clear()
         this.sending.clear()
+        this.chronograph.note("idle", this.host.turn.now())
         if (this.orphan) this.discard()
         this.settleWrites()
         break
@@ -349,6 +331,7 @@ export class LiveConnection {
     if (this.stateChanged) {
       this.stateChanged = false
       this.watchers.wakeAll()
+      for (const look of this.onlookers) look()
     }
   }
 
@@ -380,6 +363,8 @@ export class LiveConnection {
       }
     }
     this.setTimer()
+    this.chronograph.note(limitOf(this.tcb, this.sending.queued, this.writes.length > 0), now)
+    for (const look of this.onlookers) look()
   }
 
   private setTimer(): void {

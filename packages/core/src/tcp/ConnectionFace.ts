@@ -3,13 +3,12 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { InetAddressV4 } from "effect/net/NetAddress"
-import * as NetAddress from "effect/net/NetAddress"
-import * as Result from "effect/Result"
 import type { Turn } from "../time/Turn.ts"
 import * as Address from "../wire/Address.ts"
 import type { LiveConnection, PendingWrite } from "./Connection.ts"
-import type { ControlBlock, Endpoints } from "./ControlBlock.ts"
+import type { ControlBlock } from "./ControlBlock.ts"
+import { localOf, remoteOf } from "./InetAddress.ts"
+import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import {
@@ -20,13 +19,7 @@ import {
   TcpError,
   Unreachable
 } from "./TcpError.ts"
-
-export const inetAddress = (address: number, port: number): InetAddressV4 =>
-  Result.getOrThrow(NetAddress.inetAddressV4(Address.toIpv4(address), port))
-
-const localOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.localAddress, endpoints.localPort)
-
-const remoteOf = (endpoints: Endpoints): InetAddressV4 => inetAddress(endpoints.remoteAddress, endpoints.remotePort)
+import { infoOf } from "./TcpInfo.ts"
 
 export const closedHere = (): TcpError => new TcpError({ reason: new ConnectionClosed({}) })
 
@@ -133,6 +126,8 @@ export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Con
     state: () => connection.state,
     status: () => statusOf(connection),
     controlBlock: () => connection.tcb,
+    info: () => infoOf(connection),
+    infoChanges: (interval) => infoChanges(connection, interval),
     read,
     write,
     closeWrite,

@@ -161,11 +161,14 @@ const onIdle = (cubic: CubicState, mss: number): CubicState => ({
   counted: undefined
 })
 
+const isConservative = ({ hyStart }: CubicState): boolean => hyStart !== undefined && HyStart.isConservative(hyStart)
+
 /** CUBIC with other options than the default. */
 export const make = (options: CubicOptions = {}): CongestionAlgorithm => {
   const { fastConvergence = true, hyStart = true } = options
   return {
     name: "cubic",
+    stage: (state) => isConservative(of(state)) ? "conservative slow start" : undefined,
     initial: (mss): CubicState => ({
       window: initialWindow(mss),
       slowStartThreshold: Infinity,

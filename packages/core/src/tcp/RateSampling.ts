@@ -6,7 +6,7 @@
  * acknowledgements nor one of segments makes the path look faster than it is.
  */
 import type { RateSample } from "./Congestion.ts"
-import type { News } from "./Transmissions.ts"
+import type { News, Run } from "./Transmissions.ts"
 
 /** Octets and milliseconds. */
 export interface DeliveryState {
@@ -20,9 +20,20 @@ export interface DeliveryState {
   readonly lost: number
   /** C.app_limited: until that much is delivered, samples are limited by the program; 0 when they are not. */
   readonly limitedUntil: number
+  /** The last rate that the network limited, or a greater one since, for people; octets per millisecond, 0 before the first. */
+  readonly rate: number
+  readonly isRateLimited: boolean
 }
 
-export const initial: DeliveryState = { delivered: 0, deliveredAt: 0, firstSentAt: 0, lost: 0, limitedUntil: 0 }
+export const initial: DeliveryState = {
+  delivered: 0,
+  deliveredAt: 0,
+  firstSentAt: 0,
+  lost: 0,
+  limitedUntil: 0,
+  rate: 0,
+  isRateLimited: false
+}
 
 /** Before a segment leaves, with `inFlight` octets under way: after a pause, time starts anew. */
 export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState =>
@@ -36,15 +47,34 @@ export const limited = (state: DeliveryState, inFlight: number): DeliveryState =
   limitedUntil: Math.max(1, state.delivered + inFlight)
 })
 
-export const delivered = (state: DeliveryState, { delivered: octets, newest }: News, now: number): DeliveryState => {
+/** Milliseconds in which what was delivered since `run` was sent was sent and acknowledged; 0 when that cannot be trusted. */
+const intervalOf = ({ mark, sentAt }: Run, minimumRtt: number, now: number): number => {
+  const interval = Math.max(sentAt - mark.firstSentAt, now - mark.deliveredAt)
+  // Faster than the path can be: a retransmission was taken for delivered by the acknowledgement of the original.
+  return interval < minimumRtt ? 0 : interval
+}
+
+/** `minimumRtt` with the measurement of the same acknowledgement. */
+export const delivered = (
+  state: DeliveryState,
+  { delivered: octets, newest }: News,
+  minimumRtt: number,
+  now: number
+): DeliveryState => {
   if (octets === 0) return state
   const total = state.delivered + octets
+  const interval = newest === undefined ? 0 : intervalOf(newest, minimumRtt, now)
+  const isLimited = newest !== undefined && newest.mark.limitedUntil > 0
+  const rate = interval > 0 ? (total - newest!.mark.delivered) / interval : 0
+  const isTaken = rate > 0 && (!isLimited || rate >= state.rate)
   return {
     delivered: total,
     deliveredAt: now,
     firstSentAt: newest === undefined ? state.firstSentAt : newest.sentAt,
     lost: state.lost,
-    limitedUntil: total > state.limitedUntil ? 0 : state.limitedUntil
+    limitedUntil: total > state.limitedUntil ? 0 : state.limitedUntil,
+    rate: isTaken ? rate : state.rate,
+    isRateLimited: isTaken ? isLimited : state.isRateLimited
   }
 }
 
@@ -57,9 +87,8 @@ export const sample = (
 ): RateSample | undefined => {
   if (newest === undefined) return undefined
   const { mark } = newest
-  const interval = Math.max(newest.sentAt - mark.firstSentAt, now - mark.deliveredAt)
-  // Faster than the path can be: a retransmission was taken for delivered by the acknowledgement of the original.
-  if (interval <= 0 || interval < minimumRtt) return undefined
+  const interval = intervalOf(newest, minimumRtt, now)
+  if (interval <= 0) return undefined
   return {
     delivered: state.delivered - mark.delivered,
     priorDelivered: mark.delivered,

@@ -3,9 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { Acceptor } from "./Acceptors.ts"
-import { inetAddress, statusOf } from "./ConnectionFace.ts"
+import { statusOf } from "./ConnectionFace.ts"
 import type { Host } from "./Host.ts"
-import type { ConnectionStatus } from "./Tcp.ts"
+import { inetAddress } from "./InetAddress.ts"
+import type { ConnectionStatus, Tcp } from "./Tcp.ts"
+import { infoOf } from "./TcpInfo.ts"
 
 const listening = ({ address, foreignAddress, foreignPort, port }: Acceptor): ConnectionStatus => ({
   local: inetAddress(address, port),
@@ -17,5 +19,7 @@ const listening = ({ address, foreignAddress, foreignPort, port }: Acceptor): Co
   receiveQueue: 0
 })
 
-export const makeStatus = (host: Host): Effect.Effect<ReadonlyArray<ConnectionStatus>> =>
-  Effect.sync(() => [...host.acceptors.all().map(listening), ...[...host.connections].map(statusOf)])
+export const makeStatus = (host: Host): Pick<Tcp["Service"], "info" | "status"> => ({
+  status: Effect.sync(() => [...host.acceptors.all().map(listening), ...[...host.connections].map(statusOf)]),
+  info: Effect.sync(() => [...host.connections].map(infoOf))
+})

@@ -3,10 +3,12 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { type AttachedDevice, Devices } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import type { Entropy } from "../Entropy.ts"
@@ -24,6 +26,7 @@ import { makeOpening } from "./Opening.ts"
 import { drain, shutdown } from "./Shutdown.ts"
 import { makeStatus } from "./Status.ts"
 import type { TcpError } from "./TcpError.ts"
+import type { TcpInfo } from "./TcpInfo.ts"
 import type { TcpMachine } from "./TcpMachine.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
 
@@ -95,6 +98,14 @@ export interface Connection {
   readonly remote: InetAddressV4
   readonly state: () => State
   readonly status: () => ConnectionStatus
+  /** What is known about the connection, as `ss -ti` shows it. */
+  readonly info: () => TcpInfo
+  /**
+   * `info` as it changes: how things stand, then at once when the state or the phase of recovery is another at the end of a turn,
+   * and after other changes once in `interval`, 100 milliseconds by default. Ends when the connection is CLOSED. Who falls
+   * behind finds the latest 64.
+   */
+  readonly infoChanges: (interval?: Duration.Input) => Stream.Stream<TcpInfo>
   /** The whole control block, for those who look inside. */
   readonly controlBlock: () => ControlBlock
   /**
@@ -139,6 +150,8 @@ export class Tcp extends Context.Service<Tcp, {
   readonly open: (options: OpenOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>
   /** All connections and listeners. */
   readonly status: Effect.Effect<ReadonlyArray<ConnectionStatus>>
+  /** What is known about all connections, those in TIME-WAIT included. */
+  readonly info: Effect.Effect<ReadonlyArray<TcpInfo>>
 }>()("@strata/core/Tcp") {
   /**
    * When it is released, listeners close, and so do all connections, in order; after a second at the most what is left is
@@ -157,7 +170,7 @@ export class Tcp extends Context.Service<Tcp, {
       yield* ipv4.handle(Protocol.tcp, host.input, host.error)
       yield* (yield* Devices).beforeDetach((device) => drain(host, device))
       yield* Effect.addFinalizer(() => shutdown(host))
-      return Tcp.of({ input: host.input, error: host.error, ...makeOpening(host), status: makeStatus(host) })
+      return Tcp.of({ input: host.input, error: host.error, ...makeOpening(host), ...makeStatus(host) })
     })
   )
 }

@@ -21,7 +21,9 @@ import { defaultSettings, type TcpSettings } from "@strata/core/tcp/TcpSettings"
 export interface ScriptOptions {
   readonly iss?: number
   readonly mss?: number
+  /** Octets of the receive buffer, and up to which it grows; not at all by default. */
   readonly capacity?: number
+  readonly maximum?: number
   readonly settings?: Partial<TcpSettings>
   readonly congestion?: CongestionAlgorithm
 }
@@ -31,6 +33,7 @@ export const plain = {
   windowScaling: false,
   timestamps: false,
   selectiveAcknowledgement: false,
+  quickAcknowledgements: 0,
   explicitCongestionNotification: "off"
 } as const
 
@@ -40,6 +43,7 @@ const parameters = (options: ScriptOptions): OpenParameters => ({
   iss: options.iss ?? 100,
   receiveMaximumSegmentSize: options.mss ?? 1460,
   receiveCapacity: options.capacity ?? 65_535,
+  receiveMaximum: options.maximum,
   congestion: options.congestion ?? Reno,
   settings: { ...defaultSettings, ...plain, ...options.settings },
   timestampOffset: 0

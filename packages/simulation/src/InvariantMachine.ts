@@ -4,6 +4,9 @@
  * from then on it sends nothing, so that the run comes to its end.
  */
 import type { ControlBlock, Endpoints } from "@strata/core/tcp/ControlBlock"
+import { flight, unsentBound } from "@strata/core/tcp/SendWindow"
+import type { ConnectionOptions } from "@strata/core/tcp/Tcp"
+import { boundsOf, complete } from "@strata/core/tcp/TcpDefaults"
 import { type Emission, TcpMachine } from "@strata/core/tcp/TcpMachine"
 import { format } from "./FormatControlBlock.ts"
 import * as Rules from "./InvariantRules.ts"
@@ -12,8 +15,7 @@ import { emission } from "./InvariantSegments.ts"
 
 /** Segments of one connection within one instant that get it nowhere. */
 const PATIENCE = 20_000
-/** Documented in `ConnectionOptions`. */
-const DEFAULT_SEND_BUFFER = 262_144
+const DEFAULT_SEND_BUFFER = complete({}).sendBuffer
 
 /** What is remembered of a connection. */
 interface Track {
@@ -28,8 +30,8 @@ interface Track {
 
 export interface ObservedMachine {
   readonly machine: TcpMachine["Service"]
-  /** Tells how much the send buffer of a connection holds. */
-  readonly setSendBuffer: (endpoints: Endpoints, octets: number | undefined) => void
+  /** Tells how much at most the send buffer of a connection holds. */
+  readonly setSendBuffer: (endpoints: Endpoints, wanted: ConnectionOptions["sendBuffer"]) => void
   /** The host is gone; whoever still calls the machine has outlived it. */
   readonly over: () => void
 }
@@ -41,7 +43,7 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
   const trackOf = (endpoints: Endpoints): Track => {
     let track = tracks.get(endpoints)
     if (track === undefined) {
-      track = { now: -Infinity, una: 0, nxt: 0, sent: 0, sendBuffer: DEFAULT_SEND_BUFFER }
+      track = { now: -Infinity, una: 0, nxt: 0, sent: 0, sendBuffer: DEFAULT_SEND_BUFFER.maximum }
       tracks.set(endpoints, track)
     }
     return track
@@ -104,6 +106,14 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
       if (queued > sendBuffer) {
         report({ invariant: "buffers", what: `${queued} octets are in a send buffer of ${sendBuffer}` }, tcb, tcb)
       }
+      const unsent = queued - flight(tcb.snd)
+      if (tcb.state === "ESTABLISHED" && unsent > unsentBound(tcb)) {
+        report(
+          { invariant: "buffers", what: `${unsent} octets wait to be sent, but only ${unsentBound(tcb)} may` },
+          tcb,
+          tcb
+        )
+      }
       const next = inner.output(tcb, queued, now, limit)
       if (next === undefined) {
         report(Rules.idle(tcb, queued), tcb, tcb)
@@ -140,8 +150,8 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
 
   return {
     machine: TcpMachine.of(machine),
-    setSendBuffer: (endpoints, octets) => {
-      trackOf(endpoints).sendBuffer = octets ?? DEFAULT_SEND_BUFFER
+    setSendBuffer: (endpoints, wanted) => {
+      trackOf(endpoints).sendBuffer = boundsOf(wanted, DEFAULT_SEND_BUFFER).maximum
     },
     over: () => {
       isOver = true

@@ -147,6 +147,12 @@ const receiveSpace = (before: ControlBlock, after: ControlBlock): Broken | undef
   if (rcv.fin !== undefined && difference(rcv.fin, rcv.nxt) > 1) {
     return broken("afterFin", `${difference(rcv.fin, rcv.nxt) - 1} octets behind the peer's FIN were received`)
   }
+  if (rcv.capacity > rcv.maximum) {
+    return broken("buffers", `the receive buffer holds ${rcv.capacity} octets, but at most ${rcv.maximum} may`)
+  }
+  if (rcv.capacity < was.capacity && isSynchronized(before.state)) {
+    return broken("buffers", `the receive buffer shrank from ${was.capacity} to ${rcv.capacity} octets`)
+  }
   if (rcv.wnd < 0) return broken("buffers", `the announced window is ${rcv.wnd} octets`)
   if (rcv.unread < 0) return broken("buffers", `${rcv.unread} octets are unread`)
   return room(rcv) ?? (rcv.ranges.length === 0 ? undefined : ranges(after))

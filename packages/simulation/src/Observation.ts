@@ -4,7 +4,7 @@
  * and read.
  */
 import { Icmp, Tcp, TcpMachine, Udp } from "@strata/core"
-import type { Connection, Listener } from "@strata/core/tcp/Tcp"
+import type { Connection, ConnectionOptions, Listener } from "@strata/core/tcp/Tcp"
 import type { UdpPort } from "@strata/core/udp/Udp"
 import * as Address from "@strata/core/wire/Address"
 import type * as Context from "effect/Context"
@@ -62,7 +62,7 @@ export const make = (host: string, observer: Observer | undefined): Observed => 
   const waits = new Waits()
   let machine: ObservedMachine | undefined
 
-  const observeConnection = (inner: Connection, sendBuffer: number | undefined): Connection => {
+  const observeConnection = (inner: Connection, sendBuffer: ConnectionOptions["sendBuffer"]): Connection => {
     machine?.setSendBuffer(inner.controlBlock().endpoints, sendBuffer)
     return connectionOf(inner, waits, observer?.streams.connected(host, inner))
   }

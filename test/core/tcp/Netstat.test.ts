@@ -260,7 +260,7 @@ describe("counters of a connection's life", () => {
     "one segment that nobody answers: an acknowledgement by the timer",
     virtually(Effect.gen(function*() {
       const hosts = yield* pair()
-      const { client } = yield* connected(hosts)
+      const { client } = yield* connected(hosts, { server: { settings: { quickAcknowledgements: 0 } } })
       yield* client.write(bytes("hello"))
       yield* Effect.sleep("1 second")
       expect(yield* linux(hosts.right)).toMatchObject({ TcpExtDelayedACKs: 1 })

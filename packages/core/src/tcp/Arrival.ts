@@ -9,7 +9,6 @@ import {
   close,
   type ControlBlock,
   DEFAULT_MSS,
-  make,
   type ReceiveSpace,
   type RttState,
   type SendSpace
@@ -17,6 +16,7 @@ import {
 import { count } from "./Counts.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
 import * as KeepAlive from "./KeepAlive.ts"
+import { make } from "./Opened.ts"
 import * as Options from "./Options.ts"
 import { synchronization, synchronizedAgain } from "./Output.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -267,6 +267,7 @@ export const unanswered = (tcb: ControlBlock, reason: "refused" | "unreachable")
       iss: tcb.snd.iss,
       receiveMaximumSegmentSize: tcb.rcv.mss,
       receiveCapacity: tcb.rcv.capacity,
+      receiveMaximum: tcb.rcv.maximum,
       congestion: tcb.algorithm,
       settings: tcb.settings,
       timestampOffset: tcb.timestamps.offset

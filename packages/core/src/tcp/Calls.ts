@@ -2,17 +2,12 @@
  * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
  */
 import { unanswered } from "./Arrival.ts"
-import {
-  close as closed,
-  type ControlBlock,
-  copy,
-  type Deadlines,
-  isOpening,
-  type ReceiveSpace
-} from "./ControlBlock.ts"
+import { close as closed, type ControlBlock, copy, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
+import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
+import * as ReceiveTuning from "./ReceiveTuning.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Reply from "./Reply.ts"
@@ -45,11 +40,15 @@ const isReceiving = (tcb: ControlBlock): boolean =>
   tcb.state === "ESTABLISHED" || tcb.state === "FIN-WAIT-1" || tcb.state === "FIN-WAIT-2"
 
 /** RECEIVE (§3.10.3): the program took `octets` out of the receive buffer. */
-export const consumed = (tcb: ControlBlock, octets: number): ControlBlock => {
-  const read: ReceiveSpace = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
-  const isDue = ReceiveWindow.announced(read) > read.wnd && read.acknowledge !== "now" && isReceiving(tcb)
+export const consumed = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
+  const rest: ReceiveSpace = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
+  const tuned = ReceiveTuning.consumed(tcb, rest, now)
+  const read = tuned === undefined || tuned.capacity === rest.capacity ? rest : { ...rest, capacity: tuned.capacity }
+  const isDue = read.acknowledge !== "now" && isReceiving(tcb) &&
+    DelayedAcknowledgement.isDueAfterRead(read, ReceiveWindow.announced(read))
   const rcv: ReceiveSpace = isDue ? { ...read, acknowledge: "now" } : read
-  return copy(tcb, tcb.snd, rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
+  const next = copy(tcb, tcb.snd, rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
+  return tuned === undefined ? next : { ...next, tuning: tuned.tuning }
 }
 
 /** ABORT (§3.10.5) */
@@ -99,17 +98,12 @@ export const elapse = (before: ControlBlock, queued: number, now: number): Contr
   return now >= tcb.deadlines.acknowledge ? acknowledge(tcb) : tcb
 }
 
-const acknowledge = (tcb: ControlBlock): ControlBlock => {
-  const deadlines: Deadlines = { ...tcb.deadlines, acknowledge: Infinity }
-  return tcb.rcv.acknowledge === "delayed"
-    ? {
-      ...tcb,
-      rcv: { ...tcb.rcv, acknowledge: "now" },
-      deadlines,
-      counts: count(tcb.counts, "delayedAcknowledgements")
-    }
-    : { ...tcb, deadlines }
-}
+const acknowledge = (tcb: ControlBlock): ControlBlock => ({
+  ...tcb,
+  rcv: DelayedAcknowledgement.elapsed(tcb.rcv),
+  deadlines: { ...tcb.deadlines, acknowledge: Infinity },
+  counts: tcb.rcv.acknowledge === "delayed" ? count(tcb.counts, "delayedAcknowledgements") : tcb.counts
+})
 
 /** Whether an ICMP error can be about something on its way (RFC 5927 §4.1); anybody can send one. */
 const isOnItsWay = ({ snd }: ControlBlock, seq: number): boolean =>

@@ -18,10 +18,12 @@ import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
-import { SendBuffer } from "./SendBuffer.ts"
+import type { SendBuffer } from "./SendBuffer.ts"
+import type { BufferBounds } from "./Tcp.ts"
 import type { Emission, Outcome } from "./TcpMachine.ts"
 import { Traffic } from "./Traffic.ts"
 import { Waiters } from "./Waiters.ts"
+import { type PendingWrite, WriteQueue } from "./WriteQueue.ts"
 
 /** How long a connection that no program holds may go without progress, and so how long FIN-WAIT-2 lasts then; milliseconds. */
 export const ORPHAN_TIMEOUT = 60_000
@@ -31,13 +33,6 @@ const BURST = 32
 const DEVICE_RETRY = 2
 /** Octets of the IPv4 and TCP headers without options. */
 const HEADERS = 40
-
-/** A write that waits for room; `settle` is called once it is all in the buffer, or never will be. */
-export interface PendingWrite {
-  readonly bytes: Uint8Array
-  at: number
-  readonly settle: () => void
-}
 
 export class LiveConnection {
   next: LiveConnection | undefined = undefined
@@ -70,8 +65,7 @@ export class LiveConnection {
 
   readonly host: ConnectionHost
   private readonly timer: Timer
-  private writes: Array<PendingWrite> = []
-  private settled: Array<PendingWrite> = []
+  private readonly writes: WriteQueue
   private wakeDue = false
   private outputDue = false
   private stateChanged = false
@@ -79,14 +73,15 @@ export class LiveConnection {
   private orphanDeadline = Infinity
   private retryAt = Infinity
 
-  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: number, linger?: number) {
+  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number) {
     this.host = host
     this.traffic = new Traffic(host.counters)
     this.tcb = tcb
     this.linger = linger
-    this.sending = new SendBuffer(sendBuffer)
+    this.writes = new WriteQueue(sendBuffer)
+    this.sending = this.writes.sending
     // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
-    this.receiving = new ReceiveBuffer(tcb.rcv.capacity + ReceiveWindow.slack(tcb.rcv.scale))
+    this.receiving = new ReceiveBuffer(tcb.rcv.maximum + ReceiveWindow.slack(tcb.rcv.scale))
     this.timer = host.timers.make(this.elapse)
   }
 
@@ -122,7 +117,8 @@ export class LiveConnection {
     this.apply(mayReply(before, outcome) ? outcome : { ...outcome, reply: undefined })
     if (outcome.acknowledged > 0) {
       this.touch()
-      if (this.writes.length > 0) this.pump()
+      this.writes.grow(outcome.tcb)
+      if (!this.writes.isEmpty) this.pump()
     }
     // RFC 1122 §4.2.2.13: nobody will ever read this, and the peer shall know.
     if (received > 0 && this.orphan) {
@@ -145,21 +141,13 @@ export class LiveConnection {
 
   /** Copies `bytes` into the send buffer, after all that waits already. True when all of it fitted at once. */
   write(write: PendingWrite): boolean {
-    if (this.writes.length === 0) {
-      write.at += this.sending.write(write.bytes, write.at)
-      this.outputLater()
-      if (write.at === write.bytes.length) return true
-    }
-    this.writes.push(write)
-    return false
+    this.outputLater()
+    return this.writes.add(write, this.tcb)
   }
 
   /** Gives up the rest of a write that waits; what was copied stays. */
   giveUp(write: PendingWrite): void {
-    const index = this.writes.indexOf(write)
-    if (index < 0) return
-    this.writes.splice(index, 1)
-    this.pump()
+    if (this.writes.remove(write)) this.pump()
   }
 
   /** CLOSE: a FIN follows all that was written, writes that still wait included. */
@@ -296,17 +284,11 @@ export class LiveConnection {
 
   /** Moves waiting writes into the send buffer, and lets the FIN follow the last one. */
   private pump(): void {
-    for (let write = this.writes[0]; write !== undefined; write = this.writes[0]) {
-      // Not crumb by crumb: a quarter of the buffer at a time.
-      const worthwhile = Math.min(write.bytes.length - write.at, Math.max(1, this.sending.capacity >> 2))
-      if (this.sending.free < worthwhile) return
-      write.at += this.sending.write(write.bytes, write.at)
-      this.outputLater()
-      if (write.at < write.bytes.length) return
-      this.writes.shift()
-      this.settled.push(write)
+    if (this.writes.pump(this.tcb)) {
       this.wakeLater()
+      this.outputLater()
     }
+    if (!this.writes.isEmpty) return
     if (this.closing && !this.tcb.snd.closing && this.tcb.state !== "CLOSED") {
       this.become(this.host.machine.close(this.tcb, this.host.turn.now()))
       this.outputLater()
@@ -314,19 +296,14 @@ export class LiveConnection {
   }
 
   private settleWrites(): void {
-    if (this.writes.length === 0) return
-    this.settled.push(...this.writes)
-    this.writes = []
+    if (this.writes.isEmpty) return
+    this.writes.abandon()
     this.wakeLater()
   }
 
   private readonly wake = (): void => {
     this.wakeDue = false
-    const settled = this.settled
-    if (settled.length > 0) {
-      this.settled = []
-      for (const write of settled) write.settle()
-    }
+    this.writes.settle()
     while (this.readers.size > 0 && (this.receiving.readable > 0 || this.ended)) this.readers.wakeOne()
     if (this.stateChanged) {
       this.stateChanged = false
@@ -363,8 +340,9 @@ export class LiveConnection {
       }
     }
     this.setTimer()
-    this.chronograph.note(limitOf(this.tcb, this.sending.queued, this.writes.length > 0), now)
+    this.chronograph.note(limitOf(this.tcb, this.sending.queued, !this.writes.isEmpty), now)
     for (const look of this.onlookers) look()
+    if (!this.writes.isEmpty) this.pump()
   }
 
   private setTimer(): void {

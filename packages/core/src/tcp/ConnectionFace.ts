@@ -5,7 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Turn } from "../time/Turn.ts"
 import * as Address from "../wire/Address.ts"
-import type { LiveConnection, PendingWrite } from "./Connection.ts"
+import type { LiveConnection } from "./Connection.ts"
 import type { ControlBlock } from "./ControlBlock.ts"
 import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
@@ -20,6 +20,7 @@ import {
   Unreachable
 } from "./TcpError.ts"
 import { infoOf } from "./TcpInfo.ts"
+import type { PendingWrite } from "./WriteQueue.ts"
 
 export const closedHere = (): TcpError => new TcpError({ reason: new ConnectionClosed({}) })
 

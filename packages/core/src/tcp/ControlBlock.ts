@@ -2,15 +2,13 @@
  * The state of one connection (RFC 9293 §3.3.1), as an immutable value.
  */
 import type { CongestionAlgorithm, CongestionState } from "./Congestion.ts"
-import { type Counts, NO_COUNTS } from "./Counts.ts"
-import * as Rack from "./Rack.ts"
-import * as RateSampling from "./RateSampling.ts"
-import * as ReceiveWindow from "./ReceiveWindow.ts"
-import * as RecoveryState from "./RecoveryState.ts"
-import * as Rtt from "./Rtt.ts"
-import type { OpenParameters } from "./TcpMachine.ts"
+import type { Counts } from "./Counts.ts"
+import type * as Rack from "./Rack.ts"
+import type * as RateSampling from "./RateSampling.ts"
+import type * as ReceiveTuning from "./ReceiveTuning.ts"
+import type * as RecoveryState from "./RecoveryState.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
-import * as Transmissions from "./Transmissions.ts"
+import type * as Transmissions from "./Transmissions.ts"
 
 /** RFC 9293 §3.3.2 */
 export type State =
@@ -84,8 +82,9 @@ export interface ReceiveSpace {
   readonly wnd: number
   readonly up: number
   readonly irs: number
-  /** Octets the receive buffer holds. */
+  /** Octets the receive buffer holds, and at most will hold. */
   readonly capacity: number
+  readonly maximum: number
   /** Octets received in order that the program has not taken. */
   readonly unread: number
   /** Octets after gaps, ascending and apart. */
@@ -96,10 +95,20 @@ export interface ReceiveSpace {
   readonly mss: number
   /** What counts as a full-sized segment for the delayed acknowledgement: the most text one brought, at most `mss`. */
   readonly fullSize: number
+  /** Octets of the last segment with text. */
+  readonly latestSize: number
   /** Octets received since the last acknowledgement was sent. */
   readonly unacknowledged: number
   /** Whether an acknowledgement is owed: not at all, by the delayed-ACK deadline, or now. */
   readonly acknowledge: "none" | "delayed" | "now"
+  /** Segments that are still to be acknowledged one by one. */
+  readonly quick: number
+  /** The program answers what it reads. */
+  readonly interactive: boolean
+  /** Something that the peer's program wrote has come to its end since the last acknowledgement. */
+  readonly pushed: boolean
+  /** When RCV.NXT last moved, in milliseconds; `-Infinity` before. */
+  readonly textAt: number
   /** Rcv.Wind.Shift (RFC 7323 §2.3): by how many bits our window is shifted to fit its field, 0–14. */
   readonly scale: number
   /** Last.ACK.sent (RFC 7323 §4.3): the acknowledgement number we sent last. */
@@ -207,6 +216,7 @@ export interface ControlBlock {
   readonly probes: number
   readonly options: AgreedOptions
   readonly timestamps: TimestampState
+  readonly tuning: ReceiveTuning.TuningState
   readonly ecn: EcnState
   readonly keepAlive: KeepAliveState
   /** When a segment without text and FIN was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
@@ -235,80 +245,6 @@ export const NEVER: Deadlines = {
 /** RFC 9293 §3.7.1: the send MSS towards a peer that announced none. */
 export const DEFAULT_MSS = 536
 
-/** A control block that has sent and received nothing. */
-export const make = (state: State, parameters: OpenParameters): ControlBlock => {
-  const { iss, receiveCapacity, receiveMaximumSegmentSize, settings } = parameters
-  return {
-    state,
-    endpoints: parameters.endpoints,
-    passive: state === "LISTEN",
-    snd: {
-      una: iss,
-      nxt: iss,
-      wnd: 0,
-      up: iss,
-      wl1: 0,
-      wl2: iss,
-      iss,
-      max: iss,
-      maxWnd: 0,
-      mss: DEFAULT_MSS,
-      closing: false,
-      fin: undefined,
-      small: iss,
-      sentAt: Infinity,
-      forced: false,
-      scale: 0,
-      peak: 0,
-      paceAt: 0
-    },
-    rcv: {
-      nxt: 0,
-      // RFC 7323 §2.2: the window of a SYN is never scaled.
-      wnd: ReceiveWindow.largest(receiveCapacity, 0),
-      up: 0,
-      irs: 0,
-      capacity: receiveCapacity,
-      unread: 0,
-      ranges: [],
-      fin: undefined,
-      mss: receiveMaximumSegmentSize,
-      fullSize: Math.min(DEFAULT_MSS, receiveMaximumSegmentSize),
-      unacknowledged: 0,
-      acknowledge: "none",
-      scale: settings.windowScaling ? ReceiveWindow.shiftFor(receiveCapacity) : 0,
-      acknowledged: 0,
-      edge: 0,
-      recent: [],
-      duplicate: undefined
-    },
-    transmissions: Transmissions.empty(iss),
-    rtt: Rtt.initial(settings),
-    rack: Rack.initial,
-    recovery: RecoveryState.initial(iss),
-    delivery: RateSampling.initial,
-    congestion: parameters.congestion.initial(DEFAULT_MSS),
-    algorithm: parameters.congestion,
-    deadlines: NEVER,
-    attempts: 0,
-    probes: 0,
-    options: {
-      windowScale: settings.windowScaling,
-      timestamps: settings.timestamps,
-      sack: settings.selectiveAcknowledgement,
-      ecn: settings.explicitCongestionNotification !== "off"
-    },
-    timestamps: { recent: 0, recentAt: -Infinity, offset: parameters.timestampOffset },
-    ecn: { echo: false, reduced: false },
-    keepAlive: { heardAt: -Infinity, asked: 0, isDue: false },
-    challengedAt: -Infinity,
-    reason: undefined,
-    softError: false,
-    counts: NO_COUNTS,
-    settings
-  }
-}
-
 /** A control block in the making, which nobody else has seen yet. */
 export type Draft = Writable<ControlBlock>
 
@@ -336,6 +272,7 @@ export const draft = (tcb: ControlBlock): Draft => ({
   probes: tcb.probes,
   options: tcb.options,
   timestamps: tcb.timestamps,
+  tuning: tcb.tuning,
   ecn: tcb.ecn,
   keepAlive: tcb.keepAlive,
   challengedAt: tcb.challengedAt,

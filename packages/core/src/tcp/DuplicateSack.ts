@@ -5,6 +5,7 @@
  */
 import type { ControlBlock, Range, ReceiveSpace } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
+import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as Ranges from "./Ranges.ts"
 import { type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
@@ -31,5 +32,9 @@ export const noted = (tcb: ControlBlock, segment: Segment): ControlBlock => {
   const duplicate = find(rcv, segment)
   return duplicate === undefined
     ? tcb
-    : { ...tcb, rcv: { ...rcv, duplicate }, counts: count(tcb.counts, "duplicatesReceived") }
+    : {
+      ...tcb,
+      rcv: DelayedAcknowledgement.restarted({ ...rcv, duplicate }, settings.quickAcknowledgements),
+      counts: count(tcb.counts, "duplicatesReceived")
+    }
 }

@@ -98,15 +98,19 @@ export const makeHost = Effect.gen(function*() {
   /** In the order in which programs let go of them. */
   const orphans = new Set<LiveConnection>()
 
-  const parameters = (endpoints: Endpoints, iss: number, options: ConnectionOptions): OpenParameters => ({
-    endpoints,
-    iss,
-    receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
-    receiveCapacity: options.receiveBuffer ?? defaults.receiveBuffer,
-    congestion: options.congestion ?? defaults.congestion ?? congestion,
-    settings: TcpDefaults.settingsOf(defaults, options.settings),
-    timestampOffset: timestampOffset(endpoints)
-  })
+  const parameters = (endpoints: Endpoints, iss: number, options: ConnectionOptions): OpenParameters => {
+    const receiveBuffer = TcpDefaults.boundsOf(options.receiveBuffer, defaults.receiveBuffer)
+    return {
+      endpoints,
+      iss,
+      receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
+      receiveCapacity: receiveBuffer.initial,
+      receiveMaximum: receiveBuffer.maximum,
+      congestion: options.congestion ?? defaults.congestion ?? congestion,
+      settings: TcpDefaults.settingsOf(defaults, options.settings),
+      timestampOffset: timestampOffset(endpoints)
+    }
+  }
 
   const add = (connection: LiveConnection) => {
     connections.add(connection)
@@ -248,7 +252,12 @@ export const makeHost = Effect.gen(function*() {
     trace.emit({ _tag: tag, protocol: "tcp", address, port })
   }
   const make = (tcb: LiveConnection["tcb"], options: ConnectionOptions) =>
-    new LiveConnection(host, tcb, options.sendBuffer ?? defaults.sendBuffer, options.linger ?? defaults.linger)
+    new LiveConnection(
+      host,
+      tcb,
+      TcpDefaults.boundsOf(options.sendBuffer, defaults.sendBuffer),
+      options.linger ?? defaults.linger
+    )
   const host: Host = {
     turn,
     timers,

@@ -8,6 +8,7 @@ import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, type Deadlines, type Draft, draft, draftSend } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
+import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
@@ -133,7 +134,11 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
   const isProbe = snd.wnd <= sent
   const seq = snd.nxt
   const end = Sequence.add(seq, length + (fin ? 1 : 0))
-  const rcv = ReceiveWindow.settled(tcb.rcv)
+  const rcv = DelayedAcknowledgement.answered(
+    ReceiveWindow.settled(tcb.rcv),
+    tcb.settings.delayedAcknowledgement,
+    now
+  )
   const inFlight = SendWindow.inFlight(tcb)
   const mark = RateSampling.sending(tcb.delivery, inFlight, now)
   const peak = inFlight + length

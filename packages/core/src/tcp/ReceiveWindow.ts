@@ -57,6 +57,7 @@ export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
       wnd,
       unacknowledged: 0,
       acknowledge: "none",
+      pushed: false,
       acknowledged: rcv.nxt,
       edge: edgeOf(rcv, wnd),
       duplicate: undefined

@@ -19,8 +19,8 @@ interface Piece {
 }
 
 export class SendBuffer {
-  /** The most octets it holds. */
-  readonly capacity: number
+  /** The most octets it holds; larger now and then, never smaller. */
+  capacity: number
   private pieces: Array<Piece> = []
   private length = 0
   private pageSize = SMALLEST_PAGE
@@ -52,9 +52,9 @@ export class SendBuffer {
     return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, this.spare?.length ?? 0)
   }
 
-  /** Copies as much of `bytes` from `from` on as fits and returns how many octets that were. */
-  write(bytes: Uint8Array, from = 0): number {
-    const count = Math.min(bytes.length - from, this.free)
+  /** Copies as much of `bytes` from `from` on as fits, at most `limit` octets, and returns how many that were. */
+  write(bytes: Uint8Array, from = 0, limit = Infinity): number {
+    const count = Math.min(bytes.length - from, this.free, limit)
     if (count <= 0) return 0
     const end = from + count
     if (this.length === 0 && count < LARGEST_PAGE) {

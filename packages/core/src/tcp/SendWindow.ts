@@ -9,6 +9,9 @@ import * as Transmissions from "./Transmissions.ts"
 /** Octets between SND.UNA and SND.NXT: what is not acknowledged. */
 export const flight = (snd: SendSpace): number => Sequence.difference(snd.una, snd.nxt)
 
+/** Octets that may wait to be sent for the first time: at least a segment, so that there is something to fill one with. */
+export const unsentBound = ({ settings, snd }: ControlBlock): number => Math.max(settings.notSentLowWater, snd.mss)
+
 /**
  * Whether the window is so small that nothing is sent into it but by the override timer (RFC 9293 §3.8.6.2.1): less
  * than a segment and than half of the largest window the peer ever offered.

@@ -30,11 +30,23 @@ import type { TcpInfo } from "./TcpInfo.ts"
 import type { TcpMachine } from "./TcpMachine.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
 
+/** The octets of a buffer when a connection begins, and those up to which it grows. Memory is taken as it is used. */
+export interface BufferBounds {
+  readonly initial: number
+  readonly maximum: number
+}
+
 export interface ConnectionOptions {
-  /** Octets of unacknowledged and unsent data; `write` waits beyond. 262,144 by default. */
-  readonly sendBuffer?: number | undefined
-  /** Octets of unread data, and so the largest window offered. 262,144 by default, offered up to 65,535 without window scaling. */
-  readonly receiveBuffer?: number | undefined
+  /**
+   * Octets of unacknowledged and unsent data; `write` waits beyond. It grows to twice the congestion window; from 262,144 to 33,554,432
+   * by default. What is unsent is bounded by `TcpSettings.notSentLowWater` besides.
+   */
+  readonly sendBuffer?: number | BufferBounds | undefined
+  /**
+   * Octets of unread data, and so the largest window offered (up to 65,535 without window scaling). It grows to twice what the program
+   * reads in a round trip, or more while that grows; from 131,072 to 33,554,432 by default.
+   */
+  readonly receiveBuffer?: number | BufferBounds | undefined
   readonly settings?: Partial<TcpSettings> | undefined
   /**
    * What `close`, and the end of the scope, do, as SO_LINGER elsewhere: by default they return at once, and the stack sees the

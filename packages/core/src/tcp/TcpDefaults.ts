@@ -11,7 +11,7 @@
  * What a call such as `Tcp.connect` says goes before it; `settings` are taken one by one.
  */
 import * as Context from "effect/Context"
-import type { ConnectionOptions, ListenOptions } from "./Tcp.ts"
+import type { BufferBounds, ConnectionOptions, ListenOptions } from "./Tcp.ts"
 import { defaultSettings, type TcpSettings } from "./TcpSettings.ts"
 
 export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions, "backlog" | "synCookies"> {
@@ -39,8 +39,10 @@ export const TcpDefaults: Context.Reference<TcpDefaultOptions> = Context.Referen
   { defaultValue: () => ({}) }
 )
 
-/** Octets of a connection's send and receive buffer. */
-const BUFFER = 262_144
+/** Room for 100 milliseconds at a gigabit per second, and as much again for what a loss holds up; it is memory only once it is used. */
+const LARGEST_BUFFER = 33_554_432
+const SEND_BUFFER: BufferBounds = { initial: 262_144, maximum: LARGEST_BUFFER }
+const RECEIVE_BUFFER: BufferBounds = { initial: 131_072, maximum: LARGEST_BUFFER }
 const BACKLOG = 128
 const TIME_WAITS = 16_384
 const ORPHANS = 4096
@@ -50,8 +52,8 @@ const REPLIES = 1000
 /** The defaults of one stack, complete. */
 export interface Defaults {
   readonly settings: TcpSettings
-  readonly sendBuffer: number
-  readonly receiveBuffer: number
+  readonly sendBuffer: BufferBounds
+  readonly receiveBuffer: BufferBounds
   readonly backlog: number
   readonly synCookies: NonNullable<ListenOptions["synCookies"]>
   readonly linger: number | undefined
@@ -64,8 +66,8 @@ export interface Defaults {
 
 export const complete = (options: TcpDefaultOptions): Defaults => ({
   settings: { ...defaultSettings, ...options.settings },
-  sendBuffer: options.sendBuffer ?? BUFFER,
-  receiveBuffer: options.receiveBuffer ?? BUFFER,
+  sendBuffer: boundsOf(options.sendBuffer, SEND_BUFFER),
+  receiveBuffer: boundsOf(options.receiveBuffer, RECEIVE_BUFFER),
   backlog: options.backlog ?? BACKLOG,
   synCookies: options.synCookies ?? "whenFull",
   linger: options.linger,
@@ -75,6 +77,12 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   resetsPerSecond: options.resetsPerSecond ?? REPLIES,
   congestion: options.congestion
 })
+
+/** A number alone is a buffer of that size for good. */
+export const boundsOf = (wanted: number | BufferBounds | undefined, otherwise: BufferBounds): BufferBounds => {
+  if (wanted === undefined) return otherwise
+  return typeof wanted === "number" ? { initial: wanted, maximum: wanted } : wanted
+}
 
 /** The settings of a connection whose program wants some of them otherwise. */
 export const settingsOf = ({ settings }: Defaults, wanted: Partial<TcpSettings> | undefined): TcpSettings =>

@@ -12,7 +12,8 @@ import * as Layer from "effect/Layer"
 import { arrives } from "./Arrival.ts"
 import * as Calls from "./Calls.ts"
 import type { CongestionAlgorithm } from "./Congestion.ts"
-import { type ControlBlock, type Endpoints, make } from "./ControlBlock.ts"
+import type { ControlBlock, Endpoints } from "./ControlBlock.ts"
+import { make } from "./Opened.ts"
 import { output } from "./Output.ts"
 import { reject } from "./Reply.ts"
 import type { Segment } from "./Segment.ts"
@@ -27,6 +28,8 @@ export interface OpenParameters {
   readonly receiveMaximumSegmentSize: number
   /** Octets the receive buffer holds. */
   readonly receiveCapacity: number
+  /** Octets up to which it grows as the program reads; as many as it holds by default. */
+  readonly receiveMaximum?: number | undefined
   readonly congestion: CongestionAlgorithm
   readonly settings: TcpSettings
   /** Added to the clock to give this connection's timestamps (RFC 7323 §5.4); unsigned 32-bit. */

@@ -16,6 +16,13 @@ export interface TcpSettings {
   readonly synRetransmissions: number
   /** At most 500 (RFC 9293 §3.8.6.3); 40 by default. */
   readonly delayedAcknowledgement: number
+  /** Segments that are acknowledged one by one when a connection begins, and after pauses; 16 by default, as in Linux. */
+  readonly quickAcknowledgements: number
+  /**
+   * Octets that `write` lets into the send buffer beyond what was sent; 262,144 by default. A program is woken as segments leave, so that
+   * more would not leave sooner, only stay behind what is written now. `Infinity` for no such bound.
+   */
+  readonly notSentLowWater: number
   /** Nagle's algorithm (RFC 9293 §3.7.4); true by default. */
   readonly nagle: boolean
   /** Windows of more than 65,535 octets (RFC 7323 §2); true by default. */
@@ -56,6 +63,8 @@ export const defaultSettings: TcpSettings = {
   retransmissions: 15,
   synRetransmissions: 6,
   delayedAcknowledgement: 40,
+  quickAcknowledgements: 16,
+  notSentLowWater: 262_144,
   nagle: true,
   windowScaling: true,
   timestamps: true,

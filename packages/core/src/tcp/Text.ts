@@ -5,9 +5,11 @@
  * kept outside of the window or behind a FIN.
  */
 import { type ControlBlock, copy, type Deadlines, NEVER, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Options from "./Options.ts"
 import * as Ranges from "./Ranges.ts"
+import * as ReceiveTuning from "./ReceiveTuning.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import * as Reply from "./Reply.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
@@ -43,10 +45,9 @@ export const receive = (before: ControlBlock, segment: Segment, acknowledged: nu
   const fin = finPosition(rcv, segment, start)
   const from = Math.max(start, 0)
   const to = Math.min(start + segment.length, ReceiveWindow.understood(rcv), fin)
-  const isKept = from === 0 || Ranges.hasRoom(rcv.ranges, Sequence.add(rcv.nxt, from), Sequence.add(rcv.nxt, to))
-  const length = isKept ? Math.max(to - from, 0) : 0
+  const length = from === 0 || Ranges.hasRoom(rcv.ranges) ? Math.max(to - from, 0) : 0
 
-  const taken = take(tcb, rcv, from, length, fin, now)
+  const taken = take(tcb, rcv, from, length, fin, segment, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)
   // RFC 5681 §3.2: one immediate duplicate for each segment after a gap; RFC 2883 §4: each that came twice has a report of its own.
   const answered = isAhead || taken.rcv.duplicate !== undefined ? Reply.acknowledge(taken, now) : undefined
@@ -84,6 +85,7 @@ const take = (
   from: number,
   length: number,
   fin: number,
+  segment: Segment,
   now: number
 ): ControlBlock => {
   const ranges = from > 0 && length > 0
@@ -94,13 +96,9 @@ const take = (
   const advanced = Sequence.difference(rcv.nxt, reached)
   const isFinished = advanced === fin
   const nxt = isFinished ? Sequence.add(reached, 1) : reached
-  const unacknowledged = rcv.unacknowledged + advanced
-  const fullSize = Math.min(Math.max(rcv.fullSize, length), rcv.mss)
   const wnd = Math.max(0, rcv.wnd - advanced - (isFinished ? 1 : 0))
-  const isDue = isFinished || rcv.acknowledge === "now" || unacknowledged >= 2 * fullSize ||
-    // The gap is filled, or the peer's next segment has to wait for this acknowledgement.
-    (advanced > 0 && (rcv.ranges.length > 0 || wnd < fullSize))
-  const acknowledge = isDue ? "now" : advanced > 0 ? "delayed" : rcv.acknowledge
+  const isPushed = (segment.flags & TcpFlag.psh) !== 0
+  const policy = DelayedAcknowledgement.received(tcb, { advanced, length, isPushed, isFinished, wnd }, now)
   const next = copy(
     tcb,
     tcb.snd,
@@ -110,13 +108,19 @@ const take = (
       up: Sequence.latest(rcv.up, nxt),
       irs: rcv.irs,
       capacity: rcv.capacity,
+      maximum: rcv.maximum,
       unread: rcv.unread + advanced,
       ranges: Ranges.beyond(ranges, reached),
       fin: fin === Infinity ? undefined : Sequence.add(rcv.nxt, fin),
       mss: rcv.mss,
-      fullSize,
-      unacknowledged,
-      acknowledge,
+      fullSize: policy.fullSize,
+      latestSize: policy.latestSize,
+      unacknowledged: policy.unacknowledged,
+      acknowledge: policy.acknowledge,
+      quick: policy.quick,
+      interactive: policy.interactive,
+      pushed: policy.pushed,
+      textAt: policy.textAt,
       scale: rcv.scale,
       acknowledged: rcv.acknowledged,
       edge: rcv.edge,
@@ -125,11 +129,12 @@ const take = (
     },
     tcb.transmissions,
     tcb.congestion,
-    acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
+    policy.acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
       ? { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
       : tcb.deadlines
   )
-  return isFinished ? finished(next, now) : next
+  if (isFinished) return finished(next, now)
+  return advanced > 0 ? ReceiveTuning.arrived(next, segment, now) : next
 }
 
 /** Eighth: the peer has nothing more to send. */

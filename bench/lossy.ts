@@ -3,7 +3,7 @@
  * with the same rules (`test/support/lossyPath.ts`).
  *
  *     node bench/lossy.ts [--loss 0,0.01,0.05] [--rounds 5] [--octets N] [--seconds 5] [--directions send,receive]
- *                         [--congestion cubic] [--rtt milliseconds] [--json] [--pcap prefix]
+ *                         [--congestion cubic] [--rtt milliseconds] [--realtime] [--json] [--pcap prefix]
  *
  * Needs root. Every transfer is between a server on processor 0 (strata, or the far kernel) and a client of the near
  * kernel's on processor 1; strata and the far kernel take turns. The receiver measures, from the first octets to the last,
@@ -13,6 +13,9 @@
  *
  * Where round trips take microseconds, timers decide: "silent" is the share of the time in silences of 4 ms and more,
  * "stalls" counts those of at least 150 ms, which are retransmission timeouts.
+ *
+ * On a machine that has other work, `--realtime` lets the programs that are measured go before it: what waits for a
+ * processor looks like a slow protocol, and it is always strata that waits, since the kernel's TCP runs where a packet is.
  *
  * With `--pcap` one round is captured at the ports of the bridge: at its own port, what an end sends is seen before
  * anything is lost, and what it gets after.
@@ -34,6 +37,7 @@ const { values } = parseArgs({
     directions: { type: "string", default: "send,receive" },
     congestion: { type: "string", default: "cubic" },
     rtt: { type: "string", default: "0" },
+    realtime: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     pcap: { type: "string" }
   }
@@ -80,8 +84,9 @@ interface Run {
 }
 
 const program = (name: string): string => fileURLToPath(new URL(`support/${name}.ts`, import.meta.url))
+const priority = values.realtime ? ["chrt", "--rr", 1] : []
 const on = (processor: number, name: string, ...args: ReadonlyArray<unknown>): ReadonlyArray<string> =>
-  ["taskset", "-c", processor, process.execPath, program(name), ...args].map(String)
+  [...priority, "taskset", "-c", processor, process.execPath, program(name), ...args].map(String)
 
 const since = (before: Counters, after: Counters): Counters =>
   Object.fromEntries(

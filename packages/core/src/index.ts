@@ -7,6 +7,7 @@
 
 // The stack, and what it tells about itself.
 export * as Log from "./log/Log.ts"
+export * as Metrics from "./Metrics.ts"
 export * as NetworkStack from "./NetworkStack.ts"
 export { type Counter, Statistics } from "./Statistics.ts"
 export { type Interest, makeDrop, type PacketLayer, Trace, type TraceDetail, type TraceEvent } from "./Trace.ts"
@@ -52,5 +53,6 @@ export { type TcpDefaultOptions, TcpDefaults } from "./tcp/TcpDefaults.ts"
 export { TcpError } from "./tcp/TcpError.ts"
 export type { TcpInfo } from "./tcp/TcpInfo.ts"
 export { TcpMachine } from "./tcp/TcpMachine.ts"
+export * as TcpMetrics from "./tcp/TcpMetrics.ts"
 export type { TcpSettings } from "./tcp/TcpSettings.ts"
 export { type BindOptions, type Datagram, Udp, UdpError, type UdpPort } from "./udp/Udp.ts"

@@ -105,7 +105,11 @@ describe("text out of order", () => {
     }
     script.looks(({ rcv }) => assert.strictEqual(rcv.ranges.length, Ranges.LIMIT))
       .keeps({ skip: 0, length: 0, offset: 0 })
-      .receives("<SEQ=301><ACK=101><DATA=5000><CTL=ACK>").holds(5000).sends("<SEQ=101><ACK=5301><CTL=ACK>")
+      // What joins two pieces is kept.
+      .receives("<SEQ=401><ACK=101><DATA=1><CTL=ACK>").keeps({ skip: 0, length: 1, offset: 100 })
+      .sends("<SEQ=101><ACK=301><CTL=ACK>")
+      .looks(({ rcv }) => assert.strictEqual(rcv.ranges.length, Ranges.LIMIT - 1))
+      .receives("<SEQ=301><ACK=101><DATA=20000><CTL=ACK>").holds(20_000).sends("<SEQ=101><ACK=20301><CTL=ACK>")
       .looks(ranges())
   })
 })

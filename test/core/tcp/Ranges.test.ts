@@ -17,6 +17,18 @@ describe("ranges of octets after gaps", () => {
     assert.deepStrictEqual(Ranges.insert(two, 220, 230), [range(100, 200), range(220, 230), range(300, 400)])
   })
 
+  it("have room for what joins one of them, however many there are", () => {
+    const few = [range(100, 200)]
+    assert.isTrue(Ranges.hasRoom(few, 300, 400))
+    const many = Array.from({ length: Ranges.LIMIT }, (_, index) => range(1000 + 20 * index, 1010 + 20 * index))
+    assert.isFalse(Ranges.hasRoom(many, 500, 600))
+    assert.isFalse(Ranges.hasRoom(many, 1011, 1019))
+    assert.isFalse(Ranges.hasRoom(many, 1_000_000, 1_000_100))
+    assert.isTrue(Ranges.hasRoom(many, 1010, 1015))
+    assert.isTrue(Ranges.hasRoom(many, 1015, 1020))
+    assert.isTrue(Ranges.hasRoom(many, 500, 1500))
+  })
+
   it("end where the next gap begins", () => {
     const ranges = [range(100, 200), range(300, 400)]
     assert.strictEqual(Ranges.reach(ranges, 50), 50)

@@ -94,7 +94,7 @@ const STAGES: Readonly<Record<Phase, string>> = {
 
 export interface BbrOptions {
   /**
-   * The share of a flight that may be lost in a round before the short-term model gives way, from 0 to 1; 0.02 (LossThresh)
+   * The share that may be lost in a round before the short-term model gives way, from 0 to 1; 0.02 (LossThresh)
    * if not given. 0 is the draft: there each loss slows the flow down.
    */
   readonly toleratedLoss?: number | undefined

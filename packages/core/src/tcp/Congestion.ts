@@ -60,6 +60,8 @@ export interface Delivery {
   readonly totalDelivered: number
   /** Octets newly thought lost. */
   readonly lost: number
+  /** In how many places they are missing; in one when absent. */
+  readonly lostRanges?: number | undefined
   /** A round-trip time in milliseconds, if one was measured. */
   readonly rtt: number | undefined
   readonly rate: RateSample | undefined

@@ -5,6 +5,7 @@
  * (RFC 3042), and what keeps the flight going in recovery.
  */
 import type { ControlBlock } from "./ControlBlock.ts"
+import * as RateSampling from "./RateSampling.ts"
 import type { Arrived } from "./Recovery.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
@@ -48,7 +49,7 @@ const withHeadLost = (tcb: ControlBlock): ControlBlock => {
     // It goes at once, whatever the window (RFC 5681 §3.2, step 3).
     snd: { ...snd, forced: true },
     transmissions: marked,
-    delivery: { ...tcb.delivery, lost: tcb.delivery.lost + lost },
+    delivery: RateSampling.lost(tcb.delivery, lost, 1),
     counts: { ...tcb.counts, lostOctets: tcb.counts.lostOctets + lost }
   }
 }

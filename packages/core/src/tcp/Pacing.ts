@@ -10,8 +10,8 @@ const QUANTUM = 1
 export const isEarly = ({ congestion, snd }: ControlBlock, now: number): boolean =>
   congestion.pacingRate !== undefined && snd.paceAt > now + QUANTUM
 
-/** What a timer may be late, in milliseconds, without a loss of rate: that much is made up for. Longer pauses are pauses. */
-const LATENESS = 5
+/** What a timer of a busy machine may be late, in milliseconds, without a loss of rate: that much is made up for. Longer pauses are pauses. */
+const LATENESS = 10
 
 /** When the segment after one of `octets` may leave. */
 export const after = ({ congestion, snd }: ControlBlock, octets: number, now: number): number =>

@@ -9,12 +9,10 @@ export type Ranges = ReadonlyArray<Range>
 export const EMPTY: Ranges = []
 
 /**
- * A peer that leaves a gap after every octet must not cost more than this; text that would need one more is not kept. One segment in
- * twenty may be missing of 30 MiB.
+ * A peer that leaves a gap after every octet must not cost more than this; text that would need one more is not kept. When slow
+ * start overruns a queue, every other segment may be missing: of 12 MB then.
  */
-export const LIMIT = 1024
-
-export const hasRoom = (ranges: Ranges): boolean => ranges.length < LIMIT
+export const LIMIT = 4096
 
 /** The index of the first range that ends at `seq` or later. */
 const search = (ranges: Ranges, seq: number): number => {
@@ -26,6 +24,13 @@ const search = (ranges: Ranges, seq: number): number => {
     else high = middle
   }
   return low
+}
+
+/** Whether `[left, right)` may be added: there is room for one more range, or it joins one. */
+export const hasRoom = (ranges: Ranges, left: number, right: number): boolean => {
+  if (ranges.length < LIMIT) return true
+  const next = ranges[search(ranges, left)]
+  return next !== undefined && Sequence.lessOrEqual(next.left, right)
 }
 
 /** Adds `[left, right)`, joined with what it overlaps or touches. */

@@ -16,8 +16,9 @@ export interface DeliveryState {
   readonly deliveredAt: number
   /** C.first_sent_time: when the first segment of the flight was sent that is being measured. */
   readonly firstSentAt: number
-  /** C.lost: octets thought lost in all. */
+  /** C.lost: octets thought lost in all, and in how many places. */
   readonly lost: number
+  readonly lostRanges: number
   /** C.app_limited: until that much is delivered, samples are limited by the program; 0 when they are not. */
   readonly limitedUntil: number
   /** The last rate that the network limited, or a greater one since, for people; octets per millisecond, 0 before the first. */
@@ -30,6 +31,7 @@ export const initial: DeliveryState = {
   deliveredAt: 0,
   firstSentAt: 0,
   lost: 0,
+  lostRanges: 0,
   limitedUntil: 0,
   rate: 0,
   isRateLimited: false
@@ -45,6 +47,13 @@ export const sending = (state: DeliveryState, inFlight: number, now: number): De
 export const limited = (state: DeliveryState, inFlight: number): DeliveryState => ({
   ...state,
   limitedUntil: Math.max(1, state.delivered + inFlight)
+})
+
+/** `octets` more are thought lost, in `ranges` more places; in one at least. */
+export const lost = (state: DeliveryState, octets: number, ranges: number): DeliveryState => ({
+  ...state,
+  lost: state.lost + octets,
+  lostRanges: state.lostRanges + Math.max(1, ranges)
 })
 
 /** Milliseconds in which what was delivered since `run` was sent was sent and acknowledged; 0 when that cannot be trusted. */
@@ -72,6 +81,7 @@ export const delivered = (
     deliveredAt: now,
     firstSentAt: newest === undefined ? state.firstSentAt : newest.sentAt,
     lost: state.lost,
+    lostRanges: state.lostRanges,
     limitedUntil: total > state.limitedUntil ? 0 : state.limitedUntil,
     rate: isTaken ? rate : state.rate,
     isRateLimited: isTaken ? isLimited : state.isRateLimited

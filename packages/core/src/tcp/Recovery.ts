@@ -60,7 +60,7 @@ export const grow = (draft: Draft, arrived: Arrived, now: number): void => {
   if (draft.options.sack) draft.rack = Rack.delivered(draft.rack, arrived.news)
   draft.congestion = draft.algorithm.onAck(
     draft.congestion,
-    told(draft, arrived, 0, "open", now),
+    told(draft, arrived, 0, 0, "open", now),
     view(draft, arrived.inFlight, now)
   )
 }
@@ -77,7 +77,8 @@ export const acknowledged = (before: ControlBlock, arrived: Arrived, now: number
   const found = ended.options.sack ? raced(ended, arrived, now) : NewReno.counted(ended, arrived)
   const lost = found.transmissions.lost - ended.transmissions.lost
   const lowered = isCongested(found, arrived) ? reduced(found, arrived, lost > 0 ? "loss" : "echo", now) : found
-  return controlled(lowered, arrived, Math.max(lost, 0), noticed.recovery.phase, now)
+  const ranges = found.delivery.lostRanges - ended.delivery.lostRanges
+  return controlled(lowered, arrived, Math.max(lost, 0), ranges, noticed.recovery.phase, now)
 }
 
 const isOver = ({ recovery, snd }: ControlBlock): boolean =>
@@ -135,13 +136,14 @@ const found = (tcb: ControlBlock, now: number): ControlBlock => {
   const { deadline, lost, lostAgain, transmissions } = Rack.detect(tcb, now)
   const deadlines = deadline === tcb.deadlines.reorder ? tcb.deadlines : { ...tcb.deadlines, reorder: deadline }
   if (lost === 0) return deadlines === tcb.deadlines ? tcb : { ...tcb, deadlines }
-  return { ...lostMore(tcb, lost, lostAgain), transmissions, deadlines }
+  const ranges = Transmissions.lostRanges(transmissions) - Transmissions.lostRanges(tcb.transmissions)
+  return { ...lostMore(tcb, lost, lostAgain, ranges), transmissions, deadlines }
 }
 
-/** Counts `lost` octets, and the runs among them that had been sent again before. */
-const lostMore = (tcb: ControlBlock, lost: number, lostAgain: number): ControlBlock => ({
+/** Counts `lost` octets, the runs among them that had been sent again before, and places in which more are missing than before. */
+const lostMore = (tcb: ControlBlock, lost: number, lostAgain: number, ranges: number): ControlBlock => ({
   ...tcb,
-  delivery: { ...tcb.delivery, lost: tcb.delivery.lost + lost },
+  delivery: RateSampling.lost(tcb.delivery, lost, ranges),
   counts: {
     ...tcb.counts,
     lostOctets: tcb.counts.lostOctets + lost,
@@ -202,6 +204,7 @@ const told = (
   tcb: ControlBlock,
   arrived: Arrived,
   lost: number,
+  lostRanges: number,
   began: RecoveryState["phase"],
   now: number
 ): Delivery => ({
@@ -209,6 +212,7 @@ const told = (
   delivered: arrived.news.delivered,
   totalDelivered: tcb.delivery.delivered,
   lost,
+  lostRanges,
   rtt: arrived.rtt,
   rate: RateSampling.sample(tcb.delivery, arrived.news, tcb.rtt.minimum, now),
   windowLimited: SendWindow.isLimiting(tcb),
@@ -224,6 +228,7 @@ const controlled = (
   tcb: ControlBlock,
   arrived: Arrived,
   lost: number,
+  lostRanges: number,
   began: RecoveryState["phase"],
   now: number
 ): ControlBlock => {
@@ -231,7 +236,11 @@ const controlled = (
   const { news } = arrived
   if (news.delivered === 0 && arrived.octets === 0 && lost === 0) return tcb
   const isRecovering = recovery.phase === "recovery"
-  const next = algorithm.onAck(congestion, told(tcb, arrived, lost, began, now), view(tcb, arrived.inFlight, now))
+  const next = algorithm.onAck(
+    congestion,
+    told(tcb, arrived, lost, lostRanges, began, now),
+    view(tcb, arrived.inFlight, now)
+  )
   if (!isRecovering || algorithm.ownsRecovery === true) return next === congestion ? tcb : { ...tcb, congestion: next }
   const { state, window } = RateReduction.reduce(
     { ...tcb, congestion: next },
@@ -263,7 +272,7 @@ export const reordered = (before: ControlBlock, now: number): ControlBlock => {
     inFlight: SendWindow.inFlight(tcb)
   }
   const lowered = isCongested(next, arrived) ? reduced(next, arrived, "loss", now) : next
-  return controlled(lowered, arrived, lost, "recovery", now)
+  return controlled(lowered, arrived, lost, next.delivery.lostRanges - tcb.delivery.lostRanges, "recovery", now)
 }
 
 const giveUp = (tcb: ControlBlock): ControlBlock => close(tcb, tcb.softError ? "unreachable" : "timedOut")
@@ -285,7 +294,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
   const kept = hasReneged(tcb.transmissions) ? reneged(next) : next
   const transmissions = timedOut(kept, now)
   return {
-    ...lostMore(kept, transmissions.lost - tcb.transmissions.lost, 0),
+    ...lostMore(kept, transmissions.lost - tcb.transmissions.lost, 0, 1),
     snd: { ...snd, forced: true },
     transmissions,
     congestion: algorithm.onTimeout(congestion, isFirst, view(tcb, SendWindow.inFlight(tcb), now)),

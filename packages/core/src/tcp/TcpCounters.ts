@@ -43,15 +43,16 @@ export interface TcpCounters {
 
 export const makeTcpCounters = (statistics: Statistics["Service"]): TcpCounters => {
   const counter = (name: string) => statistics.counter(`tcp.${name}`)
+  const level = (name: string) => statistics.counter(`tcp.${name}`, "level")
   return {
     received: counter("received"),
     activeOpens: counter("activeOpens"),
     passiveOpens: counter("passiveOpens"),
     failedAttempts: counter("failedAttempts"),
     establishedResets: counter("establishedResets"),
-    established: counter("established"),
-    connections: counter("connections"),
-    listeners: counter("listeners"),
+    established: level("established"),
+    connections: level("connections"),
+    listeners: level("listeners"),
     textSent: counter("textSent"),
     outOfOrder: counter("outOfOrder"),
     closedUnread: counter("closedUnread"),

@@ -45,7 +45,8 @@ export const receive = (before: ControlBlock, segment: Segment, acknowledged: nu
   const fin = finPosition(rcv, segment, start)
   const from = Math.max(start, 0)
   const to = Math.min(start + segment.length, ReceiveWindow.understood(rcv), fin)
-  const length = from === 0 || Ranges.hasRoom(rcv.ranges) ? Math.max(to - from, 0) : 0
+  const isKept = from === 0 || Ranges.hasRoom(rcv.ranges, Sequence.add(rcv.nxt, from), Sequence.add(rcv.nxt, to))
+  const length = isKept ? Math.max(to - from, 0) : 0
 
   const taken = take(tcb, rcv, from, length, fin, segment, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)

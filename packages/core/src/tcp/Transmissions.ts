@@ -332,6 +332,15 @@ export const loseIf = (before: Transmissions, isLost: (run: Run) => boolean): Tr
   return rewrite(all, all.una, all.edge, (run) => run.state === "sent" && isLost(run) ? asLost(run) : run)
 }
 
+/** In how many places octets are thought lost. */
+export const lostRanges = ({ board }: Transmissions): number => {
+  let count = 0
+  for (let index = 0; index < board.length; index++) {
+    if (board[index]!.state === "lost" && board[index - 1]?.state !== "lost") count++
+  }
+  return count
+}
+
 /** The run of the queue that was sent first. */
 export const eldest = (all: Transmissions): Run | undefined => all.last === undefined ? undefined : queued(all, 0)
 

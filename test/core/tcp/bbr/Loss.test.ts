@@ -16,32 +16,38 @@ const cruising = () => {
   return { state, run, told: run.flow.view() }
 }
 
-/** An acknowledgement at the end of a round, at `rate` times of what was, after which `share` of the flight was lost. */
-const ended = (state: BbrState, share: number, rate: number) => {
-  const flight = PRODUCT * 1.1
-  return delivery(
-    { totalDelivered: state.delivered + MSS, delivered: MSS, recovering: true },
+const FLIGHT = PRODUCT * 1.1
+
+/** An acknowledgement at the end of a round, at `rate` times of what was. */
+const ended = (state: BbrState, rate: number) =>
+  delivery(
+    { totalDelivered: state.delivered + FLIGHT, delivered: MSS, recovering: true },
     {
-      delivered: flight * rate,
+      delivered: FLIGHT * rate,
       priorDelivered: state.delivered,
-      interval: flight / Model.maximumBandwidth(state),
-      inFlightAtSend: flight,
-      lost: share * flight
+      interval: FLIGHT / Model.maximumBandwidth(state),
+      inFlightAtSend: FLIGHT
     }
   )
-}
 
-/** A round that begins with a loss, and ends with `share` of a flight lost. */
-const lossy = (algorithm: typeof Bbr, share: number, rate: number): BbrState => {
-  const { state, told } = cruising()
+type View = ReturnType<typeof view>
+
+/** The end of a round of which `share` was lost, besides the segment that began it. */
+const lossyFrom = (algorithm: typeof Bbr, state: BbrState, told: View, share: number, rate: number): BbrState => {
+  const lost = MSS + share * FLIGHT
   const first = algorithm.onAck(
     algorithm.onCongestion(state, "loss", told),
-    { ...delivery({ totalDelivered: state.delivered, lost: MSS, delivered: 0, recovering: true }), rate: undefined },
+    { ...delivery({ totalDelivered: state.delivered, lost, delivered: 0, recovering: true }), rate: undefined },
     told
   ) as BbrState
   assert.isTrue(first.signals.lost)
   const cleared = { ...first, signals: { ...first.signals, bandwidth: 0, inFlight: 0 } }
-  return algorithm.onAck(cleared, ended(first, share, rate), told) as BbrState
+  return algorithm.onAck(cleared, ended(first, rate), told) as BbrState
+}
+
+const lossy = (algorithm: typeof Bbr, share: number, rate: number): BbrState => {
+  const { state, told } = cruising()
+  return lossyFrom(algorithm, state, told, share, rate)
 }
 
 /** The share of the path that is used when segments are lost with a probability. */
@@ -128,7 +134,7 @@ describe("recovery with BBR (§5.6.4.4)", () => {
   it("answers an echo of congestion at the end of its round, whatever the share lost", () => {
     const { state, told } = cruising()
     const echoed = Bbr.onCongestion(state, "echo", told) as BbrState
-    const after = Bbr.onAck(echoed, ended(echoed, 0, 0.5), told) as BbrState
+    const after = Bbr.onAck(echoed, ended(echoed, 0.5), told) as BbrState
     assert.isBelow(after.shortTerm.bandwidth, Infinity)
     assert.isFalse(after.signals.certain)
   })
@@ -150,7 +156,7 @@ describe("recovery with BBR (§5.6.4.4)", () => {
 describe("a mistaken recovery (§5.5.11)", () => {
   it("gives the window and the models back", () => {
     const { state, told } = cruising()
-    const lost = { ...state, ...lossyFrom(state, told) }
+    const lost = lossyFrom(Bbr, state, told, 0.05, 0.8)
     assert.isBelow(lost.shortTerm.bandwidth, Infinity)
     const undone = Bbr.onSpurious!(lost, state, told) as BbrState
     assert.strictEqual(undone.window, state.window)
@@ -191,9 +197,3 @@ describe("a mistaken recovery (§5.5.11)", () => {
     assert.isFalse(undone.fullPipe.reached)
   })
 })
-
-/** What five percent of losses make of a state. */
-const lossyFrom = (state: BbrState, told: ReturnType<typeof view>): BbrState => {
-  const congested = Bbr.onCongestion(state, "loss", told) as BbrState
-  return Bbr.onAck(congested, ended(congested, 0.05, 0.8), told) as BbrState
-}

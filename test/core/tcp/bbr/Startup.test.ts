@@ -86,6 +86,29 @@ describe("Startup of BBR (§5.3.1)", () => {
     assert.isBelow(drain.state.fullPipe.rounds, 3)
   })
 
+  it("ends also when much is lost in few places, again and again, while the program limits what is sent", () => {
+    let state = Bbr.onAck(Bbr.initial(1000), delivery(), view({ inFlight: 11_000 })) as BbrState
+    const phases: Array<string> = []
+    for (let round = 1; round <= 3; round++) {
+      const told = view({ inFlight: 100_000 })
+      const limited = { applicationLimited: true, inFlightAtSend: 100_000 }
+      const { delivered } = state
+      state = Bbr.onAck(
+        state,
+        delivery({ totalDelivered: delivered, delivered: 0, lost: 20_000, lostRanges: 2 }, {
+          ...limited,
+          priorDelivered: delivered - 1,
+          lost: 20_000
+        }),
+        told
+      ) as BbrState
+      const after = delivery({ totalDelivered: delivered + 80_000 }, { ...limited, priorDelivered: delivered })
+      state = Bbr.onAck(state, after, told) as BbrState
+      phases.push(state.phase)
+    }
+    assert.deepStrictEqual(phases, ["startup", "startup", "drain"])
+  })
+
   it("is not ended by a few losses", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const drain = course({ loss: 0.003 }, { seed }).until("drain")!

@@ -11,6 +11,8 @@ export interface Ack {
   readonly delivered: number
   /** RS.newly_lost */
   readonly lost: number
+  /** Discontiguous ranges of these. */
+  readonly lostRanges: number
   /** C.delivered, this acknowledgement included. */
   readonly total: number
   /** C.inflight after it, and before. */
@@ -44,10 +46,6 @@ const isOwnLimit = ({ limitedFrom, limitedTo }: ProbeRtt, prior: number): boolea
 /** A sample may fall a little short of the least round-trip time, since clocks are rounded. */
 const SHORTEST = 0.99
 
-/** Whether more than `share` of the flight was lost; a peer that does not acknowledge selectively shows one loss a round at most. */
-export const hasLost = (ack: Ack, share: number): boolean =>
-  ack.lostSince > (ack.selective ? ack.inFlightAtSend * share : 0)
-
 export const make = (state: BbrState, delivery: Delivery, view: CongestionView): Ack => {
   const { rate } = delivery
   // A rate over less than a round trip comes from a segment that was sent twice (§4.1.2.3).
@@ -57,6 +55,7 @@ export const make = (state: BbrState, delivery: Delivery, view: CongestionView):
     mss: view.mss,
     delivered: delivery.delivered,
     lost: delivery.lost,
+    lostRanges: delivery.lostRanges ?? 1,
     total: delivery.totalDelivered,
     inFlight: Math.max(0, view.inFlight - delivery.delivered - delivery.lost),
     inFlightBefore: view.inFlight,

@@ -3,15 +3,16 @@
  * (draft-ietf-ccwg-bbr-06 §5.5.10.2, §5.5.11).
  */
 import * as Sequence from "../Sequence.ts"
-import * as Ack from "./Ack.ts"
+import type { Ack } from "./Ack.ts"
 import * as Cycle from "./Cycle.ts"
 import * as FullPipe from "./FullPipe.ts"
 import * as Model from "./Model.ts"
 import { BETA, LOSS_THRESHOLD } from "./Parameters.ts"
 import { type BbrState, restoredWindow, savedWindow } from "./State.ts"
 
-/** IsInflightTooHigh(): more of the flight was lost than probing may cost. */
-export const isTooHigh = (ack: Ack.Ack): boolean => Ack.hasLost(ack, LOSS_THRESHOLD)
+/** IsInflightTooHigh(): more of the flight was lost than probing may cost; a peer that does not acknowledge selectively shows one loss at most. */
+export const isTooHigh = ({ inFlightAtSend, lostSince, selective }: Ack): boolean =>
+  lostSince > (selective ? inFlightAtSend * LOSS_THRESHOLD : 0)
 
 /** NoteLoss(): a round of losses begins with the first one. */
 export const noted = (state: BbrState, recovering: boolean): BbrState => {
@@ -31,14 +32,16 @@ export const saved = (state: BbrState, recovering: boolean): BbrState => ({
 })
 
 /** HandleLostPacket(), for all that this acknowledgement shows to be lost. */
-export const note = (state: BbrState, ack: Ack.Ack): BbrState => {
+export const note = (state: BbrState, ack: Ack): BbrState => {
   if (ack.lost === 0) return state
   const next = noted({ ...state, delivered: ack.total }, ack.recovering)
-  return answered({ ...next, signals: { ...next.signals, events: next.signals.events + 1 } }, ack)
+  const { signals } = next
+  const counted = { ...signals, volume: signals.volume + ack.lost, ranges: signals.ranges + ack.lostRanges }
+  return answered({ ...next, signals: counted }, ack)
 }
 
 /** Lowers the long-term bound, once for each probe, when the losses are due to it. */
-export const answered = (state: BbrState, ack: Ack.Ack): BbrState => {
+export const answered = (state: BbrState, ack: Ack): BbrState => {
   if (!state.probe.sampling || !isTooHigh(ack)) return state
   const next = ack.limited ? state : lowered(state, ack.inFlightAtSend, ack.mss)
   return stopped(next, ack.now, ack.mss)
@@ -57,7 +60,7 @@ export const stopped = (state: BbrState, now: number, mss: number): BbrState => 
 }
 
 /** RestoreCwnd() once everything is acknowledged that was under way when the retransmission timer expired (§5.6.4.4). */
-export const restored = (state: BbrState, ack: Ack.Ack): BbrState => {
+export const restored = (state: BbrState, ack: Ack): BbrState => {
   if (state.restoredAt === undefined) return state
   if (state.restoredAt === "unknown") return { ...state, restoredAt: ack.nxt }
   return Sequence.greaterOrEqual(ack.una, state.restoredAt)

@@ -31,7 +31,7 @@ export const MINIMUM_SEGMENTS = 4
 export const FULL_PIPE_GROWTH = 1.25
 /** Rounds without growth after which the pipe is thought full. */
 export const FULL_PIPE_ROUNDS = 3
-/** StartupFullLossCnt: holes in one round that end Startup. */
+/** StartupFullLossCnt: places in which something is lost that end Startup. */
 export const STARTUP_LOSSES = 6
 /** Rounds after which Drain ends in any case (§5.3.2). */
 export const DRAIN_ROUNDS = 3

@@ -2,29 +2,38 @@
  * The delivery process of late: round trips, the greatest bandwidth, and the short-term model that losses draw near to
  * it (draft-ietf-ccwg-bbr-06 §5.5.1 to §5.5.6, §5.5.10.3).
  */
-import * as Ack from "./Ack.ts"
+import type { Ack } from "./Ack.ts"
 import * as Model from "./Model.ts"
 import { BETA } from "./Parameters.ts"
 import { type BbrState, isAccelerating, type Rounds, type ShortTerm, type Signals } from "./State.ts"
 
 /** UpdateLatestDeliverySignals(): the best that this round of losses has delivered so far. */
-export const latest = (state: BbrState, ack: Ack.Ack): BbrState => {
-  const { bandwidth, certain, end, events, inFlight, lost } = state.signals
-  const started = ack.prior >= end
-  const signals: Signals = {
-    bandwidth: Math.max(bandwidth, ack.rate),
-    inFlight: Math.max(inFlight, ack.flight),
-    lost,
-    certain,
-    end: started ? ack.total : end,
-    started,
-    events
+export const latest = (state: BbrState, ack: Ack): BbrState => {
+  const { signals } = state
+  const started = ack.prior >= signals.end
+  return {
+    ...state,
+    delivered: ack.total,
+    signals: {
+      bandwidth: Math.max(signals.bandwidth, ack.rate),
+      inFlight: Math.max(signals.inFlight, ack.flight),
+      lost: signals.lost,
+      certain: signals.certain,
+      end: started ? ack.total : signals.end,
+      started,
+      volume: started ? 0 : signals.volume,
+      share: started ? lostShare(signals, ack) : signals.share,
+      ranges: signals.ranges
+    }
   }
-  return { ...state, delivered: ack.total, signals }
 }
 
+/** What was lost of a round. It began with a loss; were that counted, all rounds would seem worse than they are. */
+const lostShare = ({ end, volume }: Signals, { mss, total }: Ack): number =>
+  volume === 0 ? -1 : Math.max(0, volume - mss) / (total - end + volume)
+
 /** UpdateRound(), and whether the window was full in it. */
-const advanced = (rounds: Rounds, ack: Ack.Ack, window: number): Rounds => {
+const advanced = (rounds: Rounds, ack: Ack, window: number): Rounds => {
   const started = ack.prior >= rounds.end
   const count = started ? rounds.count + 1 : rounds.count
   const filled = ack.inFlightBefore + ack.mss > window ? count : rounds.filled
@@ -34,7 +43,7 @@ const advanced = (rounds: Rounds, ack: Ack.Ack, window: number): Rounds => {
 }
 
 /** UpdateRound(), with what is counted in rounds. */
-export const round = (state: BbrState, ack: Ack.Ack): BbrState => {
+export const round = (state: BbrState, ack: Ack): BbrState => {
   const rounds = advanced(state.rounds, ack, state.window)
   if (rounds === state.rounds) return state
   if (!rounds.started) return { ...state, rounds }
@@ -42,7 +51,7 @@ export const round = (state: BbrState, ack: Ack.Ack): BbrState => {
 }
 
 /** UpdateMaxBw(): a sample that the program limited counts only if it shows more than was known. */
-export const maximum = (state: BbrState, ack: Ack.Ack): BbrState => {
+export const maximum = (state: BbrState, ack: Ack): BbrState => {
   if (ack.rate <= state.maximum.current) return state
   if (ack.limited && ack.rate < Model.maximumBandwidth(state)) return state
   return { ...state, maximum: { previous: state.maximum.previous, current: ack.rate } }
@@ -54,13 +63,14 @@ export const nextCycle = (state: BbrState): BbrState =>
 
 /**
  * UpdateCongestionSignals() without UpdateMaxBw(): once a round, the model gives way to losses, if they are more than the
- * `tolerated` share of the flight.
+ * `tolerated` share.
  */
-export const adapt = (tolerated: number) => (state: BbrState, ack: Ack.Ack): BbrState => {
-  const { certain, lost, started } = state.signals
+export const adapt = (tolerated: number) => (state: BbrState, ack: Ack): BbrState => {
+  const { certain, lost, share, started } = state.signals
   if (!started || !lost) return state
   const signals: Signals = { ...state.signals, lost: false, certain: false }
-  const isAnswered = !isAccelerating(state) && (certain || Ack.hasLost(ack, tolerated))
+  const isHigh = certain || !ack.selective || tolerated === 0 || share > tolerated
+  const isAnswered = isHigh && !isAccelerating(state)
   return { ...state, signals, shortTerm: isAnswered ? lowered(state) : state.shortTerm }
 }
 
@@ -76,7 +86,7 @@ const lowered = (state: BbrState): ShortTerm => {
 }
 
 /** AdvanceLatestDeliverySignals(): a new round of losses begins with this acknowledgement. */
-export const advance = (state: BbrState, ack: Ack.Ack): BbrState =>
+export const advance = (state: BbrState, ack: Ack): BbrState =>
   state.signals.started
     ? { ...state, signals: { ...state.signals, bandwidth: ack.rate, inFlight: ack.flight } }
     : state

@@ -4,9 +4,8 @@
  */
 import type { Ack } from "./Ack.ts"
 import * as Cycle from "./Cycle.ts"
-import * as Loss from "./Loss.ts"
 import * as Model from "./Model.ts"
-import { DRAIN_ROUNDS, STARTUP_LOSSES } from "./Parameters.ts"
+import { DRAIN_ROUNDS, LOSS_THRESHOLD, STARTUP_LOSSES } from "./Parameters.ts"
 import type { BbrState } from "./State.ts"
 
 /** CheckStartupDone() */
@@ -17,21 +16,19 @@ export const checkDone = (state: BbrState, ack: Ack): BbrState => {
     : next
 }
 
-/** CheckStartupHighLoss() of §5.3.1.3, at the end of each round of losses. */
+/**
+ * CheckStartupHighLoss() of §5.3.1.3, at the end of each round of losses. A flow that sends in bursts may lose much in few places,
+ * again and again; so those of rounds that follow each other are counted together.
+ */
 const checkLosses = (state: BbrState, ack: Ack): BbrState => {
   const { fullPipe, signals } = state
-  if (fullPipe.reached || signals.events === 0) return state
-  if (ack.selective && !signals.started) return state
-  const next: BbrState = { ...state, signals: { ...signals, events: 0 } }
-  return isLossHigh(state, ack) ? overrun(next, ack.mss) : next
+  if (fullPipe.reached || signals.ranges === 0) return state
+  // A peer that does not acknowledge selectively shows one loss per round at most.
+  if (!ack.selective) return ack.recovering ? overrun(state, ack.mss) : state
+  if (!signals.started || signals.share < 0) return state
+  if (signals.share <= LOSS_THRESHOLD) return { ...state, signals: { ...signals, ranges: 0 } }
+  return signals.ranges < STARTUP_LOSSES ? state : overrun(state, ack.mss)
 }
-
-/**
- * Holes are counted by the acknowledgements that told of losses. A peer that does not acknowledge selectively shows one
- * loss per round at most.
- */
-const isLossHigh = ({ signals }: BbrState, ack: Ack): boolean =>
-  ack.recovering && (!ack.selective || (signals.events >= STARTUP_LOSSES && Loss.isTooHigh(ack)))
 
 /** The pipe is full: it holds what was delivered in the last round. */
 export const overrun = (state: BbrState, mss: number): BbrState => ({

@@ -68,8 +68,12 @@ export interface Signals {
   readonly end: number
   /** loss_round_start */
   readonly started: boolean
-  /** Acknowledgements in this round that told of losses. */
-  readonly events: number
+  /** Octets lost in this round. */
+  readonly volume: number
+  /** Of the round that has just ended, the share that was lost besides what began it; −1 if nothing was. */
+  readonly share: number
+  /** Places in which something was lost, in this round and in those before it that lost too much. */
+  readonly ranges: number
 }
 
 /** The short-term model: what the path bears while losses say that others need it. */
@@ -189,7 +193,17 @@ export const initial = (mss: number, smoothedRtt?: number): BbrState => ({
   fullPipe: { baseline: 0, rounds: 0, now: false, reached: false },
   drainedFrom: 0,
   rtt: { value: Infinity, stamp: Infinity, recent: Infinity, recentStamp: Infinity, expired: false },
-  signals: { bandwidth: 0, inFlight: 0, lost: false, certain: false, end: 0, started: false, events: 0 },
+  signals: {
+    bandwidth: 0,
+    inFlight: 0,
+    lost: false,
+    certain: false,
+    end: 0,
+    started: false,
+    volume: 0,
+    share: -1,
+    ranges: 0
+  },
   shortTerm: UNBOUNDED,
   longTerm: Infinity,
   probe: {

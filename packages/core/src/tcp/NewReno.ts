@@ -7,6 +7,7 @@
 import type { ControlBlock } from "./ControlBlock.ts"
 import * as RateSampling from "./RateSampling.ts"
 import type { Arrived } from "./Recovery.ts"
+import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -40,7 +41,7 @@ export const counted = (tcb: ControlBlock, { isDuplicate, octets }: Arrived): Co
 
 const withHeadLost = (tcb: ControlBlock): ControlBlock => {
   const { snd, transmissions } = tcb
-  const length = Math.min(snd.mss, Transmissions.outstanding(transmissions))
+  const length = Math.min(SendWindow.fitting(snd, snd.una), Transmissions.outstanding(transmissions))
   if (length === 0) return tcb
   const marked = Transmissions.lose(transmissions, snd.una, Sequence.add(snd.una, length))
   const lost = marked.lost - transmissions.lost

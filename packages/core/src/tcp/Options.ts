@@ -45,7 +45,7 @@ const SACK_BLOCK = 8
  */
 export const established = (tcb: ControlBlock, rcv: ReceiveSpace, length: number, now: number): SegmentOptions => {
   const { options } = tcb
-  const sack = options.sack && (rcv.ranges.length > 0 || tcb.rcv.duplicate !== undefined)
+  const sack = options.sack && (rcv.ranges.length > 0 || tcb.rcv.duplicate !== undefined || isFinAhead(rcv))
     ? blocks(tcb.rcv, room(tcb, length))
     : undefined
   if (!options.timestamps) return sack === undefined ? NO_OPTIONS : { sack }
@@ -58,8 +58,15 @@ const room = ({ options, snd }: ControlBlock, length: number): number => {
   return length === 0 ? most : Math.max(0, Math.min(most, Math.floor((snd.mss - length - SACK_HEAD) / SACK_BLOCK)))
 }
 
-/** RFC 2018 §4: the range that grew last comes first; RFC 2883 §4: before it, once, what came twice. */
-const blocks = ({ duplicate, ranges, recent }: ReceiveSpace, most: number): ReadonlyArray<SackBlock> | undefined => {
+/** Whether the peer's FIN is here, but not all that comes before it. */
+const isFinAhead = ({ fin, nxt }: ReceiveSpace): boolean => fin !== undefined && Sequence.lessThan(nxt, fin)
+
+/**
+ * RFC 2018 §4: the range that grew last comes first; RFC 2883 §4: before it, once, what came twice. A FIN that is ahead is told of like
+ * an octet.
+ */
+const blocks = (rcv: ReceiveSpace, most: number): ReadonlyArray<SackBlock> | undefined => {
+  const { duplicate, ranges, recent } = rcv
   if (most === 0) return undefined
   const told: Array<SackBlock> = duplicate === undefined ? [] : [duplicate]
   for (const left of recent) {
@@ -67,7 +74,18 @@ const blocks = ({ duplicate, ranges, recent }: ReceiveSpace, most: number): Read
     const range = Ranges.from(ranges, left)
     if (range?.left === left) told.push(range)
   }
-  return told
+  return isFinAhead(rcv) ? withFin(told, rcv, most) : told
+}
+
+const withFin = (
+  told: ReadonlyArray<SackBlock>,
+  { duplicate, fin = 0 }: ReceiveSpace,
+  most: number
+): ReadonlyArray<SackBlock> => {
+  const right = Sequence.add(fin, 1)
+  const index = told.findIndex((block) => block.right === fin && block !== duplicate)
+  if (index >= 0) return told.with(index, { left: told[index]!.left, right })
+  return told.length < most ? [...told, { left: fin, right }] : told
 }
 
 /** The control block once the peer's SYN told which options it knows. */

@@ -104,7 +104,7 @@ const tailProbe = (tcb: ControlBlock, queued: number, now: number): Output | und
   if (recovery.tail?.state !== "due" || Transmissions.outstanding(transmissions) === 0) return undefined
   const sent = SendWindow.flight(snd)
   const fresh = Math.min(queued - sent, snd.wnd - sent, snd.mss)
-  const left = Sequence.latest(snd.una, Sequence.add(snd.nxt, -snd.mss))
+  const left = Sequence.latest(snd.una, Sequence.add(snd.fin ?? snd.nxt, -snd.mss))
   const next = fresh > 0
     ? segment(tcb, queued, now, fresh, false)
     : Repetition.repeat(tcb, queued, now, left, Sequence.difference(left, snd.nxt))

@@ -317,7 +317,8 @@ const timedOut = (tcb: ControlBlock, now: number): Transmissions.Transmissions =
   if (!options.sack) return Transmissions.lose(transmissions, snd.una, snd.nxt)
   const patience = rack.rtt + Rack.reorderWindow(tcb)
   const old = Transmissions.loseIf(transmissions, (run) => run.sentAt + patience <= now)
-  return Transmissions.lose(old, snd.una, Sequence.add(snd.una, Math.min(snd.mss, Transmissions.outstanding(old))))
+  const length = Math.min(SendWindow.fitting(snd, snd.una), Transmissions.outstanding(old))
+  return Transmissions.lose(old, snd.una, Sequence.add(snd.una, length))
 }
 
 /** RFC 2018 §8: a peer that acknowledged what comes first selectively, and still waits for it, has dropped it again. */

@@ -28,8 +28,10 @@ export const next = (tcb: ControlBlock, queued: number, now: number): Output | u
   const left = Sequence.latest(lost.left, snd.una)
   const offered = SendWindow.within(snd, left)
   const isHeld = offered === 0
-  const length = Math.min(Sequence.difference(left, lost.right), snd.mss, Math.max(offered, 1))
-  if (!snd.forced && (isHeld || SendWindow.allowance(tcb) < length || Pacing.isEarly(tcb, now))) return undefined
+  const length = Math.min(Sequence.difference(left, lost.right), SendWindow.fitting(snd, left), Math.max(offered, 1))
+  if (!snd.forced && (isHeld || SendWindow.allowance(tcb) < Math.min(length, snd.mss) || Pacing.isEarly(tcb, now))) {
+    return undefined
+  }
   const again = repeat(tcb, queued, now, left, length)
   return isHeld ? { tcb: asProbe(tcb, again.tcb, now), segment: again.segment } : again
 }

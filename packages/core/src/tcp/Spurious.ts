@@ -1,7 +1,8 @@
 /**
  * Losses that were none: the windows are given back when it turns out that nothing was lost but time.
  *
- * - Eifel (RFC 3522, 4015): what filled the first gap that was filled was sent before it was sent again, as its timestamp tells.
+ * - Eifel (RFC 3522, 4015): what filled the first gap that was repaired was sent before it was sent again, as its timestamp tells; or, without
+ *   timestamps, it came sooner than an answer to what was sent again can.
  * - D-SACK (RFC 2883, 3708): everything that was sent again had arrived already.
  * - F-RTO (RFC 5682): after a timeout, new text went first, and something was delivered that was not sent again.
  */
@@ -61,17 +62,20 @@ export type Proof = "timestampUndos" | "duplicateUndos" | "spuriousTimeouts"
 
 /** What proves that nothing was lost, or undefined. Duplicates may be reported after all is repaired. */
 export const proof = (
-  { recovery: { forward, phase, undo }, snd }: ControlBlock,
+  { recovery: { forward, phase, undo }, rtt, snd }: ControlBlock,
   { duplicated, echo, news, octets }: Arrived
 ): Proof | undefined => {
   if (undo === undefined || (octets === 0 && duplicated === undefined && news.delivered === 0)) return undefined
   if (undo.pending !== undefined && undo.pending <= 0 && duplicated !== undefined) return "duplicateUndos"
   if (phase === "loss" && forward === "second" && news.original) return "spuriousTimeouts"
-  if (phase === "open" || undo.resentAt === undefined || echo === undefined) return undefined
+  if (phase === "open" || undo.resentAt === undefined) return undefined
   // RFC 3522 §3.2, step 4: the first acknowledgement of what was sent again.
   const before = Sequence.add(snd.una, -octets)
   const isFirst = Sequence.lessOrEqual(before, undo.resentFrom) && Sequence.greaterThan(snd.una, undo.resentFrom)
-  return isFirst && echo < Math.floor(undo.resentAt) ? "timestampUndos" : undefined
+  const isOriginals = echo === undefined
+    ? phase === "recovery" && news.now - undo.resentAt < rtt.minimum / 2
+    : echo < Math.floor(undo.resentAt)
+  return isFirst && isOriginals ? "timestampUndos" : undefined
 }
 
 /** Whatever proves that a timeout was one too many, it is counted as that; and by F-RTO, also by name. */

@@ -91,18 +91,34 @@ describe("Eifel (RFC 3522)", () => {
   })
 })
 
+describe("without timestamps", () => {
+  it("an answer within half of the least round-trip time is that of the original", () => {
+    isUndone(recovering().passes(49).acks(4).whatever()).counts({ timestampUndos: 1 })
+    recovering().passes(50).acks(4).counts({ timestampUndos: 0 }).stands("recovery").whatever()
+  })
+
+  it("without SACK, one segment that is late does not bring all those after it again", () => {
+    const script = sender({ sack: false }).writes(40).sends(..."0123456789").passes(100)
+    for (const _ of "123") script.acks(0).whatever()
+    script.counts({ retransmitted: 1 }).stands("recovery").passes(1).acks(4).whatever()
+    isUndone(script)
+    for (let una = 5; una <= 10; una++) script.passes(1).acks(una).whatever()
+    script.counts({ retransmitted: 1 })
+  })
+})
+
 describe("D-SACK (RFC 2883)", () => {
   it("all that was sent again had arrived already", () => {
-    isUndone(recovering().passes(5).acks(4, [0, 1]).whatever()).counts({ duplicateUndos: 1, retransmitted: 1 })
+    isUndone(recovering().passes(60).acks(4, [0, 1]).whatever()).counts({ duplicateUndos: 1, retransmitted: 1 })
   })
 
   it("so it had, when the peer tells after everything is repaired", () => {
-    isUndone(recovering().passes(5).acks(10).whatever().stands("open", 5, 5).passes(50).acks(12, [0, 1]).whatever())
+    isUndone(recovering().passes(60).acks(10).whatever().stands("open", 5, 5).passes(50).acks(12, [0, 1]).whatever())
       .counts({ duplicateUndos: 1 })
   })
 
   it("some of it is not enough", () => {
-    const script = recovering().acks(0, [1, 4], [7, 10]).sends(4, 5, 6, 10).passes(5).acks(10, [0, 1]).whatever()
+    const script = recovering().acks(0, [1, 4], [7, 10]).sends(4, 5, 6, 10).passes(60).acks(10, [0, 1]).whatever()
     for (const segment of [4, 5]) script.acks(10, [segment, segment + 1]).counts({ duplicateUndos: 0 }).whatever()
     isUndone(script.acks(10, [6, 7]).whatever()).counts({ duplicatesReported: 4, duplicateUndos: 1 })
   })

@@ -97,7 +97,7 @@ describe("§7.3, TLP_send_probe()", () => {
     script.script.sends(`<SEQ=${fin!}><ACK=301><CTL=FIN,ACK>`)
     script.passes(202)
     const [probe] = script.script.taken()
-    assert.deepStrictEqual([probe?.length, (probe!.seq + probe!.length) >>> 0], [MSS - 1, fin])
+    assert.deepStrictEqual([probe?.length, (probe!.seq + probe!.length) >>> 0], [MSS, fin])
   })
 
   it("starts the retransmission timer anew, and no other probe follows", () => {

@@ -7,6 +7,7 @@ import type { AgreedOptions, ControlBlock, ReceiveSpace } from "./ControlBlock.t
 import * as Ranges from "./Ranges.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type SackBlock, type Segment, type SegmentOptions, TcpFlag } from "./Segment.ts"
+import * as Sequence from "./Sequence.ts"
 import * as Timestamps from "./Timestamps.ts"
 
 /** RFC 7323 §2.3: larger shift counts mean this one. */

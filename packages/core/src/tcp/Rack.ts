@@ -79,7 +79,8 @@ export const recovered = (rack: RackState): RackState => {
 
 /** RACK.reo_wnd in milliseconds (§6.2, step 4). */
 export const reorderWindow = ({ rack, recovery, rtt, snd, transmissions }: ControlBlock): number => {
-  const isImpatient = recovery.phase !== "open" || transmissions.sacked > (THRESHOLD - 1) * snd.mss
+  // RFC 6675 §2, IsLost; one may be a FIN.
+  const isImpatient = recovery.phase !== "open" || transmissions.sacked > (THRESHOLD - 1) * snd.mss + 1
   if (!rack.reordering && isImpatient) return 0
   return Math.min((rack.multiplier * rtt.minimum) / 4, rtt.smoothed ?? 0)
 }

@@ -125,7 +125,7 @@ export const transfer = (options: PipeOptions): Transfer => {
   let acknowledgements = 0
   let duplicates = 0
   let began = Infinity
-  let ended = Infinity
+  const end = { at: Infinity }
 
   const becomeSender = (next: ControlBlock): void => {
     checkSpaces(next)
@@ -189,11 +189,11 @@ export const transfer = (options: PipeOptions): Transfer => {
       becomeSender(rfc9293.close(sender, now))
     }
     const { fin, una } = sender.snd
-    if (ended === Infinity && fin !== undefined && Sequence.greaterThan(una, fin)) ended = now
+    if (end.at === Infinity && fin !== undefined && Sequence.greaterThan(una, fin)) end.at = now
   }
 
   flush()
-  for (let step = 0; step < 100_000 && ended === Infinity; step++) {
+  for (let step = 0; step < 100_000 && end.at === Infinity; step++) {
     const timers = Math.min(rfc9293.deadline(sender), rfc9293.deadline(receiver))
     now = Math.max(now, Math.min(there.next, back.next, timers))
     if (now === Infinity || sender.state === "CLOSED") break
@@ -205,6 +205,6 @@ export const transfer = (options: PipeOptions): Transfer => {
     }
     flush()
   }
-  if (ended === Infinity) throw new Error(`no end: ${sender.state}, ${receiver.state}, ${JSON.stringify(sender.snd)}`)
-  return { time: ended - began, duplicates, sent, acknowledgements, sender, receiver }
+  if (end.at === Infinity) throw new Error(`no end: ${sender.state}, ${receiver.state}, ${JSON.stringify(sender.snd)}`)
+  return { time: end.at - began, duplicates, sent, acknowledgements, sender, receiver }
 }

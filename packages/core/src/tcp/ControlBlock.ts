@@ -7,6 +7,7 @@ import type * as Rack from "./Rack.ts"
 import type * as RateSampling from "./RateSampling.ts"
 import type * as ReceiveTuning from "./ReceiveTuning.ts"
 import type * as RecoveryState from "./RecoveryState.ts"
+import * as Sequence from "./Sequence.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
 import type * as Transmissions from "./Transmissions.ts"
 
@@ -332,3 +333,7 @@ export const close = (tcb: ControlBlock, reason: CloseReason): ControlBlock => (
 
 /** Whether our SYN is still to be acknowledged. */
 export const isOpening = (tcb: ControlBlock): boolean => tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED"
+
+/** Sequence numbers from `left` on that fit one segment: a FIN takes none of its room. */
+export const fitting = ({ fin, mss }: SendSpace, left: number): number =>
+  fin !== undefined && Sequence.difference(left, fin) <= mss ? mss + 1 : mss

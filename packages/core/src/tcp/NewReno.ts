@@ -4,10 +4,9 @@
  * Each duplicate says that one segment has left the network, though not which one; that is what the first two let out another one for
  * (RFC 3042), and what keeps the flight going in recovery.
  */
-import type { ControlBlock } from "./ControlBlock.ts"
+import { type ControlBlock, fitting } from "./ControlBlock.ts"
 import * as RateSampling from "./RateSampling.ts"
 import type { Arrived } from "./Recovery.ts"
-import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -41,7 +40,7 @@ export const counted = (tcb: ControlBlock, { isDuplicate, octets }: Arrived): Co
 
 const withHeadLost = (tcb: ControlBlock): ControlBlock => {
   const { snd, transmissions } = tcb
-  const length = Math.min(SendWindow.fitting(snd, snd.una), Transmissions.outstanding(transmissions))
+  const length = Math.min(fitting(snd, snd.una), Transmissions.outstanding(transmissions))
   if (length === 0) return tcb
   const marked = Transmissions.lose(transmissions, snd.una, Sequence.add(snd.una, length))
   const lost = marked.lost - transmissions.lost

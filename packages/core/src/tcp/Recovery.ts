@@ -2,7 +2,7 @@
  * From loss to its repair: what the scoreboard, RACK, duplicates and timers find becomes phases, as in RFC 6675 §5 and RFC 6298 §5.
  */
 import type { CongestionView, Delivery } from "./Congestion.ts"
-import { close, type ControlBlock, type Draft, isOpening, type Range } from "./ControlBlock.ts"
+import { close, type ControlBlock, type Draft, fitting, isOpening, type Range } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as NewReno from "./NewReno.ts"
 import * as Rack from "./Rack.ts"
@@ -317,7 +317,7 @@ const timedOut = (tcb: ControlBlock, now: number): Transmissions.Transmissions =
   if (!options.sack) return Transmissions.lose(transmissions, snd.una, snd.nxt)
   const patience = rack.rtt + Rack.reorderWindow(tcb)
   const old = Transmissions.loseIf(transmissions, (run) => run.sentAt + patience <= now)
-  const length = Math.min(SendWindow.fitting(snd, snd.una), Transmissions.outstanding(old))
+  const length = Math.min(fitting(snd, snd.una), Transmissions.outstanding(old))
   return Transmissions.lose(old, snd.una, Sequence.add(snd.una, length))
 }
 

@@ -2,7 +2,7 @@
  * Sending again what is thought lost: the lowest octets first (RFC 6675 §4, NextSeg, rule 1), as far as the congestion window allows.
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
-import { type ControlBlock, copy } from "./ControlBlock.ts"
+import { type ControlBlock, copy, fitting } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -28,7 +28,7 @@ export const next = (tcb: ControlBlock, queued: number, now: number): Output | u
   const left = Sequence.latest(lost.left, snd.una)
   const offered = SendWindow.within(snd, left)
   const isHeld = offered === 0
-  const length = Math.min(Sequence.difference(left, lost.right), SendWindow.fitting(snd, left), Math.max(offered, 1))
+  const length = Math.min(Sequence.difference(left, lost.right), fitting(snd, left), Math.max(offered, 1))
   if (!snd.forced && (isHeld || SendWindow.allowance(tcb) < Math.min(length, snd.mss) || Pacing.isEarly(tcb, now))) {
     return undefined
   }

@@ -18,10 +18,6 @@ export const unsentBound = ({ settings, snd }: ControlBlock): number => Math.max
  */
 const isClosed = (snd: SendSpace): boolean => snd.wnd < Math.min(snd.mss, Math.max(1, snd.maxWnd >>> 1))
 
-/** Sequence numbers from `left` on that fit one segment: a FIN takes none of its room. */
-export const fitting = ({ fin, mss }: SendSpace, left: number): number =>
-  fin !== undefined && Sequence.difference(left, fin) <= mss ? mss + 1 : mss
-
 /** How long to wait after `probes` probes: the retransmission timeout, doubled for each (RFC 9293 §3.8.6.1). */
 export const probeInterval = (tcb: ControlBlock, probes: number): number =>
   Math.min(tcb.rtt.timeout * 2 ** probes, tcb.settings.maximumRetransmissionTimeout)

@@ -5,7 +5,7 @@
  * written arrives, then a FIN, and the stack sees to that in the background. Octets that arrived and were not read are
  * lost then, of which the peer is told by a reset (RFC 1122 §4.2.2.13).
  */
-import { Tcp, type TcpError } from "@strata/core"
+import { Tcp, type TcpError, type TcpInfo } from "@strata/core"
 import type { State } from "@strata/core/tcp/ControlBlock"
 import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
 import * as Effect from "effect/Effect"
@@ -55,6 +55,8 @@ export interface TcpSocket {
   readonly abort: Effect.Effect<void>
   /** The name RFC 9293 §3.3.2 gives to it. */
   readonly state: Effect.Effect<State>
+  /** What is known about the connection, as `ss -ti` shows it. */
+  readonly info: Effect.Effect<TcpInfo>
   /** Waits until both sides have closed and everything written has arrived; fails when the connection fails before that. */
   readonly closed: Effect.Effect<void, TcpError>
 }
@@ -84,5 +86,6 @@ export const fromConnection = (connection: Connection): TcpSocket => ({
   close: connection.close,
   abort: connection.abort,
   state: Effect.sync(connection.state),
+  info: Effect.sync(connection.info),
   closed: connection.closed
 })

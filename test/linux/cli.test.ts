@@ -247,6 +247,28 @@ describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
         expect([exitCode, stdout, stderr]).toEqual([0, "hello\nworld", ""])
       }))
 
+    it.effect("tcpc and tcps tell at their end what became of their connections", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* tcpPeer(kernel, { listen: 3011, echo: true })
+        const { exitCode, stderr, stdout } = yield* client("hello\nworld", "tcpc", "--info", `${KERNEL}:3011`)
+        expect([exitCode, stdout]).toEqual([0, "hello\nworld"])
+        const [head, line, ...counters] = stderr.split("\n")
+        expect(head).toMatch(new RegExp(`^[A-Z1-2-]+ 0 0 ${STACK}:\\d+ ${KERNEL}:3011$`))
+        expect(line).toMatch(/^\t ts sack cubic .* bytes_sent:11 bytes_acked:11 bytes_received:11 /)
+        expect(counters).toContain("TcpActiveOpens                  1")
+        expect(counters.join("\n")).not.toMatch(/Retrans|Timeouts/)
+
+        const server = yield* startServer("tcps", "--info", "3012")
+        const nc = yield* kernel.spawn("nc", STACK, "3012")
+        yield* nc.write("one\n")
+        yield* nc.prints(/^one\n$/)
+        yield* server.kill("SIGINT")
+        const told = yield* server.result
+        expect(told.stderr).toContain(`ESTAB 0 0 ${STACK}:3012 ${KERNEL}:`)
+        expect(told.stderr).toContain("TcpPassiveOpens                 1\n")
+      }))
+
     it.effect("tcpc sends from the address and port it is told to", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

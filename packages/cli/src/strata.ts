@@ -67,10 +67,20 @@ const listenOn = Argument.String("[addr] port").pipe(
   )
 )
 
+const info = Flag.Boolean("info").pipe(
+  Flag.withDescription("At the end, tell on stderr what ss -ti and nstat would about TCP"),
+  Flag.withDefault(false)
+)
+
 const tcps = Command.make(
   "tcps",
-  { local: listenOn },
-  ({ local }) => lazily("info", () => import("./commands/tcps.ts"), (module, host) => module.tcps(host, local))
+  { local: listenOn, info },
+  (options) =>
+    lazily(
+      "info",
+      () => import("./commands/tcps.ts"),
+      (module, host) => module.tcps(host, options.local, options.info)
+    )
 ).pipe(Command.withDescription("Be a TCP echo server"))
 
 const udps = Command.make(
@@ -95,7 +105,7 @@ const client = {
 
 const tcpc = Command.make(
   "tcpc",
-  client,
+  { ...client, info },
   (options) => lazily("warning", () => import("./commands/tcpc.ts"), (module, host) => module.tcpc(host, options))
 ).pipe(Command.withDescription("Connect, send stdin and print what comes back"))
 

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Host from "../Host.ts"
+import * as Info from "../Info.ts"
 import type { HostOptions } from "../Options.ts"
 import * as Output from "../Output.ts"
 
@@ -18,6 +19,11 @@ export interface ClientOptions {
   readonly remote: InetAddressV4
 }
 
+export interface TcpClientOptions extends ClientOptions {
+  /** Whether to tell at the end what is known about the connection. */
+  readonly info: boolean
+}
+
 /** How long stdin may pause, in milliseconds, once the peer has closed its half. */
 const PAUSE = 1000
 
@@ -25,7 +31,7 @@ const PAUSE = 1000
  * The end of stdin half-closes the connection, and the command ends when the peer closes its half. When the peer is the
  * first to close, what stdin still brings is sent until it pauses.
  */
-export const tcpc = (host: HostOptions, options: ClientOptions) =>
+export const tcpc = (host: HostOptions, options: TcpClientOptions) =>
   Effect.gen(function*() {
     const stdio = yield* Stdio.Stdio
     const socket = yield* TcpSocket.connect({
@@ -34,6 +40,7 @@ export const tcpc = (host: HostOptions, options: ClientOptions) =>
       localPort: Option.getOrUndefined(options.port)
     })
     yield* Host.showLog
+    if (options.info) yield* Info.atEnd(Effect.map(socket.info, Array.of))
     // Odd while a write waits for room.
     let steps = 0
     const step = Effect.sync(() => void steps++)

@@ -7,7 +7,7 @@
  *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
  *
  * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
- * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`.
+ * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`; `<CE=1>` means that a router has marked the packet.
  * WND, MSS, WS, SACKOK, TS, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
  */
 import { assert, onTestFinished } from "@effect/vitest"
@@ -76,7 +76,8 @@ export const segment = (text: string): Segment => {
     wnd: Number(fields["WND"] ?? 65_535),
     up: Number(fields["UP"] ?? 0),
     length: Number(fields["DATA"] ?? 0),
-    options: optionsOf(fields, names.includes("SYN"))
+    options: optionsOf(fields, names.includes("SYN")),
+    congestionExperienced: fields["CE"] !== undefined
   }
 }
 

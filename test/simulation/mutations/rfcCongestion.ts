@@ -5,6 +5,7 @@ import { Bbr } from "@strata/core/tcp/Bbr"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
 import { Cubic, make } from "@strata/core/tcp/Cubic"
 import { Reno } from "@strata/core/tcp/Reno"
+import { TcpFlag } from "@strata/core/tcp/Segment"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import type { RfcMutation } from "./RfcMutation.ts"
 import type { Sent, Trial } from "./Trial.ts"
@@ -27,6 +28,15 @@ const withInitial = (algorithm: CongestionAlgorithm, count: number): CongestionA
 const oneLoss = (): NonNullable<Trial["data"]> => {
   let texts = 0
   return { faults: (_, decoded) => (decoded().tcp?.length ?? 0) > 0 && ++texts === 80 ? [{ _tag: "Lose" }] : [] }
+}
+
+/** A bottleneck that marks packets long before its queue is full. */
+const marking: Trial = {
+  roundTrip: 20,
+  rate: 20e6,
+  writes: segments(1500),
+  wire: { queue: { packets: 60, octets: Infinity }, marking: 15 },
+  settings: { explicitCongestionNotification: "active" }
 }
 
 export const congestion: ReadonlyArray<RfcMutation> = [
@@ -127,6 +137,17 @@ export const congestion: ReadonlyArray<RfcMutation> = [
       }
     }),
     holds: ({ sent }) => largestBurst(sent.slice(50)) <= 40
+  },
+  {
+    rfc: "RFC 3168",
+    wrong: "nobody hears that congestion was met",
+    trial: () => marking,
+    machines: {
+      sender: {
+        arrives: (tcb, segment, now) => rfc9293.arrives(tcb, { ...segment, flags: segment.flags & ~TcpFlag.ece }, now)
+      }
+    },
+    holds: ({ counts, lost }) => lost === 0 && counts.congestionEchoes > 0
   },
   {
     rfc: "RFC 9293 §3.7.4, Nagle",

@@ -15,6 +15,7 @@ import {
 } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
+import * as Ecn from "./Ecn.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import { make } from "./Opened.ts"
 import * as Options from "./Options.ts"
@@ -286,7 +287,7 @@ const acknowledged = (tcb: ControlBlock, segment: Segment, now: number): Outcome
   const before = tcb.snd.una
   const next = Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now)
   const octets = next.snd.una === before ? 0 : Acknowledgement.textOctets(next.snd, before)
-  return next.state === "CLOSED" ? outcome(next, octets) : receive(next, segment, octets, now)
+  return next.state === "CLOSED" ? outcome(next, octets) : receive(Ecn.heard(next, segment), segment, octets, now)
 }
 
 /**

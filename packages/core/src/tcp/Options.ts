@@ -4,9 +4,10 @@
  * Each is offered in our SYN when the settings allow it, and used when the peer's SYN says so, too.
  */
 import type { AgreedOptions, ControlBlock, ReceiveSpace } from "./ControlBlock.ts"
+import * as Ecn from "./Ecn.ts"
 import * as Ranges from "./Ranges.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
-import { NO_OPTIONS, type SackBlock, type Segment, type SegmentOptions, TcpFlag } from "./Segment.ts"
+import { NO_OPTIONS, type SackBlock, type Segment, type SegmentOptions } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Timestamps from "./Timestamps.ts"
 
@@ -96,7 +97,7 @@ export const agreed = (tcb: ControlBlock, segment: Segment, now: number): Contro
     windowScale: tcb.options.windowScale && said.windowScale !== undefined,
     timestamps: tcb.options.timestamps && said.timestamps !== undefined,
     sack: tcb.options.sack && said.sackPermitted === true,
-    ecn: tcb.options.ecn && isEcnSetup(tcb, segment)
+    ecn: tcb.options.ecn && Ecn.isAgreed(tcb, segment)
   }
   return {
     ...tcb,
@@ -108,16 +109,6 @@ export const agreed = (tcb: ControlBlock, segment: Segment, now: number): Contro
       : tcb.timestamps
   }
 }
-
-/** ECE and CWR of the header (RFC 3168 §6.1). */
-const ECE = 0x40
-const CWR = 0x80
-
-/** RFC 3168 §6.1.1: a SYN has both bits set, a SYN,ACK ECE alone. */
-const isEcnSetup = (tcb: ControlBlock, { flags }: Segment): boolean =>
-  (flags & TcpFlag.ack) === 0
-    ? (flags & (ECE | CWR)) === (ECE | CWR)
-    : tcb.settings.explicitCongestionNotification === "active" && (flags & (ECE | CWR)) === ECE
 
 /** The least send MSS that is believed: smaller ones only serve to make many segments. */
 export const LEAST_MSS = 48

@@ -9,6 +9,7 @@ import type { CongestionState } from "./Congestion.ts"
 import { type ControlBlock, type Deadlines, type Draft, draft, draftSend } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
+import * as Ecn from "./Ecn.ts"
 import * as KeepAlive from "./KeepAlive.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
@@ -90,6 +91,7 @@ export const synchronization = (tcb: ControlBlock, now: number): Emission => {
     ...Reply.emission(tcb, tcb.rcv, tcb.snd.iss, flags, 0, 0, now),
     // RFC 7323 §2.2: never scaled here.
     wnd: ReceiveWindow.largest(tcb.rcv.wnd, 0),
+    flags: flags | (tcb.state === "SYN-SENT" ? Ecn.offer(tcb) : Ecn.answer(tcb)),
     options: Options.synchronization(tcb, now)
   }
 }
@@ -165,7 +167,8 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
     next.deadlines = transmitted(next, now)
   }
   const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
-  return { tcb: next, segment: Reply.emission(tcb, rcv, seq, flags, length, sent, now) }
+  const emission = Reply.emission(tcb, rcv, seq, flags, length, sent, now)
+  return { tcb: next, segment: tcb.options.ecn && !isProbe ? Ecn.marked(next, emission) : emission }
 }
 
 /** What was sent in recovery counts for the reduction of the rate (RFC 9937). */

@@ -296,6 +296,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
   return {
     ...lostMore(kept, transmissions.lost - tcb.transmissions.lost, 0, 1),
     snd: { ...snd, forced: true },
+    ecn: tcb.options.ecn ? { ...tcb.ecn, reduced: true } : tcb.ecn,
     transmissions,
     congestion: algorithm.onTimeout(congestion, isFirst, view(tcb, SendWindow.inFlight(tcb), now)),
     recovery: {

@@ -3,6 +3,7 @@
  */
 import { type ControlBlock, copy, type Deadlines, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
+import * as Ecn from "./Ecn.ts"
 import * as Options from "./Options.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { NO_OPTIONS, type Segment, sequenceLength, TcpFlag } from "./Segment.ts"
@@ -36,7 +37,7 @@ export const emission = (
 ): Emission => ({
   seq,
   ack: rcv.nxt,
-  flags,
+  flags: flags | Ecn.echo(tcb),
   wnd: ReceiveWindow.field(rcv),
   up: 0,
   length,

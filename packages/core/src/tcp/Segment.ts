@@ -42,6 +42,8 @@ export interface Segment {
   /** Octets of text; SYN and FIN are not counted. */
   readonly length: number
   readonly options: SegmentOptions
+  /** A router marked its packet (RFC 3168 §5); only of what arrives. */
+  readonly congestionExperienced?: boolean | undefined
 }
 
 /** SEG.LEN of RFC 9293: text plus SYN plus FIN. */

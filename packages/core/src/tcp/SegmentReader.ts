@@ -7,9 +7,12 @@ import * as Checksum from "../wire/Checksum.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import * as TcpOptions from "../wire/TcpOptions.ts"
+import { Codepoint } from "./Ecn.ts"
 import { NO_OPTIONS, type Segment } from "./Segment.ts"
 
 const tcp = TcpHeader.get
+/** The ECN field within the type of service. */
+const CODEPOINT = 3
 
 /** Why a segment was not read. */
 export type BadSegment = "truncated" | "badDataOffset" | "badChecksum" | "zeroPort" | "badOptions"
@@ -40,7 +43,8 @@ export const makeReader = (): ReadSegment => {
       wnd: tcp.window(view, at),
       up: tcp.urgentPointer(view, at),
       length: packet.length - headerLength,
-      options: hasOptions ? parsed : NO_OPTIONS
+      options: hasOptions ? parsed : NO_OPTIONS,
+      congestionExperienced: (packet.typeOfService & CODEPOINT) === Codepoint.congestionExperienced
     }
   }
 }

@@ -11,6 +11,7 @@ import { Protocol } from "../wire/Ipv4Header.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import * as TcpOptions from "../wire/TcpOptions.ts"
 import type { Endpoints } from "./ControlBlock.ts"
+import { Codepoint } from "./Ecn.ts"
 import { NO_OPTIONS, TcpFlag } from "./Segment.ts"
 import type { SendBuffer } from "./SendBuffer.ts"
 import type { Emission } from "./TcpMachine.ts"
@@ -66,6 +67,7 @@ export const makeWriter = (
     packet.protocol = Protocol.tcp
     // RFC 1191 §6.5: the segment size follows the path's MTU.
     packet.dontFragment = !mayFragment
+    packet.typeOfService = emission.congestionCapable === true ? Codepoint.capable : Codepoint.notCapable
 
     sent.value++
     if ((emission.flags & TcpFlag.rst) !== 0) resetsSent.value++

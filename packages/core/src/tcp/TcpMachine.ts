@@ -39,6 +39,8 @@ export interface OpenParameters {
 /** A segment to be put on the wire; its text, if any, starts `textOffset` octets after SND.UNA's octet in the send buffer. */
 export interface Emission extends Segment {
   readonly textOffset: number
+  /** Routers may mark its packet instead of dropping it (RFC 3168 §6.1). */
+  readonly congestionCapable?: boolean | undefined
 }
 
 /** What came of an event; the shell compares `tcb` with the one before to see changes of state. */

@@ -187,5 +187,6 @@ const sum = (a: PathCounters, b: PathCounters): PathCounters => ({
   lost: a.lost + b.lost,
   blackholed: a.blackholed + b.blackholed,
   overflowed: a.overflowed + b.overflowed,
-  tooBig: a.tooBig + b.tooBig
+  tooBig: a.tooBig + b.tooBig,
+  marked: a.marked + b.marked
 })

@@ -16,6 +16,11 @@ export interface Conditions {
   readonly burst: number
   /** How much may wait for its turn to leave; the newest packet is dropped at the bound. */
   readonly queue: { readonly packets: number; readonly octets: number }
+  /**
+   * With as many packets in the queue, one more is marked as having met congestion, if its sender takes notice of that (RFC
+   * 3168 §5); `Infinity` by default.
+   */
+  readonly marking: number
   readonly loss: Loss.Loss
   /** Probability that a packet arrives twice. */
   readonly duplication: number
@@ -46,6 +51,7 @@ export const ideal: Conditions = {
   bandwidth: Infinity,
   burst: 0,
   queue: { packets: 1000, octets: Infinity },
+  marking: Infinity,
   loss: Loss.bernoulli(0),
   duplication: 0,
   corruption: 0,
@@ -57,7 +63,7 @@ export const ideal: Conditions = {
 
 /** Conditions, or a `RangeError` that says in one line which of them makes no sense. */
 export const check = (conditions: Conditions): Conditions => {
-  const { bandwidth, burst, corruption, duplication, latency, loss, mtu, queue, reordering } = conditions
+  const { bandwidth, burst, corruption, duplication, latency, loss, marking, mtu, queue, reordering } = conditions
   for (const [name, value] of Object.entries(latency)) {
     if (typeof value === "number") atLeast(`latency.${name}`, value, -Infinity)
   }
@@ -72,6 +78,7 @@ export const check = (conditions: Conditions): Conditions => {
   atLeast("burst", burst, 0)
   atLeast("queue.packets", queue.packets, 0)
   atLeast("queue.octets", queue.octets, 0)
+  atLeast("marking", marking, 0)
   atLeast("mtu", mtu, 0)
   return conditions
 }

@@ -17,8 +17,9 @@ import { decode } from "./Decoded.ts"
 import { happens, sample } from "./Distribution.ts"
 import type { Fault } from "./Faults.ts"
 import { Loser } from "./Loss.ts"
+import { markCongestion } from "./Marking.ts"
 
-/** What became of the packets of one path; `offered + duplicated` is the sum of the others but `corrupted` and `reordered`. */
+/** What became of the packets of one path; `offered + duplicated` is the sum of the others but `corrupted`, `reordered` and `marked`. */
 export interface PathCounters {
   readonly offered: number
   readonly delivered: number
@@ -30,6 +31,8 @@ export interface PathCounters {
   readonly blackholed: number
   readonly overflowed: number
   readonly tooBig: number
+  /** As having met congestion. */
+  readonly marked: number
 }
 
 export interface PathServices {
@@ -48,7 +51,8 @@ export const NO_COUNTERS: PathCounters = {
   lost: 0,
   blackholed: 0,
   overflowed: 0,
-  tooBig: 0
+  tooBig: 0,
+  marked: 0
 }
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
@@ -192,13 +196,14 @@ export class Path {
   /** Waits for bandwidth: a token bucket, seen as the time at which the packet's last bit leaves. */
   private leave(packet: Packet, delay: number): void {
     const now = this.services.turn.now()
-    const { bandwidth, burst, queue } = this.conditions
+    const { bandwidth, burst, marking, queue } = this.conditions
     if (bandwidth === Infinity) return this.travel(packet, now, now, delay)
     this.advance(now)
     const octets = packet.length
     if (this.line.length - this.first >= queue.packets || this.waiting + octets > queue.octets) {
       return void this.counted.overflowed++
     }
+    if (this.line.length - this.first >= marking && markCongestion(packet, this.framing)) this.counted.marked++
     const perOctet = 8000 / bandwidth
     this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
     this.line.push({ leaves: this.free, octets })

@@ -85,7 +85,7 @@ describe("packets are accounted for", () => {
     offByOne(
       PATH,
       (path) => InvariantPackets.wire(meter(23, 0), path, 3, meter(0, 10)),
-      ["corrupted", "reordered"]
+      ["corrupted", "reordered", "marked"]
     )
     assert.strictEqual(
       InvariantPackets.wire(meter(24, 0), PATH, 3, meter(0, 10)),

@@ -25,7 +25,7 @@ export const counted = (tcb: ControlBlock, { isDuplicate, octets }: Arrived): Co
   const { recovery } = tcb
   if (octets > 0) {
     // RFC 6582 §3.2, step 3: what follows a partial acknowledgement is missing, too.
-    const partial = recovery.phase === "recovery" ? withHeadLost(tcb) : tcb
+    const partial = recovery.phase === "recovery" && recovery.cause !== "echo" ? withHeadLost(tcb) : tcb
     const segments = Math.ceil(octets / tcb.snd.mss)
     const duplicates = recovery.phase === "open" ? 0 : Math.max(0, recovery.duplicates - segments + 1)
     return duplicates === recovery.duplicates ? partial : { ...partial, recovery: { ...partial.recovery, duplicates } }

@@ -159,16 +159,15 @@ const isCongested = ({ recovery, snd, transmissions }: ControlBlock, { congestio
   )
 
 /** What recovery begins with; the loss of a tail is one that a probe has repaired already. */
-type Cause = "loss" | "tail" | "echo"
 
-const countedAs = (cause: Cause, { sack }: ControlBlock["options"]): keyof Counts => {
+const countedAs = (cause: RecoveryState["cause"], { sack }: ControlBlock["options"]): keyof Counts => {
   if (cause === "echo") return "congestionEchoes"
   if (cause === "tail") return "tailRecoveries"
   return sack ? "sackRecoveries" : "renoRecoveries"
 }
 
 /** Recovery begins (RFC 6675 §5, step 4; RFC 3168 §6.1.2). */
-const reduced = (tcb: ControlBlock, arrived: Arrived, cause: Cause, now: number): ControlBlock => {
+const reduced = (tcb: ControlBlock, arrived: Arrived, cause: RecoveryState["cause"], now: number): ControlBlock => {
   const { algorithm, congestion, counts, options, recovery, snd } = tcb
   const told = cause === "echo" ? "echo" : "loss"
   return {
@@ -177,6 +176,7 @@ const reduced = (tcb: ControlBlock, arrived: Arrived, cause: Cause, now: number)
     recovery: {
       ...recovery,
       phase: "recovery",
+      cause,
       until: snd.nxt,
       reduction: RateReduction.begin(arrived.inFlight),
       undo: told === "loss" ? Spurious.remember(congestion, tcb.transmissions) : undefined
@@ -302,6 +302,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
     recovery: {
       ...recovery,
       phase: "loss",
+      cause: "loss",
       until: snd.nxt,
       duplicates: 0,
       undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,

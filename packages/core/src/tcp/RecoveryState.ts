@@ -13,6 +13,8 @@ import type { TailProbe } from "./TailLoss.ts"
 
 export interface RecoveryState {
   readonly phase: "open" | "recovery" | "loss"
+  /** What the phase began with: nothing is missing after an echo of congestion. */
+  readonly cause: "loss" | "tail" | "echo"
   /** RecoveryPoint (RFC 6675 §5): the phase ends when everything before it is acknowledged; afterwards, where the last one ended. */
   readonly until: number
   /** Duplicate acknowledgements, where there is no SACK (RFC 5681 §2). */
@@ -26,6 +28,7 @@ export interface RecoveryState {
 
 export const initial = (iss: number): RecoveryState => ({
   phase: "open",
+  cause: "loss",
   until: iss,
   duplicates: 0,
   reduction: RateReduction.begin(1),

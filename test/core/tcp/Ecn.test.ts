@@ -74,9 +74,9 @@ describe("ECN, the receiver (RFC 3168 §6.1.3)", () => {
   })
 })
 
-describe("ECN, the sender (RFC 3168 §6.1.2)", () => {
-  const ack = (index: number, control = "ACK") => `<SEQ=301><ACK=${101 + 1460 * index}><CTL=${control}>`
+const ack = (index: number, control = "ACK") => `<SEQ=301><ACK=${101 + 1460 * index}><CTL=${control}>`
 
+describe("ECN, the sender (RFC 3168 §6.1.2)", () => {
   it("lowers its window once for a round trip of echoes, sends nothing again, and says so on the next text", () => {
     const script = capable().writes(100_000).sendsMany(10)
     const before = script.tcb.congestion.window

@@ -80,18 +80,18 @@ export const congestion: ReadonlyArray<RfcMutation> = [
   {
     rfc: "RFC 3465",
     wrong: "acknowledgements are counted, not octets",
-    trial: () => ({ roundTrip: 100, rate: 1e9, writes: segments(100), congestion: Reno }),
+    trial: () => ({ roundTrip: 100, rate: 1e9, writes: segments(600), congestion: Reno }),
     changed: () => ({
       roundTrip: 100,
       rate: 1e9,
-      writes: segments(100),
+      writes: segments(600),
       congestion: {
         ...Reno,
         onAck: (state, delivery, view) =>
           Reno.onAck(state, { ...delivery, acknowledged: Math.min(delivery.acknowledged, view.mss) }, view)
       }
     }),
-    holds: ({ time }) => time < 400
+    holds: ({ time }) => time < 700
   },
   {
     rfc: "RFC 9438",
@@ -126,17 +126,17 @@ export const congestion: ReadonlyArray<RfcMutation> = [
   {
     rfc: "BBR, pacing",
     wrong: "segments leave as fast as the window allows",
-    trial: () => ({ roundTrip: 40, rate: 50e6, writes: segments(1000), congestion: Bbr }),
+    trial: () => ({ roundTrip: 40, rate: 50e6, writes: [[1000 * SEGMENT, 0], [200 * SEGMENT, 1000]], congestion: Bbr }),
     changed: () => ({
       roundTrip: 40,
       rate: 50e6,
-      writes: segments(1000),
+      writes: [[1000 * SEGMENT, 0], [200 * SEGMENT, 1000]],
       congestion: {
         ...Bbr,
         onAck: (state, delivery, view) => ({ ...Bbr.onAck(state, delivery, view), pacingRate: undefined })
       }
     }),
-    holds: ({ sent }) => largestBurst(sent.slice(50)) <= 40
+    holds: ({ sent }) => largestBurst(sent.filter(({ at }) => at > 800)) <= 20
   },
   {
     rfc: "RFC 3168",

@@ -123,7 +123,7 @@ export const repair: ReadonlyArray<RfcMutation> = [
   {
     rfc: "RFC 2883",
     wrong: "the receiver keeps to itself what came twice",
-    trial: () => ({ ...path, writes: segments(40), data: delaying([5, 5, 60]) }),
+    trial: () => ({ ...path, writes: segments(400), data: delaying([5, 5, 60]) }),
     machines: {
       receiver: says((emission) => withBlocks(emission, (_, right) => Sequence.greaterThan(right, emission.ack)))
     },

@@ -32,10 +32,9 @@ export const counted = (tcb: ControlBlock, { isDuplicate, octets }: Arrived): Co
   }
   if (!isDuplicate || recovery.phase === "loss") return tcb
   const next = { ...tcb, recovery: { ...recovery, duplicates: recovery.duplicates + 1 } }
-  const isProven = recovery.phase === "open" && recovery.duplicates + 1 >= THRESHOLD &&
-    // §3.2, step 2: duplicates up to there stem from what was sent again.
-    Sequence.greaterThan(tcb.snd.una, recovery.until)
-  return isProven ? withHeadLost(next) : next
+  // §3.2, step 2: duplicates up to there stem from what was sent again; but after an echo of congestion, nothing was.
+  const isNew = recovery.phase === "open" ? Sequence.greaterThan(tcb.snd.una, recovery.until) : recovery.cause === "echo"
+  return isNew && recovery.duplicates + 1 >= THRESHOLD ? withHeadLost(next) : next
 }
 
 const withHeadLost = (tcb: ControlBlock): ControlBlock => {
@@ -48,6 +47,7 @@ const withHeadLost = (tcb: ControlBlock): ControlBlock => {
     ...tcb,
     // It goes at once, whatever the window (RFC 5681 §3.2, step 3).
     snd: { ...snd, forced: true },
+    recovery: { ...tcb.recovery, cause: "loss" },
     transmissions: marked,
     delivery: RateSampling.lost(tcb.delivery, lost, 1),
     counts: { ...tcb.counts, lostOctets: tcb.counts.lostOctets + lost }

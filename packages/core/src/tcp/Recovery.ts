@@ -158,8 +158,6 @@ const isCongested = ({ recovery, snd, transmissions }: ControlBlock, { congestio
     (congestionEcho && Sequence.greaterThan(snd.una, recovery.until))
   )
 
-/** What recovery begins with; the loss of a tail is one that a probe has repaired already. */
-
 const countedAs = (cause: RecoveryState["cause"], { sack }: ControlBlock["options"]): keyof Counts => {
   if (cause === "echo") return "congestionEchoes"
   if (cause === "tail") return "tailRecoveries"
@@ -305,6 +303,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
       cause: "loss",
       until: snd.nxt,
       duplicates: 0,
+     
       undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,
       tail: undefined,
       // RFC 5682 §2.1, step 1: not while an earlier loss is being repaired.

@@ -13,7 +13,7 @@ import type { TailProbe } from "./TailLoss.ts"
 
 export interface RecoveryState {
   readonly phase: "open" | "recovery" | "loss"
-  /** What the phase began with: nothing is missing after an echo of congestion. */
+  /** What the phase began with: nothing is missing after an echo of congestion; the loss of a tail is one that a probe has repaired already. */
   readonly cause: "loss" | "tail" | "echo"
   /** RecoveryPoint (RFC 6675 §5): the phase ends when everything before it is acknowledged; afterwards, where the last one ended. */
   readonly until: number

@@ -33,7 +33,9 @@ export const counted = (tcb: ControlBlock, { isDuplicate, octets }: Arrived): Co
   if (!isDuplicate || recovery.phase === "loss") return tcb
   const next = { ...tcb, recovery: { ...recovery, duplicates: recovery.duplicates + 1 } }
   // §3.2, step 2: duplicates up to there stem from what was sent again; but after an echo of congestion, nothing was.
-  const isNew = recovery.phase === "open" ? Sequence.greaterThan(tcb.snd.una, recovery.until) : recovery.cause === "echo"
+  const isNew = recovery.phase === "open"
+    ? Sequence.greaterThan(tcb.snd.una, recovery.until)
+    : recovery.cause === "echo"
   return isNew && recovery.duplicates + 1 >= THRESHOLD ? withHeadLost(next) : next
 }
 

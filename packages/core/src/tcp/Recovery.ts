@@ -303,7 +303,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
       cause: "loss",
       until: snd.nxt,
       duplicates: 0,
-     
+
       undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,
       tail: undefined,
       // RFC 5682 §2.1, step 1: not while an earlier loss is being repaired.

@@ -110,9 +110,9 @@ describe("RFC 6582 §3.2", () => {
   })
 })
 
-describe("a reduction because of an echo of congestion (RFC 3168)", () => {
-  const echoed = () => full({ ecn: true }).acks(1, { flags: "ECE" }).whatever().stands("recovery")
+const echoed = () => full({ ecn: true }).acks(1, { flags: "ECE" }).whatever().stands("recovery")
 
+describe("a reduction because of an echo of congestion (RFC 3168)", () => {
   it("is nothing that is to be repaired", () => {
     const script = echoed()
     for (let una = 2; una <= 20; una++) script.passes(1).acks(una).whatever()

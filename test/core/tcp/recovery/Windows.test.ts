@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
-import { at, LossScript, MSS, sender, type SenderOptions } from "../../../support/lossScript.ts"
+import { at, type LossScript, MSS, sender, type SenderOptions } from "../../../support/lossScript.ts"
 
 const settings = { tailLossProbe: false }
 const ten = (options: SenderOptions = {}) =>
@@ -68,11 +68,11 @@ describe("a window that closes", () => {
   })
 })
 
-describe("a smaller path in the middle of recovery (RFC 1191)", () => {
-  const shrunk = () =>
-    ten().acks(0, [1, 4]).sends(0).passes(50)
-      .meets("the path takes 540 octets", (tcb, now) => rfc9293.pathMtu(tcb, at(0), 540, now))
+const shrunk = () =>
+  ten().acks(0, [1, 4]).sends(0).passes(50)
+    .meets("the path takes 540 octets", (tcb, now) => rfc9293.pathMtu(tcb, at(0), 540, now))
 
+describe("a smaller path in the middle of recovery (RFC 1191)", () => {
   it("what is on its way is lost, and goes again in smaller pieces, as far as the window allows", () => {
     const script = shrunk()
     script.looks(({ snd }) => assert.strictEqual(snd.mss, 500)).stands("recovery")
@@ -100,25 +100,27 @@ describe("a smaller path in the middle of recovery (RFC 1191)", () => {
   })
 })
 
-describe("a FIN that is lost", () => {
-  const fin = (script: LossScript) => {
-    const { snd } = script.tcb
-    return `<SEQ=${snd.fin!}><ACK=${script.tcb.rcv.nxt}><CTL=FIN,ACK>`
-  }
-  /** Four segments, the last one with the FIN. */
-  const last = () => {
-    const script = sender({ settings })
-    script.script.queued = 4 * MSS
-    assert.deepStrictEqual(script.closes().taken(), [0, 1, 2, 3])
-    return script.passes(100)
-  }
-  /** Everything was acknowledged but the FIN. */
-  const closed = (options: SenderOptions = {}) => {
-    const script = sender({ settings, ...options }).writes(1).sends(0).passes(100).acks(1).closes()
-    script.script.sends(fin(script))
-    return script
-  }
+const fin = (script: LossScript) => {
+  const { snd } = script.tcb
+  return `<SEQ=${snd.fin!}><ACK=${script.tcb.rcv.nxt}><CTL=FIN,ACK>`
+}
 
+/** Four segments, the last one with the FIN. */
+const last = () => {
+  const script = sender({ settings })
+  script.script.queued = 4 * MSS
+  assert.deepStrictEqual(script.closes().taken(), [0, 1, 2, 3])
+  return script.passes(100)
+}
+
+/** Everything was acknowledged but the FIN. */
+const closed = (options: SenderOptions = {}) => {
+  const script = sender({ settings, ...options }).writes(1).sends(0).passes(100).acks(1).closes()
+  script.script.sends(fin(script))
+  return script
+}
+
+describe("a FIN that is lost", () => {
   it("FIN-WAIT-1: goes again after a timeout", () => {
     const script = closed().is("FIN-WAIT-1")
     script.passes(script.tcb.rtt.timeout).script.sends(fin(script))

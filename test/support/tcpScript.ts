@@ -28,13 +28,14 @@ export interface ScriptOptions {
   readonly congestion?: CongestionAlgorithm
 }
 
-/** A TCP that offers no option but the MSS, so that a script has only what it is about; `settings` turns others on. */
+/** A TCP that offers no option but the MSS, and does not search for it, so that a script has only what it is about; `settings` turns more on. */
 export const plain = {
   windowScaling: false,
   timestamps: false,
   selectiveAcknowledgement: false,
   quickAcknowledgements: 0,
-  explicitCongestionNotification: "off"
+  explicitCongestionNotification: "off",
+  pathMtuProbing: false
 } as const
 
 /** No silly windows, no delays and no slow start beyond what a script is about. */

@@ -58,6 +58,10 @@ const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broke
     : broken("windowEdge", `a window was announced that reaches ${beyond} octets beyond what would be taken`)
 }
 
+/** A segment that is to find out whether the path carries more (RFC 8899). */
+const isSizeProbe = ({ path: { limit, probe } }: ControlBlock, seq: number, length: number): boolean =>
+  probe?.left === seq && length <= limit
+
 const content = (
   before: ControlBlock,
   after: ControlBlock,
@@ -71,7 +75,9 @@ const content = (
     return broken("emission", `octets ${textOffset} of the send buffer were sent as octets ${offset}`)
   }
   if (offset + length > queued) return broken("emission", `${offset + length} octets were sent of ${queued}`)
-  if (length > limit) return broken("emission", `a segment of ${length} octets was sent, but at most ${limit} fit`)
+  if (length > limit && !isSizeProbe(after, seq, length)) {
+    return broken("emission", `a segment of ${length} octets was sent, but at most ${limit} fit`)
+  }
   const end = (seq + length + fin) >>> 0
   if (difference(after.snd.max, end) > 0) return broken("sendOrder", "SND.MAX does not cover what was sent")
   if (fin === 0) return undefined

@@ -348,7 +348,10 @@ describe("Icmp errors it receives", () => {
   const offending = datagram({ source: STACK, destination: "203.0.113.9" })
   const delivered = Effect.gen(function*() {
     const errors: Array<DeliveryError> = []
-    yield* (yield* Ipv4).handle(17, () => {}, (error) => errors.push(error))
+    yield* (yield* Ipv4).handle(17, () => {}, (error) => {
+      errors.push(error)
+      return true
+    })
     return errors
   })
   const kinds: ReadonlyArray<readonly [number, number, DeliveryError["kind"]]> = [

@@ -82,6 +82,7 @@ const errors = Effect.gen(function*() {
   const delivered: Array<DeliveryError & { readonly quoted: Uint8Array }> = []
   yield* (yield* Ipv4).handle(17, () => {}, (error, quoted) => {
     delivered.push({ ...error, quoted: quoted.toBytes() })
+    return true
   })
   return delivered
 })
@@ -387,6 +388,22 @@ describe("Ipv4 path MTU and errors", () => {
       learn(1500)
       assert.deepStrictEqual(yield* counted("ipv4.dropped."), { tooBig: 1, unbelievableMtu: 1 })
       yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(ip.mtuFor(raw("203.0.113.9")), 1500)
+    }).pipe(Effect.provide(stack)))
+
+  it.effect("learns nothing that the transport does not vouch for (RFC 5927)", () =>
+    Effect.gen(function*() {
+      const ip = yield* Ipv4
+      const asked: Array<number> = []
+      yield* ip.handle(17, () => {}, ({ mtu }) => {
+        asked.push(mtu)
+        return false
+      })
+      for (const protocol of [17, 200]) {
+        const forged = quote({ totalLength: 1500, dontFragment: true, protocol })
+        ip.deliverError("fragmentationNeeded", 600, raw("192.0.2.1"), forged)
+      }
+      assert.deepStrictEqual(asked, [600])
       assert.strictEqual(ip.mtuFor(raw("203.0.113.9")), 1500)
     }).pipe(Effect.provide(stack)))
 

@@ -27,7 +27,7 @@ import { isMulticast } from "./AddressClass.ts"
 import { replyOptions } from "./EchoOptions.ts"
 import { ErrorLimiter } from "./ErrorLimiter.ts"
 import { kindOf, MAX_QUOTE, silence } from "./IcmpErrors.ts"
-import { type DeliveryError, Ipv4, type OutputResult } from "./Ipv4.ts"
+import { type ErrorInput, Ipv4, type OutputResult } from "./Ipv4.ts"
 import {
   type EchoReply,
   PingError,
@@ -217,9 +217,12 @@ export class Icmp extends Context.Service<Icmp, {
         }
       }
       /** An error about an echo request of this host's. */
-      const error = ({ destination, kind, reporter }: DeliveryError, quoted: Packet.Packet) => {
-        if (header.type(quoted.view, quoted.start) !== IcmpType.echoRequest) return
-        requestOf(quoted, destination)?.fail(new PingUnreachable({ kind, reporter: toIpv4(reporter) }))
+      const error: ErrorInput = ({ destination, kind, reporter }, quoted) => {
+        if (header.type(quoted.view, quoted.start) !== IcmpType.echoRequest) return false
+        const request = requestOf(quoted, destination)
+        request?.fail(new PingUnreachable({ kind, reporter: toIpv4(reporter) }))
+        // Requests leave as ones that may be fragmented, so that nobody can need smaller ones.
+        return request !== undefined && kind !== "fragmentationNeeded"
       }
 
       yield* ipv4.handle(Protocol.icmp, input, error)

@@ -65,8 +65,12 @@ export interface DeliveryError {
   readonly destination: number
 }
 
-/** Takes a quoted packet: `start` at its transport header, of which at least eight octets are there. */
-export type ErrorInput = (error: DeliveryError, quoted: Packet.Packet) => void
+/**
+ * Takes a quoted packet: `start` at its transport header, of which at least eight octets are there. Tells whether it may
+ * believe the error (RFC 5927): anybody can send one, and what is said about the path's MTU would count for all who
+ * use the path.
+ */
+export type ErrorInput = (error: DeliveryError, quoted: Packet.Packet) => boolean
 
 /** What ICMP offers to IPv4 once it is there; `code` and `parameter` as in the message's header. */
 export type ErrorReporter = (packet: Packet.Packet, type: number, code: number, parameter: number) => void
@@ -220,18 +224,19 @@ export class Ipv4 extends Context.Service<Ipv4, {
         if (!routing.isLocal(source)) return drop("quoteNotOurs", quoted)
         // Behind the header of a later fragment there is no transport header to tell whom it concerns.
         if (header.fragmentOffset(view, start) !== 0) return drop("quotedFragment", quoted)
-        let nextMtu = 0
-        if (kind === "fragmentationNeeded") {
-          const learned = pathMtu.learn(destination, header.totalLength(view, start), mtu, turn.now())
-          if (learned === undefined) return drop("unbelievableMtu", quoted)
-          nextMtu = learned
-        }
+        const length = header.totalLength(view, start)
+        const nextMtu = kind === "fragmentationNeeded" ? pathMtu.judge(destination, length, mtu, turn.now()) : 0
+        if (nextMtu === undefined) return drop("unbelievableMtu", quoted)
         quoted.networkStart = start
         quoted.source = source
         quoted.destination = destination
         quoted.protocol = header.protocol(view, start)
         quoted.start = start + headerLength
-        handlers[quoted.protocol]?.error?.({ kind, mtu: nextMtu, reporter: by, source, destination }, quoted)
+        const error: DeliveryError = { kind, mtu: nextMtu, reporter: by, source, destination }
+        const isBelieved = handlers[quoted.protocol]?.error?.(error, quoted)
+        if (kind === "fragmentationNeeded" && isBelieved === true) {
+          pathMtu.learn(destination, length, mtu, turn.now())
+        }
       }
 
       yield* ethernet.handle(EtherType.ipv4, input)

@@ -17,6 +17,12 @@ export const LIFETIME = 600_000
 /** RFC 1191 §7: the usual MTUs, for routers that do not say theirs. */
 const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68]
 
+/** The MTU of the path, or undefined when the message asks for no less, or for less than any link carries (RFC 791 §3.2). */
+const pathOf = (length: number, said: number): number | undefined => {
+  const path = said === 0 ? PLATEAUS.find((plateau) => plateau < length) : said
+  return path === undefined || path >= length || path < 68 ? undefined : path
+}
+
 interface Estimate {
   readonly mtu: number
   /** Whether the path is narrower than `mtu`, so that routers must be allowed to fragment. */
@@ -49,8 +55,8 @@ export class PathMtu {
    * than what was sent, and for at least 68 octets (RFC 791 §3.2).
    */
   learn(destination: number, length: number, said: number, now: number): number | undefined {
-    const path = said === 0 ? PLATEAUS.find((plateau) => plateau < length) : said
-    if (path === undefined || path >= length || path < 68) return undefined
+    const path = pathOf(length, said)
+    if (path === undefined) return undefined
     const known = this.find(destination, now)
     if (known !== undefined && known.mtu <= path) return known.mtu
     const mtu = Math.max(path, FLOOR)
@@ -58,6 +64,14 @@ export class PathMtu {
     this.estimates.set(destination, { mtu, fragmentable: path < FLOOR, expires: now + LIFETIME })
     if (this.estimates.size > CAPACITY) this.forgetOldest()
     return mtu
+  }
+
+  /** What `learn` would return. */
+  judge(destination: number, length: number, said: number, now: number): number | undefined {
+    const path = pathOf(length, said)
+    if (path === undefined) return undefined
+    const known = this.find(destination, now)
+    return known !== undefined && known.mtu <= path ? known.mtu : Math.max(path, FLOOR)
   }
 
   private find(destination: number, now: number): Estimate | undefined {

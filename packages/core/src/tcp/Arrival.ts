@@ -17,6 +17,7 @@ import { count } from "./Counts.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Ecn from "./Ecn.ts"
 import * as KeepAlive from "./KeepAlive.ts"
+import * as MtuSearch from "./MtuSearch.ts"
 import { make } from "./Opened.ts"
 import * as Options from "./Options.ts"
 import { synchronization, synchronizedAgain } from "./Output.ts"
@@ -71,15 +72,17 @@ const synReceived = (tcb: ControlBlock, segment: Segment, now: number): ControlB
 const synchronized = (before: ControlBlock, segment: Segment, now: number): ControlBlock => {
   const tcb = Options.agreed(before, segment, now)
   const nxt = Sequence.add(segment.seq, 1)
+  const mss = Options.sendMss(tcb, segment.options.maximumSegmentSize ?? DEFAULT_MSS)
   return {
     ...tcb,
+    path: MtuSearch.begun(mss),
     snd: {
       ...tcb.snd,
       wnd: segment.wnd,
       wl1: segment.seq,
       wl2: has(segment, TcpFlag.ack) ? segment.ack : tcb.snd.wl2,
       maxWnd: segment.wnd,
-      mss: Options.sendMss(tcb, segment.options.maximumSegmentSize ?? DEFAULT_MSS)
+      mss
     },
     rcv: { ...tcb.rcv, nxt, up: nxt, irs: segment.seq, acknowledged: nxt, edge: Sequence.add(nxt, tcb.rcv.wnd) }
   }
@@ -285,7 +288,8 @@ const synInWindow = (tcb: ControlBlock, segment: Segment, now: number): Outcome 
 /** Fifth to eighth, for a synchronized connection and a plausible acknowledgement. */
 const acknowledged = (tcb: ControlBlock, segment: Segment, now: number): Outcome => {
   const before = tcb.snd.una
-  const next = Acknowledgement.finished(Acknowledgement.take(tcb, segment, now), now)
+  const taken = MtuSearch.acknowledged(Acknowledgement.take(tcb, segment, now), now)
+  const next = Acknowledgement.finished(taken, now)
   const octets = next.snd.una === before ? 0 : Acknowledgement.textOctets(next.snd, before)
   return next.state === "CLOSED" ? outcome(next, octets) : receive(Ecn.heard(next, segment), segment, octets, now)
 }

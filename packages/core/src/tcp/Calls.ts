@@ -6,6 +6,7 @@ import { close as closed, type ControlBlock, copy, isOpening, type ReceiveSpace 
 import { count } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as KeepAlive from "./KeepAlive.ts"
+import * as MtuSearch from "./MtuSearch.ts"
 import * as Options from "./Options.ts"
 import * as ReceiveTuning from "./ReceiveTuning.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
@@ -90,13 +91,16 @@ export const elapse = (before: ControlBlock, queued: number, now: number): Contr
   let tcb = before
   if (now >= tcb.deadlines.reorder) tcb = Recovery.reordered(tcb, now)
   if (now >= tcb.deadlines.tail) tcb = Recovery.tailProbe(tcb, now)
-  if (now >= tcb.deadlines.retransmit) tcb = UserTimeout.retransmitted(tcb, Recovery.timeout(tcb, now), now)
+  if (now >= tcb.deadlines.retransmit) tcb = timedOut(tcb, now)
   if (now >= tcb.deadlines.persist) tcb = UserTimeout.probed(tcb, Recovery.probe(tcb, queued, now), now)
   if (now >= tcb.deadlines.userTimeout) tcb = UserTimeout.elapsed(tcb)
   if (now >= tcb.deadlines.keepAlive) tcb = KeepAlive.elapsed(tcb, queued, now)
   if (now >= tcb.deadlines.pace) tcb = { ...tcb, deadlines: { ...tcb.deadlines, pace: Infinity } }
   return now >= tcb.deadlines.acknowledge ? acknowledge(tcb) : tcb
 }
+
+const timedOut = (tcb: ControlBlock, now: number): ControlBlock =>
+  UserTimeout.retransmitted(tcb, MtuSearch.timedOut(Recovery.timeout(tcb, now), now), now)
 
 const acknowledge = (tcb: ControlBlock): ControlBlock => ({
   ...tcb,
@@ -118,9 +122,7 @@ export const unreachable = (tcb: ControlBlock, seq: number, hard: boolean): Cont
 /** Octets of the IPv4 and TCP headers without options. */
 const HEADERS = 40
 
-export const pathMtu = (tcb: ControlBlock, seq: number, mtu: number): ControlBlock => {
-  const mss = Options.sendMss(tcb, mtu - HEADERS)
-  return tcb.state === "CLOSED" || isOpening(tcb) || mss >= tcb.snd.mss || !isOnItsWay(tcb, seq)
+export const pathMtu = (tcb: ControlBlock, seq: number, mtu: number, now: number): ControlBlock =>
+  tcb.state === "CLOSED" || isOpening(tcb) || !isOnItsWay(tcb, seq)
     ? tcb
-    : Recovery.shrink(tcb, mss)
-}
+    : MtuSearch.told(tcb, seq, Options.sendMss(tcb, mtu - HEADERS), now)

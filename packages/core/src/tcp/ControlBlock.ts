@@ -196,6 +196,20 @@ export interface KeepAliveState {
   readonly isDue: boolean
 }
 
+/** What is known about the sizes that the path carries (RFC 8899); octets of text in a segment. */
+export interface PathState {
+  /** The most that both ends take. */
+  readonly limit: number
+  /** The least that is known not to pass; beyond `limit` while nothing is known. */
+  readonly failed: number
+  /** Probes of the size in question that were lost. */
+  readonly losses: number
+  /** The probe on its way, and whether it was found lost. */
+  readonly probe: (Range & { readonly isLost: boolean }) | undefined
+  /** When the next probe may leave, in milliseconds; `Infinity` while there is nothing to search for. */
+  readonly probeAt: number
+}
+
 export interface ControlBlock {
   readonly state: State
   readonly endpoints: Endpoints
@@ -219,6 +233,7 @@ export interface ControlBlock {
   readonly timestamps: TimestampState
   readonly tuning: ReceiveTuning.TuningState
   readonly ecn: EcnState
+  readonly path: PathState
   readonly keepAlive: KeepAliveState
   /** When a segment without text and FIN was last answered by a challenge acknowledgement (RFC 5961 §7), in milliseconds. */
   readonly challengedAt: number
@@ -275,6 +290,7 @@ export const draft = (tcb: ControlBlock): Draft => ({
   timestamps: tcb.timestamps,
   tuning: tcb.tuning,
   ecn: tcb.ecn,
+  path: tcb.path,
   keepAlive: tcb.keepAlive,
   challengedAt: tcb.challengedAt,
   reason: tcb.reason,

@@ -46,6 +46,10 @@ export interface Counts {
   readonly timestampsMissing: number
   /** Echoes of congestion that lowered the window. */
   readonly congestionEchoes: number
+  /** Times large segments were given up, as none passed; probes of larger ones that passed, and that did not. */
+  readonly blackHoles: number
+  readonly mtuProbesAnswered: number
+  readonly mtuProbesLost: number
   /** Challenge acknowledgements sent. */
   readonly challenges: number
   /** Window probes and keep-alive probes sent. */
@@ -81,6 +85,9 @@ export const NO_COUNTS: Counts = {
   pawsRejected: 0,
   timestampsMissing: 0,
   congestionEchoes: 0,
+  blackHoles: 0,
+  mtuProbesAnswered: 0,
+  mtuProbesLost: 0,
   challenges: 0,
   windowProbes: 0,
   keepAlives: 0,

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import { Entropy } from "../Entropy.ts"
-import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import { type DeliveryError, type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
 import { type Destination, Routing } from "../ip/Routing.ts"
 import { Statistics } from "../Statistics.ts"
 import { Timers } from "../time/Timers.ts"
@@ -34,6 +34,7 @@ import type { ConnectionOptions } from "./Tcp.ts"
 import { makeTcpCounters } from "./TcpCounters.ts"
 import * as TcpDefaults from "./TcpDefaults.ts"
 import { type OpenParameters, type Outcome, TcpMachine } from "./TcpMachine.ts"
+import type { TcpSettings } from "./TcpSettings.ts"
 import * as TimeWait from "./TimeWait.ts"
 
 /** The headers of IPv4 and TCP without options. */
@@ -60,7 +61,7 @@ export interface Host extends ConnectionHost {
   /** Takes a connection that is not one any more out of the table. */
   readonly discard: (connection: LiveConnection) => void
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
-  readonly error: (error: DeliveryError, quoted: Packet) => void
+  readonly error: ErrorInput
   /** SYN-SENT, in the table, in place of a connection of the same endpoints in TIME-WAIT. */
   readonly connect: (endpoints: Endpoints, options: ConnectionOptions) => LiveConnection
   /** LISTEN, not in the table; `iss` is the initial sequence number that a SYN will be answered with. */
@@ -98,16 +99,22 @@ export const makeHost = Effect.gen(function*() {
   /** In the order in which programs let go of them. */
   const orphans = new Set<LiveConnection>()
 
+  /** RFC 9293 §3.7.1, RFC 1191 §3.1: what this host can take, whatever is known about the way to the peer. */
+  const announced = (remoteAddress: number, { maximumSegmentSize }: TcpSettings): number => {
+    const mtu = routing.lookup(remoteAddress)?.device.mtu ?? ipv4.mtuFor(remoteAddress)
+    return Math.max(Options.LEAST_MSS, Math.min(mtu - HEADERS, maximumSegmentSize))
+  }
   const parameters = (endpoints: Endpoints, iss: number, options: ConnectionOptions): OpenParameters => {
+    const settings = TcpDefaults.settingsOf(defaults, options.settings)
     const receiveBuffer = TcpDefaults.boundsOf(options.receiveBuffer, defaults.receiveBuffer)
     return {
       endpoints,
       iss,
-      receiveMaximumSegmentSize: ipv4.mtuFor(endpoints.remoteAddress) - HEADERS,
+      receiveMaximumSegmentSize: announced(endpoints.remoteAddress, settings),
       receiveCapacity: receiveBuffer.initial,
       receiveMaximum: receiveBuffer.maximum,
       congestion: options.congestion ?? defaults.congestion ?? congestion,
-      settings: TcpDefaults.settingsOf(defaults, options.settings),
+      settings,
       timestampOffset: timestampOffset(endpoints)
     }
   }
@@ -216,22 +223,27 @@ export const makeHost = Effect.gen(function*() {
     welcome(endpoints, segment, packet)
   }
 
-  const error = ({ destination, kind, mtu, reporter, source }: DeliveryError, quoted: Packet): void => {
+  const error = ({ destination, kind, mtu, reporter, source }: DeliveryError, quoted: Packet): boolean => {
     const { start, view } = quoted
-    if (quoted.length < 8) return drop("truncatedError", quoted)
+    const ignored = (reason: string): false => {
+      drop(reason, quoted)
+      return false
+    }
+    if (quoted.length < 8) return ignored("truncatedError")
     const localPort = tcp.sourcePort(view, start)
     const connection = connections.get(source, localPort, destination, tcp.destinationPort(view, start))
-    if (connection === undefined) return drop("errorWithoutConnection", quoted)
+    if (connection === undefined) return ignored("errorWithoutConnection")
     const seq = tcp.sequence(view, start)
     const { max, una } = connection.tcb.snd
     // RFC 5927 §4: only who sees our segments knows a sequence number that is on its way.
-    if (((seq - una) | 0) < 0 || ((seq - max) | 0) >= 0) return drop("errorOutOfWindow", quoted)
+    if (((seq - una) | 0) < 0 || ((seq - max) | 0) >= 0) return ignored("errorOutOfWindow")
     switch (kind) {
       // RFC 6633 §5: a source quench is ignored.
       case "sourceQuench":
-        return drop("sourceQuench", quoted)
+        return ignored("sourceQuench")
       case "fragmentationNeeded":
-        return connection.pathMtu(seq, mtu)
+        connection.pathMtu(seq, mtu)
+        return true
       // RFC 9293 §3.9.2.2: what may pass is remembered only.
       case "netUnreachable":
       case "hostUnreachable":
@@ -239,11 +251,13 @@ export const makeHost = Effect.gen(function*() {
       case "timeExceeded":
       case "parameterProblem":
         // This host's own word is better than a router's: nothing was ever sent.
-        return connection.unreachable(seq, routing.isLocal(reporter))
+        connection.unreachable(seq, routing.isLocal(reporter))
+        return true
       case "protocolUnreachable":
       case "portUnreachable":
       case "prohibited":
-        return connection.unreachable(seq, true)
+        connection.unreachable(seq, true)
+        return true
     }
   }
 

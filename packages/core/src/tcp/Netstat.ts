@@ -78,6 +78,8 @@ export const LINUX_COUNTERS: ReadonlyArray<LinuxCounter> = [
   counter("TcpExt", "TCPOrigDataSent", ["tcp.textSent", "tcp.synRetransmits"], ["tcp.retransmitted"]),
   counter("TcpExt", "TCPWinProbe", "tcp.windowProbes"),
   counter("TcpExt", "TCPKeepAlive", "tcp.keepAlives"),
+  counter("TcpExt", "TCPMTUPFail", "tcp.mtuProbesLost"),
+  counter("TcpExt", "TCPMTUPSuccess", "tcp.mtuProbesAnswered"),
   counter("TcpExt", "TCPZeroWindowDrop", "tcp.windowRejected")
 ]
 

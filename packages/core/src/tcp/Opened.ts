@@ -84,6 +84,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
     timestamps: { recent: 0, recentAt: -Infinity, offset: parameters.timestampOffset },
     tuning: ReceiveTuning.initial(receiveMaximumSegmentSize),
     ecn: { echo: false, reduced: false },
+    path: { limit: DEFAULT_MSS, failed: DEFAULT_MSS + 1, losses: 0, probe: undefined, probeAt: Infinity },
     keepAlive: { heardAt: -Infinity, asked: 0, isDue: false },
     challengedAt: -Infinity,
     reason: undefined,

@@ -11,6 +11,7 @@ import { count, type Counts } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as Ecn from "./Ecn.ts"
 import * as KeepAlive from "./KeepAlive.ts"
+import * as MtuSearch from "./MtuSearch.ts"
 import * as Options from "./Options.ts"
 import * as Pacing from "./Pacing.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -122,9 +123,17 @@ const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Ou
   // After the FIN, `unsent` is −1.
   if (unsent < 0 || (unsent === 0 && !snd.closing)) return undefined
   if (!snd.forced && Pacing.isEarly(tcb, now)) return undefined
+  const probe = MtuSearch.probeLength(tcb, unsent, now)
+  if (probe > 0) return sizeProbe(tcb, queued, now, probe)
   const length = textLength(tcb, unsent, Math.max(limit, snd.mss))
   const fin = snd.closing && length === unsent && (snd.wnd - sent > length || (snd.forced && length === 0))
   return length === 0 && !fin ? undefined : segment(tcb, queued, now, length, fin)
+}
+
+/** A segment of new text that is larger than the path is known to carry (RFC 8899). */
+const sizeProbe = (tcb: ControlBlock, queued: number, now: number, length: number): Output => {
+  const next = segment(tcb, queued, now, length, false)
+  return { ...next, tcb: { ...next.tcb, path: MtuSearch.probed(tcb.path, tcb.snd.nxt, next.tcb.snd.nxt) } }
 }
 
 /** `length` octets from SND.NXT on, and a FIN if `fin`. */

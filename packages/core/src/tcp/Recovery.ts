@@ -4,6 +4,7 @@
 import type { CongestionView, Delivery } from "./Congestion.ts"
 import { close, type ControlBlock, type Draft, fitting, isOpening, type Range } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
+import * as MtuSearch from "./MtuSearch.ts"
 import * as NewReno from "./NewReno.ts"
 import * as Rack from "./Rack.ts"
 import * as RateReduction from "./RateReduction.ts"
@@ -137,7 +138,7 @@ const found = (tcb: ControlBlock, now: number): ControlBlock => {
   const deadlines = deadline === tcb.deadlines.reorder ? tcb.deadlines : { ...tcb.deadlines, reorder: deadline }
   if (lost === 0) return deadlines === tcb.deadlines ? tcb : { ...tcb, deadlines }
   const ranges = Transmissions.lostRanges(transmissions) - Transmissions.lostRanges(tcb.transmissions)
-  return { ...lostMore(tcb, lost, lostAgain, ranges), transmissions, deadlines }
+  return MtuSearch.lost({ ...lostMore(tcb, lost, lostAgain, ranges), transmissions, deadlines })
 }
 
 /** Counts `lost` octets, the runs among them that had been sent again before, and places in which more are missing than before. */
@@ -348,12 +349,4 @@ export const tailProbe = (tcb: ControlBlock, now: number): ControlBlock => ({
   ...tcb,
   recovery: { ...tcb.recovery, tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0 } },
   deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout }
-})
-
-/** The path takes at most `mss` octets of text: what is on its way was lost, but not to congestion (RFC 1191 §6.5). */
-export const shrink = (tcb: ControlBlock, mss: number): ControlBlock => ({
-  ...tcb,
-  snd: { ...tcb.snd, mss },
-  transmissions: Transmissions.lose(tcb.transmissions, tcb.snd.una, tcb.snd.nxt),
-  recovery: { ...tcb.recovery, until: tcb.snd.nxt, duplicates: 0, tail: undefined }
 })

@@ -12,7 +12,7 @@ import type * as Stream from "effect/Stream"
 import { type AttachedDevice, Devices } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import type { Entropy } from "../Entropy.ts"
-import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import { type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
 import type { Destination, Routing } from "../ip/Routing.ts"
 import type { Statistics } from "../Statistics.ts"
 import type { Timers } from "../time/Timers.ts"
@@ -151,7 +151,7 @@ export interface Listener {
 export class Tcp extends Context.Service<Tcp, {
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   /** An ICMP error about a segment of ours. */
-  readonly error: (error: DeliveryError, quoted: Packet) => void
+  readonly error: ErrorInput
   /**
    * Active open, complete when established. When the scope closes, the connection is closed in order: a FIN follows all that was written,
    * and the stack sees it through in the background.

@@ -40,6 +40,13 @@ export interface TcpSettings {
   readonly explicitCongestionNotification: "active" | "passive" | "off"
   /** Tail loss probes (RFC 8985 §7); true by default. */
   readonly tailLossProbe: boolean
+  /**
+   * The largest MSS that is announced, and used towards the peer, in octets, options included (RFC 9293 §3.7.1); no limit but that
+   * of the interface's MTU by default. For paths, such as tunnels, that are known to carry less.
+   */
+  readonly maximumSegmentSize: number
+  /** Whether the path is probed for the size of segments it carries, where ICMP does not tell (RFC 8899); true by default. */
+  readonly pathMtuProbing: boolean
   /** Whether an idle connection asks its peer from time to time whether it is there (RFC 9293 §3.8.4); false by default. */
   readonly keepAlive: boolean
   /** How long nothing must have arrived before the first such question, 7,200,000 by default, and … */
@@ -72,6 +79,8 @@ export const defaultSettings: TcpSettings = {
   duplicateSack: true,
   explicitCongestionNotification: "passive",
   tailLossProbe: true,
+  maximumSegmentSize: Infinity,
+  pathMtuProbing: true,
   keepAlive: false,
   keepAliveIdle: 7_200_000,
   keepAliveInterval: 75_000,

@@ -13,7 +13,7 @@ import type { AttachedDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import { Entropy } from "../Entropy.ts"
 import { isMulticast } from "../ip/AddressClass.ts"
-import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import { type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
 import { type Destination, Routing } from "../ip/Routing.ts"
 import type { Statistics } from "../Statistics.ts"
 import { Turn } from "../time/Turn.ts"
@@ -97,7 +97,7 @@ const DEFAULT_RECEIVE_BUFFER = 4_194_304
 export class Udp extends Context.Service<Udp, {
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   /** An ICMP error about a datagram of ours. */
-  readonly error: (error: DeliveryError, quoted: Packet) => void
+  readonly error: ErrorInput
   /** Takes a port until the scope closes. */
   readonly bind: (options?: BindOptions) => Effect.Effect<UdpPort, UdpError, Scope.Scope>
   /** Takes a port for plain code; `input` replaces the queue. */

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"
 import { ChecksumState, type Packet } from "../device/Packet.ts"
-import { type DeliveryError, Ipv4 } from "../ip/Ipv4.ts"
+import { type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
 import type { Destination } from "../ip/Routing.ts"
 import { Statistics } from "../Statistics.ts"
 import { makeDrop, Trace } from "../Trace.ts"
@@ -79,18 +79,20 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
 })
 
 /** `Udp.error`: the connected socket whose datagram is quoted is told. */
-export const makeError = (ports: PortTable<Socket>) => (error: DeliveryError, quoted: Packet): void => {
+export const makeError = (ports: PortTable<Socket>): ErrorInput => (error, quoted) => {
   // RFC 6633 §3: source quenches are ignored.
-  if (error.kind === "sourceQuench" || quoted.length < UdpHeader.size) return
+  if (error.kind === "sourceQuench" || quoted.length < UdpHeader.size) return false
   const port = header.sourcePort(quoted.view, quoted.start)
   const remotePort = header.destinationPort(quoted.view, quoted.start)
   const socket = ports.find(error.source, port, error.destination, remotePort)
-  if (socket === undefined || socket.remotePort === 0) return
+  if (socket === undefined || socket.remotePort === 0) return false
   const destination = formatInet(error.destination, remotePort)
   const reason = error.kind === "portUnreachable"
     ? new Refused({ destination })
     : new Unreachable({ destination, kind: error.kind })
   socket.mailbox.fail(new UdpError({ reason }))
+  // Datagrams leave as ones that may be fragmented, so that nobody can need smaller ones.
+  return error.kind !== "fragmentationNeeded"
 }
 
 const checksumHolds = (packet: Packet): boolean => {

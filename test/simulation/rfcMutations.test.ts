@@ -3,6 +3,7 @@ import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { Effect } from "effect"
 import { afterAll } from "vitest"
 import { congestion } from "./mutations/rfcCongestion.ts"
+import { ends, path } from "./mutations/rfcEnds.ts"
 import { options, slips } from "./mutations/rfcMachine.ts"
 import type { RfcMutation } from "./mutations/RfcMutation.ts"
 import { repair } from "./mutations/rfcRepair.ts"
@@ -21,9 +22,9 @@ const isCaught = ({ changed, holds, machines, rfc, trial, wrong }: RfcMutation) 
   })
 
 describe("a TCP is caught that leaves out a point of", () => {
-  it.effect.each([...repair, ...congestion, ...options])("$rfc: $wrong", isCaught)
+  it.effect.each([...repair, ...congestion, ...options, ...path])("$rfc: $wrong", isCaught)
 
-  it.each(slips)("$rfc: $wrong", ({ holds, machine, rfc, wrong }) => {
+  it.each([...slips, ...ends])("$rfc: $wrong", ({ holds, machine, rfc, wrong }) => {
     assert.isTrue(holds(rfc9293))
     assert.isFalse(holds({ ...rfc9293, ...machine }))
     caught.push([rfc, wrong])

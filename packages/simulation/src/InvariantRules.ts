@@ -329,7 +329,18 @@ export const idle = (tcb: ControlBlock, queued: number): Broken | undefined => {
 
 /** The deadline that the machine asks to be woken at. */
 export const alarm = ({ deadlines, state }: ControlBlock, asked: number): Broken | undefined => {
-  const earliest = Math.min(deadlines.retransmit, deadlines.persist, deadlines.acknowledge, deadlines.timeWait)
+  const { acknowledge, keepAlive, pace, persist, reorder, retransmit, tail, timeWait, userTimeout } = deadlines
+  const earliest = Math.min(
+    retransmit,
+    persist,
+    acknowledge,
+    timeWait,
+    reorder,
+    tail,
+    pace,
+    keepAlive,
+    userTimeout
+  )
   if (asked <= earliest || state === "CLOSED") return undefined
   return broken("timers", `a timer is due at ${earliest} ms, but the machine sleeps until ${asked} ms`)
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { NetworkStack, Statistics, Tcp, Trace } from "@strata/core"
+import { Ipv4, NetworkStack, Statistics, Tcp, Trace } from "@strata/core"
+import * as Address from "@strata/core/wire/Address"
 import * as Checksum from "@strata/core/wire/Checksum"
 import { TcpHeader } from "@strata/core/wire/TcpHeader"
 import * as Effect from "effect/Effect"
@@ -343,6 +344,25 @@ describe("ICMP errors (RFC 9293 §3.9.2.2, RFC 5927)", () => {
       expect(connection.state()).toBe("ESTABLISHED")
       say({ ack: segment!.seq + 10 })
       expect(connection.status().sendQueue).toBe(0)
+    }))
+  )
+
+  it.effect(
+    "about the path's MTU count for others only when they are about something on its way (RFC 5927 §7)",
+    on(Effect.gen(function*() {
+      const { connection, probe, say } = yield* accepted
+      const { mtuFor } = yield* Ipv4
+      const peer = Address.fromIpv4(inet(PEER, 1).address)
+      say({ wnd: 60_000 })
+      yield* connection.write(new Uint8Array(1000))
+      const [segment] = probe.takeTcp()
+      for (const seq of [segment!.seq - 1, segment!.seq + 1000]) probe.send(icmp(3, 4, segment!, { mtu: 600, seq }))
+      probe.send(icmp(3, 4, { ...segment!, destinationPort: 4444 }, { mtu: 600 }))
+      expect([mtuFor(peer), connection.controlBlock().snd.mss]).toEqual([1500, 1460])
+      probe.send(icmp(3, 4, segment!, { mtu: 600 }))
+      expect([mtuFor(peer), connection.controlBlock().snd.mss]).toEqual([600, 560])
+      say({ ack: segment!.seq + 1000 })
+      yield* connection.abort
     }))
   )
 

@@ -10,11 +10,11 @@ import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 import { has, type Machine } from "./Mutation.ts"
 import type { RfcMutation, RfcSlip } from "./RfcMutation.ts"
 
-const ISS = 1000
-const IRS = 5000
-const NOW = 10_000
+export const ISS = 1000
+export const IRS = 5000
+export const NOW = 10_000
 
-const segment = (fields: Partial<Segment>): Segment => ({
+export const segment = (fields: Partial<Segment>): Segment => ({
   seq: IRS + 1,
   ack: ISS + 1,
   flags: TcpFlag.ack,
@@ -25,10 +25,10 @@ const segment = (fields: Partial<Segment>): Segment => ({
   ...fields
 })
 
-const stamps = (value: number, echoReply = 0): SegmentOptions => ({ timestamps: { value, echoReply } })
+export const stamps = (value: number, echoReply = 0): SegmentOptions => ({ timestamps: { value, echoReply } })
 
 /** ESTABLISHED with timestamps, of which the latest was 500, and `queued` octets on their way. */
-const established = (machine: Machine, queued = 0): ControlBlock => {
+export const established = (machine: Machine, queued = 0): ControlBlock => {
   const listening = machine.listen({
     endpoints: { localAddress: 1, localPort: 1, remoteAddress: 2, remotePort: 2 },
     iss: ISS,

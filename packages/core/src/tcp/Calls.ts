@@ -113,6 +113,10 @@ const acknowledge = (tcb: ControlBlock): ControlBlock => ({
 const isOnItsWay = ({ snd }: ControlBlock, seq: number): boolean =>
   Sequence.greaterOrEqual(seq, snd.una) && Sequence.lessThan(seq, snd.max)
 
+/**
+ * What ICMP tells (RFC 1122 §4.2.3.9, RFC 5461). Soft errors never end a connection, not even one that is opening: a better route
+ * may come, and they are told when it times out.
+ */
 export const unreachable = (tcb: ControlBlock, seq: number, hard: boolean): ControlBlock => {
   if (tcb.state === "CLOSED" || tcb.state === "LISTEN" || !isOnItsWay(tcb, seq)) return tcb
   // RFC 5927 §5.2: of a synchronized connection, a hard error is taken as a soft one.

@@ -231,6 +231,33 @@ const elapsed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return (yield* Clock.currentTimeMillis) - before
   })
 
+describe("octets that orphans have not delivered", () => {
+  it(
+    "are as many as the stack allows, counted again as they are delivered",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair({ leftDefaults: { orphanOctets: 500_000 } })
+      const one = Effect.gen(function*() {
+        const both = yield* connected(hosts, { server: { receiveBuffer: 1000 } })
+        yield* both.client.write(new Uint8Array(200_000))
+        return both
+      })
+      const all = yield* Effect.forEach([0, 1, 2, 3], () => one)
+      const states = () => all.map(({ client }) => client.state())
+      yield* all[0]!.client.close
+      yield* all[1]!.client.close
+      expect(states()).toEqual(["FIN-WAIT-1", "FIN-WAIT-1", "ESTABLISHED", "ESTABLISHED"])
+      // The first one delivers, and so the third one has room.
+      yield* readAll(all[0]!.server)
+      yield* Effect.sleep(10)
+      yield* all[2]!.client.close
+      expect(states()).toEqual(["FIN-WAIT-2", "FIN-WAIT-1", "FIN-WAIT-1", "ESTABLISHED"])
+      yield* all[3]!.client.close
+      expect(states()).toEqual(["CLOSED", "CLOSED", "FIN-WAIT-1", "FIN-WAIT-1"])
+      expect((yield* hosts.left.counters)["tcp.orphansReset"]).toBe(2)
+    }))
+  )
+})
+
 describe("linger", () => {
   const distant: PairOptions = { left: { outbound: { latency: Distribution.constant(20) } } }
 

@@ -26,6 +26,7 @@ import { ConnectionTable } from "./ConnectionTable.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as InitialSequence from "./InitialSequence.ts"
 import * as Options from "./Options.ts"
+import { Orphans } from "./Orphans.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
@@ -96,8 +97,7 @@ export const makeHost = Effect.gen(function*() {
   const connections = new ConnectionTable<LiveConnection>(entropy.u32())
   const acceptors = new Acceptors()
   const timeWaits = new Set<LiveConnection>()
-  /** In the order in which programs let go of them. */
-  const orphans = new Set<LiveConnection>()
+  const orphans = new Orphans(defaults.orphans, defaults.orphanOctets)
 
   /** RFC 9293 §3.7.1, RFC 1191 §3.1: what this host can take, whatever is known about the way to the peer. */
   const announced = (remoteAddress: number, { maximumSegmentSize }: TcpSettings): number => {
@@ -158,11 +158,10 @@ export const makeHost = Effect.gen(function*() {
   }
 
   const orphaned = (connection: LiveConnection) => {
-    orphans.add(connection)
-    const [oldest] = orphans
-    if (orphans.size <= defaults.orphans || oldest === undefined) return
-    counters.orphansReset.value++
-    oldest.abort()
+    for (let oldest = orphans.add(connection); oldest !== undefined; oldest = orphans.excess()) {
+      counters.orphansReset.value++
+      oldest.abort()
+    }
   }
 
   /** RFC 7323 §2.3: a window scale that is too large is to be told. */

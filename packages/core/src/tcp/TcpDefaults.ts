@@ -22,6 +22,8 @@ export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions
    * the one that was let go of first is reset. 4,096 by default.
    */
   readonly orphans?: number | undefined
+  /** The same for all octets that they have not delivered yet. 256 MiB by default. */
+  readonly orphanOctets?: number | undefined
   /**
    * About how many challenge acknowledgements (RFC 5961 §7) leave in a second, besides at most two for each connection;
    * more segments that ask for one are not answered. 1,000 by default.
@@ -46,6 +48,7 @@ const RECEIVE_BUFFER: BufferBounds = { initial: 131_072, maximum: LARGEST_BUFFER
 const BACKLOG = 128
 const TIME_WAITS = 16_384
 const ORPHANS = 4096
+const ORPHAN_OCTETS = 268_435_456
 /** Challenges, and resets, in a second. */
 const REPLIES = 1000
 
@@ -59,6 +62,7 @@ export interface Defaults {
   readonly linger: number | undefined
   readonly timeWaits: number
   readonly orphans: number
+  readonly orphanOctets: number
   readonly challengesPerSecond: number
   readonly resetsPerSecond: number
   readonly congestion: ConnectionOptions["congestion"]
@@ -73,6 +77,7 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   linger: options.linger,
   timeWaits: options.timeWaits ?? TIME_WAITS,
   orphans: options.orphans ?? ORPHANS,
+  orphanOctets: options.orphanOctets ?? ORPHAN_OCTETS,
   challengesPerSecond: options.challengesPerSecond ?? REPLIES,
   resetsPerSecond: options.resetsPerSecond ?? REPLIES,
   congestion: options.congestion

@@ -5,7 +5,8 @@
  * for text of ours, for 40 ms at most. A sender in slow start grows by what it is told, so the first segments of a connection, and those
  * after a pause or a duplicate, are acknowledged one by one ("quick"), as Linux does. A program that answers what it reads is let answer first.
  *
- * At once means at the end of the turn: of what arrives together, one acknowledgement tells.
+ * What the RFCs want to be acknowledged at once is: a sender that is told once for a whole flight waits for its timers when that one
+ * acknowledgement is lost. Quick acknowledgements leave at the end of the turn, since an answer may carry them.
  */
 import { type ControlBlock, DEFAULT_MSS, type ReceiveSpace } from "./ControlBlock.ts"
 
@@ -57,6 +58,11 @@ export const received = ({ rcv, rtt, settings }: ControlBlock, taken: Taken, now
     textAt: advanced > 0 ? now : rcv.textAt
   }
 }
+
+/** Whether the acknowledgement of what has moved `before` to `after` leaves at once (RFC 5681 §4.2): of two full-sized segments, or of a gap that was filled. */
+export const isUrgent = (before: ReceiveSpace, after: ReceiveSpace): boolean =>
+  after.acknowledge === "now" && after.nxt !== before.nxt &&
+  (after.unacknowledged >= 2 * after.fullSize || before.ranges.length > 0)
 
 /** The peer repeats itself, maybe after a timeout: it starts slowly again. */
 export const restarted = (rcv: ReceiveSpace, quick: number): ReceiveSpace =>

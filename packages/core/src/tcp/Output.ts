@@ -101,18 +101,34 @@ export const synchronization = (tcb: ControlBlock, now: number): Emission => {
 const acknowledgement = (tcb: ControlBlock, now: number): Output | undefined =>
   tcb.rcv.acknowledge === "now" ? Reply.acknowledge(tcb, now) : KeepAlive.question(tcb, now)
 
-/** A tail loss probe (RFC 8985 §7.3): new text where there is some and the peer has room, the last segment again otherwise. */
+/**
+ * A tail loss probe (RFC 8985 §7.3): new text where there is some and the peer has room; otherwise the last segment again, or the first one
+ * when later ones have arrived.
+ */
 const tailProbe = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
   const { recovery, snd, transmissions } = tcb
-  if (recovery.tail?.state !== "due" || Transmissions.outstanding(transmissions) === 0) return undefined
+  const { tail } = recovery
+  if (tail?.state !== "due" || Transmissions.outstanding(transmissions) === 0) return undefined
   const sent = SendWindow.flight(snd)
   const fresh = Math.min(queued - sent, snd.wnd - sent, snd.mss)
-  const left = Sequence.latest(snd.una, Sequence.add(snd.fin ?? snd.nxt, -snd.mss))
-  const next = fresh > 0
-    ? segment(tcb, queued, now, fresh, false)
-    : Repetition.repeat(tcb, queued, now, left, Sequence.difference(left, snd.nxt))
-  const probe = { state: "sent" as const, end: next.tcb.snd.nxt, isRepetition: fresh <= 0, sentAt: now }
+  if (fresh <= 0 && tail.due < TailLoss.SEGMENTS) return undefined
+  const next = fresh > 0 ? segment(tcb, queued, now, fresh, false) : repeated(tcb, queued, now)
+  const due = fresh > 0 && queued - sent > fresh ? tail.due - 1 : 0
+  const end = next.tcb.snd.nxt
+  const probe = { state: due > 0 ? "due" as const : "sent" as const, end, isRepetition: fresh <= 0, sentAt: now, due }
   return { tcb: Repetition.probed(next.tcb, probe, now), segment: next.segment }
+}
+
+/** What is missing first, or else what was sent last. */
+const repeated = (tcb: ControlBlock, queued: number, now: number): Output => {
+  const { snd, transmissions } = tcb
+  const first = Transmissions.at(transmissions, 0)
+  if (transmissions.sacked > 0) {
+    const length = Math.min(snd.mss, Sequence.difference(snd.una, first.right))
+    return Repetition.repeat(tcb, queued, now, snd.una, length)
+  }
+  const left = Sequence.latest(snd.una, Sequence.add(snd.fin ?? snd.nxt, -snd.mss))
+  return Repetition.repeat(tcb, queued, now, left, Sequence.difference(left, snd.nxt))
 }
 
 /** Text and FIN from SND.NXT on, as the windows and the pace allow. */

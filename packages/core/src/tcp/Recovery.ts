@@ -347,6 +347,9 @@ export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBl
 /** The time of the tail loss probe has come (RFC 8985 §7.3); a timeout follows when it does not help, either. */
 export const tailProbe = (tcb: ControlBlock, now: number): ControlBlock => ({
   ...tcb,
-  recovery: { ...tcb.recovery, tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0 } },
+  recovery: {
+    ...tcb.recovery,
+    tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0, due: TailLoss.SEGMENTS }
+  },
   deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout }
 })

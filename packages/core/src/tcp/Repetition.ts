@@ -11,7 +11,7 @@ import * as Reply from "./Reply.ts"
 import * as SendWindow from "./SendWindow.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Spurious from "./Spurious.ts"
-import type { TailProbe } from "./TailLoss.ts"
+import * as TailLoss from "./TailLoss.ts"
 import type { Emission } from "./TcpMachine.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -82,6 +82,7 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
     tcb: {
       ...after,
       delivery,
+      deadlines: { ...after.deadlines, tail: TailLoss.deadline(after, retransmit, now) },
       recovery: {
         ...recovery,
         reduction: isFast ? { ...recovery.reduction, out: recovery.reduction.out + length } : recovery.reduction,
@@ -102,9 +103,9 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
 }
 
 /** The control block after a tail loss probe: only the retransmission timer is left to wait for (RFC 8985 §7.3). */
-export const probed = (tcb: ControlBlock, tail: TailProbe, now: number): ControlBlock => ({
+export const probed = (tcb: ControlBlock, tail: TailLoss.TailProbe, now: number): ControlBlock => ({
   ...tcb,
   recovery: { ...tcb.recovery, tail },
   deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout },
-  counts: count(tcb.counts, "tailProbes")
+  counts: tail.state === "sent" ? count(tcb.counts, "tailProbes") : tcb.counts
 })

@@ -1,6 +1,10 @@
 /**
- * Tail loss probes (RFC 8985 §7): when nothing comes back any more, one more segment makes the peer tell what it is missing, long before the
+ * Tail loss probes (RFC 8985 §7): when nothing comes back any more, a little more makes the peer tell what it is missing, long before the
  * retransmission timer would.
+ *
+ * Two things are other than there. A probe is two segments where there is so much to send, since a peer may keep back the acknowledgement
+ * of one (RFC 5681 §4.2). And it comes in fast recovery, too, since that ends in a timeout when what was sent again, or the one acknowledgement
+ * of it, is lost; RFC 9002 §6.2 probes there as well. Still, a phase has one probe, and a timeout follows when it does not help.
  */
 import { type ControlBlock, isOpening } from "./ControlBlock.ts"
 import type { Arrived } from "./Recovery.ts"
@@ -15,7 +19,12 @@ export interface TailProbe {
   readonly end: number
   readonly isRepetition: boolean
   readonly sentAt: number
+  /** Segments that are still to be sent. */
+  readonly due: number
 }
+
+/** Segments of a probe. */
+export const SEGMENTS = 2
 
 /** WCDelAckT: how long a peer may keep back the acknowledgement of a single segment; milliseconds. */
 const WORST_DELAY = 200
@@ -24,10 +33,16 @@ const MARGIN = 2
 /** PTO without a round-trip time. */
 const BLIND = 1000
 
-/** Whether a probe may be scheduled (§7.2): nothing is known to be missing, and no probe is out. */
+/**
+ * Whether a probe may be scheduled (§7.2): none is out, nothing is waiting to be sent again, and what RACK is about to find lost is left to its
+ * timer.
+ */
 const isDue = ({ attempts, options, recovery, settings, transmissions }: ControlBlock): boolean =>
-  settings.tailLossProbe && options.sack && attempts === 0 && recovery.phase === "open" &&
-  recovery.tail === undefined && transmissions.sacked === 0 && Transmissions.outstanding(transmissions) > 0
+  settings.tailLossProbe && options.sack && attempts === 0 && recovery.tail === undefined &&
+  (recovery.phase === "open"
+    ? transmissions.sacked === 0
+    : recovery.phase === "recovery" && transmissions.lost === 0) &&
+  Transmissions.inFlight(transmissions) > 0
 
 /**
  * When the probe is due if nothing comes back, or `Infinity`. It goes before a timeout (§7.2, TLP_calc_PTO); `retransmit` is when that is

@@ -51,7 +51,8 @@ export const receive = (before: ControlBlock, segment: Segment, acknowledged: nu
   const taken = take(tcb, rcv, from, length, fin, segment, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)
   // RFC 5681 §3.2: one immediate duplicate for each segment after a gap; RFC 2883 §4: each that came twice has a report of its own.
-  const answered = isAhead || taken.rcv.duplicate !== undefined ? Reply.acknowledge(taken, now) : undefined
+  const isUrgent = isAhead || taken.rcv.duplicate !== undefined || DelayedAcknowledgement.isUrgent(rcv, taken.rcv)
+  const answered = isUrgent && taken.state !== "TIME-WAIT" ? Reply.acknowledge(taken, now) : undefined
   return {
     tcb: answered?.tcb ?? taken,
     acknowledged,

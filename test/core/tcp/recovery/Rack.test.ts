@@ -240,6 +240,7 @@ describe("§6.3: a timeout", () => {
 
   it("leaves what is selectively acknowledged as it is", () => {
     const script = ten().acks(0, [1, 4]).sends(0)
-    script.passes(script.tcb.rtt.timeout).sends(0).has({ sacked: 3, lost: 6, inFlight: 1 }).counts({ timeouts: 1 })
+    script.passes(202).sends(0).passes(script.tcb.rtt.timeout).sends(0)
+    script.has({ sacked: 3, lost: 6, inFlight: 1 }).counts({ timeouts: 1 })
   })
 })

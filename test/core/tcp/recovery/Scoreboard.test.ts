@@ -168,6 +168,7 @@ describe("RFC 2018 §8, a peer that drops what it has acknowledged selectively",
 
   it("is not suspected when the first segment itself is late", () => {
     const script = renegade()
-    script.passes(script.tcb.rtt.timeout).sends(0).counts({ renegings: 0, timeouts: 1 }).has({ sacked: 9 })
+    script.passes(300).sends(0).passes(script.tcb.rtt.timeout).sends(0)
+    script.counts({ renegings: 0, tailProbes: 1, timeouts: 1 }).has({ sacked: 9 })
   })
 })

@@ -58,11 +58,6 @@ describe("§7.2: none is sent", () => {
       .passes(25).sends(0).counts({ tailProbes: 0 })
   })
 
-  it("in recovery", () => {
-    sender().writes(10).sends(..."0123456789").passes(100).acks(0, [1, 4]).sends(0)
-      .looks(({ deadlines }) => assert.strictEqual(deadlines.tail, Infinity))
-  })
-
   it("after a timeout", () => {
     const script = three().passes(202).sends(2).passes(300).sends(0).stands("loss")
     script.looks(({ deadlines }) => assert.strictEqual(deadlines.tail, Infinity)).passes(599).sendsNothing()
@@ -79,8 +74,19 @@ describe("§7.3, TLP_send_probe()", () => {
       .counts({ tailProbes: 1, retransmitted: 0 }).has({ inFlight: 4 })
   })
 
-  it("one segment of it", () => {
-    sender({ congestionWindow: 3 }).writes(9).sends(0, 1, 2).passes(202).sends(3)
+  it("two segments of it, whose acknowledgement is not kept back", () => {
+    sender({ congestionWindow: 3 }).writes(9).sends(0, 1, 2).passes(202).sends(3, 4).counts({ tailProbes: 1 })
+  })
+
+  it("in recovery as well, when what was sent again is not acknowledged: what is missing first, where there is nothing new", () => {
+    sender().writes(10).sends(..."0123456789").passes(100).acks(0, [1, 10]).sends(0)
+      .passes(201).sendsNothing().passes(1).sends(0).counts({ tailProbes: 1, timeouts: 0 })
+  })
+
+  it("in recovery as well, new text first: what comes back tells whether the repetition was lost", () => {
+    sender().writes(10).sends(..."0123456789").passes(100).acks(0, [1, 10]).sends(0).passes(150).writes(2)
+      // The window has room for it, and the timer starts anew.
+      .sends(10, 11).passes(100).acks(0, [1, 12]).sends(0).counts({ timeouts: 0, lostRetransmissions: 1 })
   })
 
   it("the last segment again when the peer's window is full", () => {

@@ -2,12 +2,16 @@
  * Explicit congestion notification (RFC 3168) with the kernel, both ways.
  */
 import { expect, layer } from "@effect/vitest"
-import { Tcp } from "@strata/core"
+import { NetworkStack, Tcp } from "@strata/core"
+import { Impairment, Tap } from "@strata/drivers"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Host, KERNEL, Kernel, STACK } from "../support/linux.ts"
+import * as Layer from "effect/Layer"
+import { Host, KERNEL, Kernel, MAC, STACK, tcpPeer } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 import { inet } from "../support/Probe.ts"
+import { readHash, writeRandom } from "../support/transfer.ts"
 
 describeLinux("Linux, ECN", ["nc"], () => {
   layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
@@ -43,5 +47,79 @@ describeLinux("Linux, ECN", ["nc"], () => {
         yield* connection.close
         yield* listening.endInput
       }))
+  })
+})
+
+/** 20 Mbit/s in both directions, with packets marked that find more than ten before them. */
+const congested = { bandwidth: 20e6, queue: { packets: 500, octets: Infinity }, marking: 10 }
+
+class Path extends Context.Service<Path, Impairment.Impairment>()("test/Path") {}
+
+/** Nothing had to be dropped. */
+const markedOnly = Effect.gen(function*() {
+  for (const { marked, overflowed } of Object.values(yield* (yield* Path).counters)) {
+    expect(marked).toBeGreaterThan(0)
+    expect(overflowed).toBe(0)
+  }
+})
+
+const Bottleneck = Layer.unwrap(Effect.gen(function*() {
+  const kernel = yield* Kernel
+  const impairment = Impairment.make({ inbound: congested, outbound: congested })
+  return Tap.layer({ name: "tap0", address: `${STACK}/24`, mac: MAC, namespace: kernel.path }).pipe(
+    Impairment.of(impairment),
+    Layer.merge(Layer.succeed(Path, impairment))
+  )
+})).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
+
+const MiB = 1024 * 1024
+
+describeLinux("Linux, ECN on a path that marks", [], () => {
+  layer(Bottleneck, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("the kernel hears our echoes, lowers its window, and says so", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* kernel.succeed("sysctl", "-w", "net.ipv4.tcp_ecn=1")
+        const listener = yield* (yield* Tcp).listen({ port: 7 })
+        yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, send: 4 * MiB })
+        const connection = yield* listener.accept
+        let echoes = 0
+        let answers = 0
+        yield* Effect.forkChild(Effect.forever(Effect.andThen(
+          Effect.sync(() => {
+            const { echo } = connection.controlBlock().ecn
+            if (echo && echoes === answers) echoes++
+            if (!echo && echoes > answers) answers++
+          }),
+          Effect.sleep(1)
+        )))
+        const { octets } = yield* readHash(connection)
+        yield* connection.closeWrite
+        expect(octets).toBe(4 * MiB)
+        expect(answers).toBeGreaterThan(0)
+      }), 60_000)
+
+    it.effect(
+      "the kernel echoes the marks of what we send, and sees that we lowered our window",
+      () =>
+        Effect.gen(function*() {
+          const kernel = yield* Kernel
+          const peer = yield* tcpPeer(kernel, { listen: 9000, end: "afterReceiving" })
+          yield* peer.prints(/listening/)
+          const connection = yield* (yield* Tcp).connect({
+            remote: inet(KERNEL, 9000),
+            settings: { explicitCongestionNotification: "active" }
+          })
+          const hash = yield* writeRandom(connection, 4 * MiB)
+          yield* connection.closeWrite
+          yield* peer.prints(/sentHash/)
+          expect(JSON.parse(peer.stdout())).toMatchObject({ received: 4 * MiB, receivedHash: hash })
+          const { counts } = connection.controlBlock()
+          expect(counts.congestionEchoes).toBeGreaterThan(1)
+          expect((yield* kernel.exec("nstat", "-asz", "IpExtInCEPkts")).stdout).toMatch(/IpExtInCEPkts\s+[1-9]/)
+          yield* markedOnly
+        }),
+      60_000
+    )
   })
 })

@@ -7,8 +7,8 @@
  *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
  *
  * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
- * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`; `<CE=1>` means that a router has marked the packet.
- * WND, MSS, WS, SACKOK, TS, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
+ * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`; `<CE=1>` means that a router has marked the packet, `<ECT=1>` that one may.
+ * WND, MSS, WS, SACKOK, TS, ECT, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
  */
 import { assert, onTestFinished } from "@effect/vitest"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
@@ -108,7 +108,7 @@ const formatStamps = ({ timestamps }: SegmentOptions): string =>
   timestamps === undefined ? "none" : `${timestamps.value}/${timestamps.echoReply}`
 
 /** A segment in a figure's notation, with the optional fields that `like` has. */
-export const format = (sent: Segment, like: string): string => {
+export const format = (sent: Omit<Emission, "textOffset">, like: string): string => {
   const wanted = fieldsOf(like)
   const isFlagShown = (name: string) => name !== "PSH" || (wanted["CTL"] ?? "").includes("PSH")
   const fields: Array<readonly [string, string | number | undefined]> = [
@@ -121,6 +121,7 @@ export const format = (sent: Segment, like: string): string => {
     ["SACKOK", wanted["SACKOK"] === undefined ? undefined : Number(sent.options.sackPermitted ?? false)],
     ["SACK", formatBlocks(sent.options.sack)],
     ["TS", wanted["TS"] === undefined ? undefined : formatStamps(sent.options)],
+    ["ECT", wanted["ECT"] === undefined ? undefined : Number(sent.congestionCapable ?? false)],
     ["UP", wanted["UP"] === undefined ? undefined : sent.up],
     [
       "CTL",
@@ -130,7 +131,10 @@ export const format = (sent: Segment, like: string): string => {
   return fields.filter(([, value]) => value !== undefined).map(([name, value]) => `<${name}=${value}>`).join("")
 }
 
-const normal = (text: string): string => format({ ...segment(text), options: optionsOf(fieldsOf(text), false) }, text)
+const normal = (text: string): string => {
+  const fields = fieldsOf(text)
+  return format({ ...segment(text), options: optionsOf(fields, false), congestionCapable: fields["ECT"] === "1" }, text)
+}
 
 /** One TCP, and the story of what happened to it. */
 export class TcpScript {

@@ -27,6 +27,8 @@ export const emission = (
     return seq === after.snd.iss ? undefined : broken("emission", "the SYN does not carry the ISS")
   }
   if (isKeepAlive(before, segment)) return undefined
+  const marks = congestion(before, segment)
+  if (marks !== undefined) return marks
   if (difference(before.snd.una, seq) < 0) return broken("emission", "a segment before SND.UNA was sent")
   if (difference(after.snd.max, seq) > 0) return broken("emission", "a segment beyond SND.MAX was sent")
   const fin = flags & TcpFlag.fin
@@ -39,6 +41,17 @@ export const emission = (
 const isKeepAlive = ({ keepAlive, snd }: ControlBlock, { flags, length, seq }: Emission): boolean =>
   keepAlive.isDue && snd.una === snd.max && length === 0 && (flags & TcpFlag.fin) === 0 &&
   difference(seq, snd.una) === 1
+
+/** RFC 3168 §6.1: what is new may be marked where that was agreed on, and nothing else. */
+const congestion = ({ options, snd }: ControlBlock, segment: Emission): Broken | undefined => {
+  const { congestionCapable = false, flags, length, seq } = segment
+  if (congestionCapable && !(options.ecn && length > 0 && seq === snd.max)) {
+    return broken("emission", "a segment may be marked that is not new text of a connection with ECN")
+  }
+  return (flags & (TcpFlag.ece | TcpFlag.cwr)) !== 0 && !options.ecn
+    ? broken("emission", "a segment speaks of congestion on a connection without ECN")
+    : undefined
+}
 
 const announcement = (after: ControlBlock, { ack, flags, wnd }: Emission): Broken | undefined => {
   if ((flags & TcpFlag.ack) === 0) {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { TcpFlag } from "@strata/core/tcp/Segment"
+import * as Sequence from "@strata/core/tcp/Sequence"
 import { type Emission, rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { connecting, listening, segment, type TcpScript } from "../../support/tcpScript.ts"
 
@@ -51,11 +52,42 @@ describe("ECN, negotiation (RFC 3168 §6.1.1)", () => {
   })
 })
 
+describe("ECN, negotiation where SYNs cross or come again", () => {
+  it("SYNs that cross both ask, and both grant; their bits are no echoes", () => {
+    connecting(active).sends("<SEQ=100><ECT=0><CTL=SYN,ECE,CWR>")
+      .receives("<SEQ=300><CTL=SYN,ECE,CWR>").sends("<SEQ=100><ACK=301><ECT=0><CTL=SYN,ACK,ECE>")
+      .receives("<SEQ=300><ACK=101><CTL=SYN,ACK,ECE>").is("ESTABLISHED")
+      .looks(({ congestion }) => assert.strictEqual(congestion.slowStartThreshold, Infinity))
+      .writes(10).sends("<SEQ=101><ACK=301><DATA=10><ECT=1><CTL=ACK>")
+  })
+
+  it("a host whose SYN did not ask does not grant to one that crosses it", () => {
+    connecting(passive).sends("<SEQ=100><CTL=SYN>")
+      .receives("<SEQ=300><CTL=SYN,ECE,CWR>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK>")
+  })
+
+  it("a peer that asks again without the bits is answered without", () => {
+    listening(passive).receives("<SEQ=300><CTL=SYN,ECE,CWR>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK,ECE>")
+      .receives("<SEQ=300><CTL=SYN,ECE,CWR>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK,ECE>")
+      .receives("<SEQ=300><CTL=SYN>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK>")
+      .receives("<SEQ=301><ACK=101><CTL=ACK>").writes(10).sends("<SEQ=101><ACK=301><DATA=10><ECT=0><CTL=ACK>")
+  })
+})
+
 describe("ECN, the receiver (RFC 3168 §6.1.3)", () => {
   it("a mark is echoed at once, and on every acknowledgement until the sender has heard of it", () => {
     capable().receives("<SEQ=301><ACK=101><DATA=10><CTL=ACK><CE=1>").sends("<SEQ=101><ACK=311><CTL=ACK,ECE>")
       .receives("<SEQ=311><ACK=101><DATA=10><CTL=ACK>").passes(40).sends("<SEQ=101><ACK=321><CTL=ACK,ECE>")
-      .receives("<SEQ=321><ACK=101><DATA=10><CTL=ACK,CWR>").passes(40).sends("<SEQ=101><ACK=331><CTL=ACK>")
+      .writes(10).sends("<SEQ=101><ACK=321><DATA=10><CTL=ACK,ECE>")
+      .receives("<SEQ=321><ACK=111><DATA=10><CTL=ACK,CWR>").sends("<SEQ=111><ACK=331><CTL=ACK>")
+      .receives("<SEQ=331><ACK=111><DATA=10><CTL=ACK>").passes(40).sends("<SEQ=111><ACK=341><CTL=ACK>")
+  })
+
+  it("a mark behind a gap counts; one outside of the window, or on what is not text, does not", () => {
+    capable().receives("<SEQ=1761><ACK=101><DATA=1460><CTL=ACK><CE=1>").sends("<SEQ=101><ACK=301><CTL=ACK,ECE>")
+    capable().receives("<SEQ=99><ACK=101><DATA=10><CTL=ACK><CE=1>").sends("<SEQ=101><ACK=301><CTL=ACK>")
+      .receives("<SEQ=301><ACK=101><CTL=ACK><CE=1>").sendsNothing()
+      .receives("<SEQ=301><ACK=101><DATA=10><CTL=ACK>").passes(40).sends("<SEQ=101><ACK=311><CTL=ACK>")
   })
 
   it("a mark on the very segment that says CWR begins anew", () => {
@@ -116,5 +148,27 @@ describe("ECN, the sender (RFC 3168 §6.1.2)", () => {
     assert.notStrictEqual(rfc9293.output(late, 1460, 5000)!.segment.congestionCapable, true)
     const answered = rfc9293.arrives(tcb, segment("<SEQ=311><ACK=101><DATA=10><CTL=ACK>"), 0)
     assert.notStrictEqual(answered.reply!.congestionCapable, true)
+  })
+
+  it("a FIN without text and the probe of a closed window may not be marked", () => {
+    capable().closes().sends("<SEQ=101><ACK=301><ECT=0><CTL=FIN,ACK>")
+    const closed = capable().receives("<SEQ=301><ACK=101><WND=0><CTL=ACK>").writes(10)
+    closed.passes(closed.tcb.deadlines.persist).sends("<SEQ=101><ACK=301><DATA=1><ECT=0><CTL=ACK>")
+  })
+
+  it("the first new text after a timeout says that the window was lowered, and nothing else does", () => {
+    const script = capable().writes(1460).sends("<SEQ=101><ACK=301><DATA=1460><ECT=1><CTL=ACK>")
+    script.passes(script.tcb.rtt.timeout).sends("<SEQ=101><ACK=301><DATA=1460><ECT=0><CTL=ACK>")
+      .receives(ack(1)).writes(10).sends("<SEQ=1561><ACK=301><DATA=10><ECT=1><CTL=ACK,CWR>")
+      .receives("<SEQ=301><ACK=1571><CTL=ACK>").writes(10).sends("<SEQ=1571><ACK=301><DATA=10><ECT=1><CTL=ACK>")
+  })
+
+  it("more than 2^31 octets without congestion do not make it deaf", () => {
+    const script = capable().meets("2^30 octets were acknowledged", (tcb) => ({
+      ...tcb,
+      recovery: { ...tcb.recovery, until: Sequence.add(tcb.snd.una, -(2 ** 30) - 1) }
+    }))
+    script.writes(1460).sends("<SEQ=101><ACK=301><DATA=1460><CTL=ACK>").receives(ack(1))
+    assert.strictEqual(script.tcb.recovery.until, 1561)
   })
 })

@@ -88,11 +88,11 @@ const synchronized = (before: ControlBlock, segment: Segment, now: number): Cont
   }
 }
 
-/** What follows the SYN: text and urgent data. A FIN beside a SYN is for the peer to send again. */
+/** What follows the SYN: text and urgent data. Its ECN bits were about the options. A FIN beside a SYN is for the peer to send again. */
 const withoutSyn = (segment: Segment): Segment => ({
   ...segment,
   seq: Sequence.add(segment.seq, 1),
-  flags: segment.flags & ~(TcpFlag.syn | TcpFlag.fin)
+  flags: segment.flags & ~(TcpFlag.syn | TcpFlag.fin | TcpFlag.ece | TcpFlag.cwr)
 })
 
 // §3.10.7.3: SYN-SENT
@@ -308,7 +308,7 @@ const synAgain = (tcb: ControlBlock, segment: Segment, now: number): Outcome => 
   if (Timestamps.isOld(tcb, segment, now)) return old(tcb, segment, now)
   // What is answered by the acknowledgement of it cannot be told any more.
   const next = Reply.acknowledged({
-    ...Timestamps.kept(tcb, segment, now),
+    ...Timestamps.kept(Ecn.askedAgain(tcb, segment), segment, now),
     snd: { ...tcb.snd, sentAt: Infinity },
     counts: synchronizedAgain(tcb.counts)
   })

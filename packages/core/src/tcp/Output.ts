@@ -193,7 +193,8 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
   }
   const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
   const emission = Reply.emission(tcb, rcv, seq, flags, length, sent, now)
-  return { tcb: next, segment: tcb.options.ecn && !isProbe ? Ecn.marked(next, emission) : emission }
+  const isNew = length > 0 && seq === snd.max && !isProbe
+  return { tcb: next, segment: tcb.options.ecn && isNew ? Ecn.marked(next, emission) : emission }
 }
 
 /** What was sent in recovery counts for the reduction of the rate (RFC 9937). */

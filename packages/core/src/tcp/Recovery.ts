@@ -44,6 +44,9 @@ const view = (tcb: ControlBlock, inFlight: number, now: number): CongestionView 
   selective: tcb.options.sack
 })
 
+/** Octets after which it does not matter any more where a recovery ended. */
+const OLD = 2 ** 30
+
 /**
  * Whether nothing is missing, nothing was, and nothing can be found to be: by far the most acknowledgements are so, and all they do is to
  * open the window.
@@ -58,6 +61,10 @@ export const isUndisturbed = (
 
 /** What `acknowledged` comes to for an acknowledgement that is undisturbed. */
 export const grow = (draft: Draft, arrived: Arrived, now: number): void => {
+  // Sequence numbers are compared within half of their space, and a path may lose nothing for longer.
+  if (Sequence.difference(draft.recovery.until, draft.snd.una) > OLD) {
+    draft.recovery = { ...draft.recovery, until: draft.snd.una }
+  }
   if (draft.options.sack) draft.rack = Rack.delivered(draft.rack, arrived.news)
   draft.congestion = draft.algorithm.onAck(
     draft.congestion,

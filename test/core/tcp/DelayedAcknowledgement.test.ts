@@ -61,6 +61,13 @@ describe("quick acknowledgements", () => {
     assert.strictEqual(receive(script, 3, { octets: 100 }), 3)
   })
 
+  it("a FIN is no answer", () => {
+    const script = quick()
+    receive(script, 1, { octets: 100 })
+    script.passes(5).closes().sends("<SEQ=101><ACK=401><CTL=FIN,ACK>")
+    assert.strictEqual(receive(script, 3, { octets: 100 }), 3)
+  })
+
   it("what the program writes long after it has read is no answer", () => {
     const script = quick()
     receive(script, 1, { octets: 100 })
@@ -76,6 +83,11 @@ describe("delayed acknowledgements (RFC 9293 §3.8.6.3)", () => {
     stamped.receives("<SEQ=301><ACK=101><TS=1/0><CTL=ACK>").is("ESTABLISHED")
       .receives("<SEQ=301><ACK=101><DATA=1448><TS=1/0><CTL=ACK>").sendsNothing()
       .receives("<SEQ=1749><ACK=101><DATA=1448><TS=1/0><CTL=ACK>").sends("<SEQ=101><ACK=3197><CTL=ACK>")
+  })
+
+  it("more than a full-sized segment is acknowledged at once: its sender counts on that (RFC 8985 §7.2)", () => {
+    established().receives("<SEQ=301><ACK=101><DATA=1460><CTL=ACK>").sendsNothing()
+      .receives("<SEQ=1761><ACK=101><DATA=12><CTL=PSH,ACK>").sends("<SEQ=101><ACK=1773><CTL=ACK>")
   })
 
   it("segments become smaller with the path: two of a size tell", () => {

@@ -1,7 +1,7 @@
 /**
  * When text is acknowledged (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
  *
- * At once: every second full-sized segment, whatever fills a gap, a FIN, what leaves the peer less than a segment of window. The rest waits
+ * At once: more than a full-sized segment, whatever fills a gap, a FIN, what leaves the peer less than a segment of window. The rest waits
  * for text of ours, for 40 ms at most. A sender in slow start grows by what it is told, so the first segments of a connection, and those
  * after a pause or a duplicate, are acknowledged one by one ("quick"), as Linux does. A program that answers what it reads is let answer first.
  *
@@ -46,7 +46,7 @@ export const received = ({ rcv, rtt, settings }: ControlBlock, taken: Taken, now
   const quick = advanced > 0 && isIdle ? settings.quickAcknowledgements : rcv.quick
   const isDue = isFinished || rcv.acknowledge === "now" ||
     (advanced > 0 &&
-      (unacknowledged >= 2 * size || rcv.ranges.length > 0 || wnd < size || (quick > 0 && !rcv.interactive)))
+      (unacknowledged > size || rcv.ranges.length > 0 || wnd < size || (quick > 0 && !rcv.interactive)))
   return {
     fullSize: size,
     latestSize: length > 0 ? length : rcv.latestSize,
@@ -68,9 +68,9 @@ export const isUrgent = (before: ReceiveSpace, after: ReceiveSpace): boolean =>
 export const restarted = (rcv: ReceiveSpace, quick: number): ReceiveSpace =>
   rcv.quick === quick && !rcv.interactive ? rcv : { ...rcv, quick, interactive: false }
 
-/** Text of ours leaves: an answer, when it follows text of the peer within the delay. */
-export const answered = (rcv: ReceiveSpace, delay: number, now: number): ReceiveSpace =>
-  rcv.interactive || now - rcv.textAt >= delay ? rcv : { ...rcv, interactive: true }
+/** `length` octets of ours leave: an answer, when they follow text of the peer within the delay. */
+export const answered = (rcv: ReceiveSpace, length: number, delay: number, now: number): ReceiveSpace =>
+  rcv.interactive || length === 0 || now - rcv.textAt >= delay ? rcv : { ...rcv, interactive: true }
 
 /** The delay is over, and nobody has answered. */
 export const elapsed = (rcv: ReceiveSpace): ReceiveSpace => ({

@@ -163,6 +163,7 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
   const end = Sequence.add(seq, length + (fin ? 1 : 0))
   const rcv = DelayedAcknowledgement.answered(
     ReceiveWindow.settled(tcb.rcv),
+    length,
     tcb.settings.delayedAcknowledgement,
     now
   )

@@ -105,6 +105,7 @@ describe("text out of order", () => {
     }
     script.looks(({ rcv }) => assert.strictEqual(rcv.ranges.length, Ranges.LIMIT))
       .keeps({ skip: 0, length: 0, offset: 0 })
+      .looks(({ counts }) => assert.strictEqual(counts.gapsRejected, 10))
       // What joins two pieces is kept.
       .receives("<SEQ=401><ACK=101><DATA=1><CTL=ACK>").keeps({ skip: 0, length: 1, offset: 100 })
       .sends("<SEQ=101><ACK=301><CTL=ACK>")

@@ -142,6 +142,64 @@ describe("counters of a transfer", () => {
   )
 
   it(
+    "the same where there are timestamps, which tell it first",
+    virtually(Effect.gen(function*() {
+      const settings = { tailLossProbe: false, timestamps: true }
+      const { sender } = yield* transfer({ faults: late(11), segments: 20, settings })
+      expect(repairs(sender)).toMatchObject({ TcpRetransSegs: 1, TcpExtTCPTimeouts: 1, TcpExtTCPLossUndo: 1 })
+      expect(sender).toMatchObject({ TcpExtTCPSpuriousRTOs: 0, TcpExtTCPFullUndo: 0 })
+    }))
+  )
+
+  it(
+    "a segment that is overtaken: sent again for nothing, as timestamps tell",
+    virtually(Effect.gen(function*() {
+      const settings = { timestamps: true }
+      const { receiver, sender } = yield* transfer({ faults: onText({ 3: Faults.delay(5) }), settings })
+      expect(repairs(sender)).toEqual({
+        TcpRetransSegs: 1,
+        TcpExtTCPFastRetrans: 1,
+        TcpExtTCPSackRecovery: 1,
+        TcpExtTCPFullUndo: 1,
+        TcpExtTCPDSACKRecv: 1
+      })
+      expect(receiver).toMatchObject({ TcpExtTCPOFOQueue: 7, TcpExtTCPDSACKOldSent: 1 })
+    }))
+  )
+
+  it(
+    "a segment that comes after its retransmission: sent again for nothing, as D-SACK tells",
+    virtually(Effect.gen(function*() {
+      const { sender } = yield* transfer({ faults: onText({ 3: Faults.delay(25) }) })
+      expect(repairs(sender)).toEqual({
+        TcpRetransSegs: 1,
+        TcpExtTCPFastRetrans: 1,
+        TcpExtTCPSackRecovery: 1,
+        TcpExtTCPDSACKUndo: 1,
+        TcpExtTCPDSACKRecv: 1
+      })
+    }))
+  )
+
+  it(
+    "two segments that change places: nothing is sent again",
+    virtually(Effect.gen(function*() {
+      const { receiver, sender } = yield* transfer({ faults: onText({ 9: Faults.delay(1) }) })
+      expect(repairs(sender)).toEqual({ TcpExtTCPSACKReorder: 1 })
+      expect(repairs(receiver)).toEqual({ TcpExtTCPOFOQueue: 1 })
+    }))
+  )
+
+  it(
+    "a segment that arrives twice: D-SACK at both ends, and nothing else",
+    virtually(Effect.gen(function*() {
+      const { receiver, sender } = yield* transfer({ faults: onText({ 3: Faults.duplicate }) })
+      expect(repairs(sender)).toEqual({ TcpExtTCPDSACKRecv: 1 })
+      expect(repairs(receiver)).toEqual({ TcpExtTCPDSACKOldSent: 1 })
+    }))
+  )
+
+  it(
     "a segment with a bit wrong: an error of the receiver, and a loss for the sender",
     virtually(Effect.gen(function*() {
       const { receiver, sender } = yield* transfer({ faults: onText({ 3: Faults.corrupt(8 * 500) }) })
@@ -253,6 +311,48 @@ describe("counters of a connection's life", () => {
       yield* Effect.sleep("1 second")
       expect(yield* linux(hosts.right)).toMatchObject({ TcpExtTCPFromZeroWindowAdv: 1 })
       yield* Fiber.join(writing)
+    }))
+  )
+
+  it(
+    "an idle connection that asks whether its peer is there",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const settings = { keepAlive: true, keepAliveIdle: 10_000, keepAliveInterval: 10_000 }
+      yield* connected(hosts, { client: { settings } })
+      yield* Effect.sleep("35 seconds")
+      expect(yield* linux(hosts.left)).toMatchObject({ TcpExtTCPKeepAlive: 3, TcpRetransSegs: 0 })
+    }))
+  )
+
+  it(
+    "more connections than a listener has room for",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair()
+      const listener = yield* hosts.right.tcp.listen({ port: 80, backlog: 1 })
+      const remote = inet(RIGHT, 80)
+      yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(hosts.left.tcp.connect({ remote })))
+      yield* Effect.sleep("500 millis")
+      const { TcpExtListenDrops: drops, TcpExtListenOverflows: overflows } = yield* linux(hosts.right)
+      expect(drops).toBeGreaterThan(0)
+      expect(overflows).toBeLessThanOrEqual(drops!)
+      yield* listener.accept
+    }))
+  )
+
+  it(
+    "more connections in TIME-WAIT than the stack keeps",
+    virtually(Effect.gen(function*() {
+      const hosts = yield* pair({ leftDefaults: { timeWaits: 2 } })
+      for (let index = 0; index < 5; index++) {
+        const { client, server } = yield* connected(hosts)
+        yield* client.closeWrite
+        yield* readAll(server)
+        yield* server.closeWrite
+        yield* client.closed
+      }
+      expect(yield* linux(hosts.left)).toMatchObject({ TcpExtTCPTimeWaitOverflow: 3 })
+      expect(yield* linux(hosts.right)).toMatchObject({ TcpExtTCPTimeWaitOverflow: 0 })
     }))
   )
 

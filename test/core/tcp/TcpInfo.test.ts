@@ -339,15 +339,15 @@ describe("the text of ss", () => {
       })
       expect(format(client.info())).toBe(
         "ESTAB 0 0 10.0.0.1:50000 10.0.0.2:80\n" +
-          "\t ts sack reno stage:slow-start wscale:10,10 rto:220 rtt:20/10 mss:1448 pmtu:1500 rcvmss:536 advmss:1460" +
-          " cwnd:10 segs_out:2 segs_in:1 send 5792000bps lastack:10 minrtt:20 snd_wnd:65535"
+          "\t ts sack reno stage:slow-start wscale:10,10 rto:220 rtt:20/10 ato:40 mss:1448 pmtu:1500 rcvmss:536 advmss:1460" +
+          " cwnd:10 segs_out:2 segs_in:1 send 5792000bps lastack:10 rcv_space:14600 minrtt:20 snd_wnd:65535"
       )
       yield* client.write(new Uint8Array(12 * MSS))
       yield* Effect.sleep("5 millis")
       const line = format(client.info())
       expect(line).toContain("ESTAB 0 17376 10.0.0.1:50000")
       expect(line).toContain("bytes_sent:14480 segs_out:12 segs_in:1 data_segs_out:10")
-      expect(line).toContain("busy:5ms unacked:10 notsent:2896 minrtt:20")
+      expect(line).toContain("busy:5ms unacked:10 rcv_space:14600 notsent:2896 minrtt:20")
     }))
   )
 })

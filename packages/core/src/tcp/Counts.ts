@@ -24,7 +24,7 @@ export interface Counts {
   /** Times recovery began by SACK or RACK, and by duplicates. A tail loss probe that repaired a loss is none of them. */
   readonly sackRecoveries: number
   readonly renoRecoveries: number
-  /** Times that a loss of fast recovery turned out to be none: by D-SACK, by timestamps. */
+  /** Times that a loss of fast recovery turned out to be none: by D-SACK; by timestamps, or an answer that came too soon. */
   readonly duplicateUndos: number
   readonly timestampUndos: number
   /** Times that a timeout turned out to be one too many; and those of them that F-RTO found. */
@@ -57,8 +57,9 @@ export interface Counts {
   readonly keepAlives: number
   /** Acknowledgements that the timer sent, as nothing else had carried them. */
   readonly delayedAcknowledgements: number
-  /** Segments whose text a closed window kept out. */
+  /** Segments whose text a closed window kept out, or too many gaps before it. */
   readonly windowRejected: number
+  readonly gapsRejected: number
 }
 
 export const NO_COUNTS: Counts = {
@@ -92,7 +93,8 @@ export const NO_COUNTS: Counts = {
   windowProbes: 0,
   keepAlives: 0,
   delayedAcknowledgements: 0,
-  windowRejected: 0
+  windowRejected: 0,
+  gapsRejected: 0
 }
 
 /** `counts` with `by` more of `name`. */

@@ -45,10 +45,11 @@ const options = ({ congestion, options: agreed, phase }: TcpInfo): ReadonlyArray
   agreed.windowScale === undefined ? "" : `wscale:${agreed.windowScale.send},${agreed.windowScale.receive}`
 ]
 
-const path = ({ congestion, roundTrip, segmentSize }: TcpInfo): ReadonlyArray<string> => [
+const path = ({ congestion, receiving, roundTrip, segmentSize }: TcpInfo): ReadonlyArray<string> => [
   `rto:${number(roundTrip.timeout)}`,
   unlessZero("backoff", roundTrip.backOff),
   roundTrip.smoothed === undefined ? "" : `rtt:${number(roundTrip.smoothed)}/${number(roundTrip.variance)}`,
+  unlessZero("ato", receiving.acknowledgementDelay),
   `mss:${segmentSize.send}`,
   `pmtu:${segmentSize.pathMtu}`,
   `rcvmss:${segmentSize.receive}`,
@@ -88,7 +89,7 @@ const limits = ({ time: { busy, receiveWindowLimited, sendBufferLimited } }: Tcp
   sendBufferLimited === 0 ? "" : `sndbuf_limited:${share(sendBufferLimited, busy)}`
 ]
 
-const losses = ({ counts, delivery, roundTrip, segmentSize, sending }: TcpInfo): ReadonlyArray<string> => [
+const losses = ({ counts, delivery, receiving, roundTrip, segmentSize, sending }: TcpInfo): ReadonlyArray<string> => [
   unlessZero("delivered", segments(delivery.delivered, segmentSize.send)),
   unlessZero("unacked", segments(sending.unacknowledged, segmentSize.send)),
   unlessZero("retrans", counts.retransmitted),
@@ -96,6 +97,8 @@ const losses = ({ counts, delivery, roundTrip, segmentSize, sending }: TcpInfo):
   unlessZero("sacked", segments(sending.selectivelyAcknowledged, segmentSize.send)),
   unlessZero("dsack_dups", counts.duplicatesReported),
   unlessZero("reord_seen", counts.reorderings),
+  unlessZero("rcv_rtt", receiving.roundTrip),
+  unlessZero("rcv_space", receiving.taken),
   unlessZero("notsent", sending.unsent),
   unlessZero("minrtt", roundTrip.minimum),
   unlessZero("snd_wnd", sending.window)

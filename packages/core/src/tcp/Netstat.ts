@@ -71,6 +71,7 @@ export const LINUX_COUNTERS: ReadonlyArray<LinuxCounter> = [
   counter("TcpExt", "TCPTimeWaitOverflow", "tcp.timeWaitOverflows"),
   counter("TcpExt", "TCPReqQFullDrop", "tcp.dropped.synQueueFull"),
   counter("TcpExt", "TCPOFOQueue", "tcp.outOfOrder"),
+  counter("TcpExt", "TCPOFODrop", "tcp.gapsRejected"),
   counter("TcpExt", "TCPChallengeACK", "tcp.challenges", ["tcp.challengesLimited"]),
   counter("TcpExt", "TCPFromZeroWindowAdv", "tcp.windowsReopened"),
   counter("TcpExt", "TCPToZeroWindowAdv", "tcp.windowsClosed"),

@@ -74,7 +74,7 @@ export interface TcpInfo {
     readonly lost: number
     /** The peer's window (`tcpi_snd_wnd`). */
     readonly window: number
-    /** Octets the send buffer holds. */
+    /** Octets the send buffer holds, as it has grown so far. */
     readonly capacity: number
   }
   readonly receiving: {
@@ -83,8 +83,13 @@ export interface TcpInfo {
     readonly outOfOrder: number
     /** Our window as last announced (`tcpi_rcv_wnd`). */
     readonly window: number
-    /** Octets the receive buffer holds. */
+    /** Octets the receive buffer holds, as it has grown so far. */
     readonly capacity: number
+    /** A round trip as the receiver sees it (`tcpi_rcv_rtt`), and the most octets that the program has taken within one (`tcpi_rcv_space`). */
+    readonly roundTrip: number | undefined
+    readonly taken: number
+    /** How long an acknowledgement may wait for text to go with it (`tcpi_ato`), milliseconds. */
+    readonly acknowledgementDelay: number
   }
   readonly delivery: {
     /** Octets that arrived at the peer (`tcpi_delivered` counts segments), and that were thought lost, in all. */
@@ -182,7 +187,10 @@ export const infoOf = (connection: LiveConnection): TcpInfo => {
       queued: rcv.unread,
       outOfOrder: rcv.ranges.reduce((sum, { left, right }) => sum + ((right - left) >>> 0), 0),
       window: rcv.wnd,
-      capacity: rcv.capacity
+      capacity: rcv.capacity,
+      roundTrip: tcb.tuning.rtt,
+      taken: tcb.tuning.most,
+      acknowledgementDelay: tcb.settings.delayedAcknowledgement
     },
     delivery: {
       delivered: delivery.delivered,

@@ -5,6 +5,7 @@
  * kept outside of the window or behind a FIN.
  */
 import { type ControlBlock, copy, type Deadlines, NEVER, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import { count } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
 import * as Options from "./Options.ts"
@@ -48,7 +49,8 @@ export const receive = (before: ControlBlock, segment: Segment, acknowledged: nu
   const isKept = from === 0 || Ranges.hasRoom(rcv.ranges, Sequence.add(rcv.nxt, from), Sequence.add(rcv.nxt, to))
   const length = isKept ? Math.max(to - from, 0) : 0
 
-  const taken = take(tcb, rcv, from, length, fin, segment, now)
+  const noticed = isKept ? tcb : { ...tcb, counts: count(tcb.counts, "gapsRejected") }
+  const taken = take(noticed, rcv, from, length, fin, segment, now)
   const isAhead = start > 0 && (segment.length > 0 || hasFin)
   // RFC 5681 §3.2: one immediate duplicate for each segment after a gap; RFC 2883 §4: each that came twice has a report of its own.
   const isUrgent = isAhead || taken.rcv.duplicate !== undefined || DelayedAcknowledgement.isUrgent(rcv, taken.rcv)

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { NetworkStack, Statistics, Tcp, TcpMachine } from "@strata/core"
 import { ChecksumState, type Packet } from "@strata/core/device/Packet"
 import { Ipv4 } from "@strata/core/ip/Ipv4"
-import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
+import { type ControlBlock, isOpening } from "@strata/core/tcp/ControlBlock"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import { type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
+import * as Transmissions from "@strata/core/tcp/Transmissions"
 import { toInet } from "@strata/core/wire/Address"
 import { Protocol } from "@strata/core/wire/Ipv4Header"
 import { TcpFlag, TcpHeader } from "@strata/core/wire/TcpHeader"
@@ -69,6 +70,14 @@ const withSnd = (tcb: ControlBlock, snd: Partial<ControlBlock["snd"]>): ControlB
 const withRcv = (tcb: ControlBlock, rcv: Partial<ControlBlock["rcv"]>): ControlBlock => ({
   ...tcb,
   rcv: { ...tcb.rcv, ...rcv }
+})
+const withBoard = (
+  tcb: ControlBlock,
+  change: (all: Transmissions.Transmissions) => Transmissions.Transmissions
+): ControlBlock => isOpening(tcb) ? tcb : { ...tcb, transmissions: change(tcb.transmissions) }
+const withCongestion = (tcb: ControlBlock, congestion: Partial<ControlBlock["congestion"]>): ControlBlock => ({
+  ...tcb,
+  congestion: { ...tcb.congestion, ...congestion }
 })
 const then = (outcome: Outcome, change: (tcb: ControlBlock) => ControlBlock): Outcome => ({
   ...outcome,
@@ -146,6 +155,72 @@ const WRONG: ReadonlyArray<readonly [Invariant, RegExp, client: HostOptions, ser
         const next = rfc9293.output(withSnd(tcb, { wnd: wnd + 20_000 }), queued, now)
         return next === undefined ? undefined : { ...next, tcb: withSnd(next.tcb, { wnd }) }
       }
+    })
+  ],
+  [
+    "repair",
+    /octets are lost and \d+ selectively acknowledged, but \d+ and \d+ are counted/,
+    machine(arrives((outcome) => then(outcome, (tcb) => withBoard(tcb, (all) => ({ ...all, lost: all.lost + 1 })))))
+  ],
+  [
+    "repair",
+    /the scoreboard is about SND\.UNA \+ 5/,
+    machine(arrives((outcome) => then(outcome, (tcb) => withBoard(tcb, (all) => ({ ...all, una: all.una + 5 })))))
+  ],
+  [
+    "repair",
+    /the queue of the scoreboard does not reach from its board to SND\.NXT/,
+    machine(output((next) => ({
+      ...next,
+      tcb: withBoard(
+        next.tcb,
+        (all) => all.last === undefined ? all : { ...all, last: { ...all.last, right: all.edge } }
+      )
+    })))
+  ],
+  [
+    "repair",
+    /octets were sent again that nobody thinks lost/,
+    machine({
+      output: (tcb, queued, now) => {
+        const all = tcb.transmissions
+        const isLost = Transmissions.outstanding(all) > 1448 && Transmissions.isClean(all)
+        const lost = isLost ? Transmissions.lose(all, all.una, all.una + 1448) : all
+        return rfc9293.output({ ...tcb, transmissions: lost }, queued, now)
+      }
+    })
+  ],
+  [
+    "repair",
+    /octets were sent again that are selectively acknowledged/,
+    machine({
+      output: (tcb, queued, now) => {
+        const all = tcb.transmissions
+        if (all.sacked === 0) return rfc9293.output(tcb, queued, now)
+        const forgotten = { ...tcb, transmissions: Transmissions.renege(Transmissions.unlose(all)) }
+        return rfc9293.output(withSnd(forgotten, { forced: true }), queued, now)
+      }
+    })
+  ],
+  [
+    "congestion",
+    /octets are in flight in a window of \d+/,
+    machine({
+      output: (tcb, queued, now) => rfc9293.output(withCongestion(tcb, { window: Infinity }), queued, now),
+      arrives: (tcb, segment, now) =>
+        then(rfc9293.arrives(tcb, segment, now), (next) => withCongestion(next, { window: 2000 }))
+    })
+  ],
+  [
+    "congestion",
+    /a segment left \d+\.\d+ ms before its time/,
+    machine({
+      output: (tcb, queued, now) => rfc9293.output(withCongestion(tcb, { pacingRate: undefined }), queued, now),
+      arrives: (tcb, segment, now) =>
+        then(
+          rfc9293.arrives(tcb, segment, now),
+          (next) => withCongestion(withSnd(next, { paceAt: now + 200 }), { pacingRate: 1 })
+        )
     })
   ],
   ["unsentAcknowledged", /an acknowledgement of 7 octets that were never sent was believed/, BELIEVER],

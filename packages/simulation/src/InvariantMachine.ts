@@ -9,6 +9,7 @@ import type { ConnectionOptions } from "@strata/core/tcp/Tcp"
 import { boundsOf, complete } from "@strata/core/tcp/TcpDefaults"
 import { type Emission, TcpMachine } from "@strata/core/tcp/TcpMachine"
 import { format } from "./FormatControlBlock.ts"
+import * as Repair from "./InvariantRepair.ts"
 import * as Rules from "./InvariantRules.ts"
 import { formatConnection, type Watch } from "./Invariants.ts"
 import { emission } from "./InvariantSegments.ts"
@@ -60,7 +61,7 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
   }
   const stepped = (event: Rules.Event, before: ControlBlock, after: ControlBlock): ControlBlock => {
     if (isOver) report({ invariant: "timers", what: `${event}, but the host is gone` }, before, after)
-    report(Rules.transition(event, before, after), before, after)
+    report(Rules.transition(event, before, after) ?? Repair.scoreboard(before, after), before, after)
     return after
   }
   /** Whether a connection sends and sends while time stands still. */
@@ -83,7 +84,9 @@ export const observe = (inner: TcpMachine["Service"], host: string, watch: Watch
     now: number,
     limit: number
   ): void => {
-    report(emission(before, after, segment, queued, limit), before, after)
+    const found = emission(before, after, segment, queued, limit) ??
+      (queued === undefined ? undefined : Repair.departure(before, segment, now))
+    report(found, before, after)
     sent(after, now)
   }
 

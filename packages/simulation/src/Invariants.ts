@@ -2,8 +2,8 @@
  * What must hold of every connection and every packet of a simulation, whatever
  * the network does to it, and what happens when it does not.
  *
- * `InvariantRules` and `InvariantSegments` have the rules of a control block,
- * `InvariantMachine` puts them around a host's `TcpMachine`; `InvariantStreams`
+ * `InvariantRules`, `InvariantSegments` and `InvariantRepair` have the rules of
+ * a control block, `InvariantMachine` puts them around a host's `TcpMachine`; `InvariantStreams`
  * compares what programs write and read; `InvariantPackets` adds up counters.
  */
 import type { Endpoints } from "@strata/core/tcp/ControlBlock"
@@ -31,6 +31,10 @@ export const Invariant = Schema.Literals([
   "state",
   /** A segment that is sent says what the control block says. */
   "emission",
+  /** The scoreboard covers what is on its way, and only what is thought lost, or probed, is sent again (RFC 6675, RFC 8985). */
+  "repair",
+  /** What is sent keeps to the congestion window and the pace, unless a timer demands it (RFC 5681). */
+  "congestion",
   /** A connection does not go on sending within one instant without getting anywhere. */
   "progress",
   /** What is read is a prefix of what was written, octet by octet. */

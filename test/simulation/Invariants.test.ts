@@ -206,9 +206,10 @@ const WRONG: ReadonlyArray<readonly [Invariant, RegExp, client: HostOptions, ser
     "congestion",
     /octets are in flight in a window of \d+/,
     machine({
-      output: (tcb, queued, now) => rfc9293.output(withCongestion(tcb, { window: Infinity }), queued, now),
-      arrives: (tcb, segment, now) =>
-        then(rfc9293.arrives(tcb, segment, now), (next) => withCongestion(next, { window: 2000 }))
+      output: (tcb, queued, now) => {
+        const next = rfc9293.output(withCongestion(tcb, { window: Infinity }), queued, now)
+        return next === undefined ? undefined : { ...next, tcb: withCongestion(next.tcb, { window: 2000 }) }
+      }
     })
   ],
   [
@@ -464,8 +465,9 @@ describe("Invariants", () => {
       }
       const error = yield* Effect.flip(Simulation.run(exchange(BELIEVER), { capture: count }))
       assert.instanceOf(error, InvariantViolated)
-      // The packet that the client is at is the last one it will ever see.
-      assert.strictEqual(error.packet, packets)
+      // The packet that the client is at is the last one it will ever see; the server may be answering the one before.
+      assert.isAtLeast(packets, error.packet)
+      assert.isAtMost(packets, error.packet + 2)
     }))
 
   it.effect("end all that runs on hosts under any clock", () =>

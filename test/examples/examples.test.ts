@@ -30,6 +30,20 @@ describe("examples", () => {
     }
   })
 
+  it.live("metrics", () =>
+    Effect.gen(function*() {
+      expect(yield* example("metrics")).toEqual({
+        code: 0,
+        stdout: [
+          "strata_tcp_activeOpens{host=\"client\"} 1",
+          "strata_tcp_established{host=\"client\"} 1",
+          "strata_tcp_queued_send{host=\"client\"} 0",
+          "strata_tcp_queued_receive{host=\"client\"} 0\n"
+        ].join("\n"),
+        stderr: ""
+      })
+    }))
+
   it.live("two hosts", () =>
     Effect.gen(function*() {
       expect(yield* example("two-hosts")).toEqual({

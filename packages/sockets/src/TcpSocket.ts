@@ -57,6 +57,8 @@ export interface TcpSocket {
   readonly state: Effect.Effect<State>
   /** What is known about the connection, as `ss -ti` shows it. */
   readonly info: Effect.Effect<TcpInfo>
+  /** `info` as it changes, as `Connection.infoChanges` of `@strata/core` has it. */
+  readonly infoChanges: Connection["infoChanges"]
   /** Waits until both sides have closed and everything written has arrived; fails when the connection fails before that. */
   readonly closed: Effect.Effect<void, TcpError>
 }
@@ -87,5 +89,6 @@ export const fromConnection = (connection: Connection): TcpSocket => ({
   abort: connection.abort,
   state: Effect.sync(connection.state),
   info: Effect.sync(connection.info),
+  infoChanges: connection.infoChanges,
   closed: connection.closed
 })

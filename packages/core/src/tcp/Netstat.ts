@@ -1,8 +1,7 @@
 /**
  * The counters of TCP under the names of Linux: those of `/proc/net/snmp` (RFC 4022) and of `/proc/net/netstat`.
  *
- * Only counters that mean the same are here, so that figures can be laid beside those of `nstat`. Linux counts segments before its own
- * segmentation offload has cut them as so many; so does this stack, whose devices cut nothing yet.
+ * Only counters that mean the same are here, so that figures can be laid beside those of `nstat`. Segments are those on the wire.
  */
 
 /** A counter of Linux, as a sum of counters of `Statistics` less others. */

@@ -1,14 +1,15 @@
 /**
- * Measures the scenario matrix in virtual time, and judges it.
+ * Measures the scenario matrix in virtual time, and judges it by theory.
  *
- *     node bench/matrix.ts [--seed 1] [--only 'cubic, .*loss 1 %']
+ *     node bench/matrix.ts [--seed 1] [--only 'cubic, .*loss 1 %'] [--write]
  *
- * The tables go to standard output. `--only` picks cells by a regular expression. Cells that are not as theory
+ * The tables go to standard output, or, with `--write`, into `docs/tcp-matrix.md`. `--only` picks cells by a regular expression. Cells that are not as theory
  * says are told on standard error, with what should have been.
  */
 import { Effect } from "effect"
+import { readFile, writeFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { algorithms } from "../test/simulation/matrix/algorithms.ts"
 import { CELLS, format, ROUND_TRIPS } from "../test/simulation/matrix/Cell.ts"
 import { type Check, complain, holds } from "../test/simulation/matrix/Expectation.ts"
 import { rowOf, SEED, tailOf } from "../test/simulation/matrix/Matrix.ts"
@@ -17,11 +18,12 @@ import { markdown, type Row, type Tail, tailMarkdown } from "../test/simulation/
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: String(SEED) },
-    only: { type: "string", default: "" }
+    only: { type: "string", default: "" },
+    write: { type: "boolean", default: false }
   }
 })
 const seed = Number(values.seed)
-const picked = CELLS.filter((cell) => algorithms.has(cell.algorithm) && new RegExp(values.only).test(format(cell)))
+const picked = CELLS.filter((cell) => new RegExp(values.only).test(format(cell)))
 
 const tell = (name: string, checks: ReadonlyArray<Check>): void => {
   for (const check of checks) if (!holds(check)) process.stderr.write(`${name}: ${complain(check)}\n`)
@@ -49,4 +51,14 @@ const tables = [
 ]
   .join("\n")
 
-process.stdout.write(`${tables}\n`)
+/** What is between these lines of the page is made here. */
+const [FROM, TO] = ["<!-- matrix -->", "<!-- end of the matrix -->"] as const
+
+if (values.write) {
+  const page = fileURLToPath(new URL("../docs/tcp-matrix.md", import.meta.url))
+  const [before, rest] = (await readFile(page, "utf8")).split(FROM)
+  const [, after] = rest!.split(TO)
+  await writeFile(page, `${before}${FROM}\n\n${tables}\n\n${TO}${after}`)
+} else {
+  process.stdout.write(`${tables}\n`)
+}

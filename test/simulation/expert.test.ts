@@ -112,7 +112,9 @@ const PATHS: ReadonlyArray<Path> = [
   { roundTrip: 100, rate: 1e9 },
   { roundTrip: 300, rate: 10e6 }
 ]
-const cases = [...algorithms].flatMap(([name, algorithm]) => PATHS.map((path) => ({ ...path, name, algorithm })))
+const cases = Object.entries(algorithms).flatMap(([name, algorithm]) =>
+  PATHS.map((path) => ({ ...path, name, algorithm }))
+)
 
 /**
  * tshark does not count the octet of a probe as sent, and wonders when it is acknowledged. A probe that meets the news of an open window on

@@ -17,7 +17,7 @@ describe("Jain's index", () => {
 })
 
 describe("two flows of one algorithm", () => {
-  it.effect.each([...algorithms].map(([name, algorithm]) => ({ name, algorithm })))(
+  it.effect.each(Object.entries(algorithms).map(([name, algorithm]) => ({ name, algorithm })))(
     "share a bottleneck with $name, and use all of it",
     ({ algorithm }) =>
       Effect.gen(function*() {
@@ -28,5 +28,36 @@ describe("two flows of one algorithm", () => {
         }
       }),
     60_000
+  )
+})
+
+const { cubic: Cubic, reno: Reno } = algorithms
+
+/** How much more CUBIC gets than Reno, on average over two seeds. */
+const advantage = Effect.fnUntraced(function*(bottleneck: Bottleneck) {
+  const ratios = yield* Effect.forEach(
+    [1, 2],
+    (seed) => Effect.map(share([Cubic, Reno], bottleneck, seed), ({ goodputs: [cubic, reno] }) => cubic! / reno!)
+  )
+  return ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length
+})
+
+describe("CUBIC beside Reno", () => {
+  it.effect("gets what Reno gets where windows are small (RFC 9438 §4.3)", () =>
+    Effect.gen(function*() {
+      const ratio = yield* advantage(path)
+      assert.isAtLeast(ratio, 0.67)
+      assert.isAtMost(ratio, 1.5)
+    }), 60_000)
+
+  it.effect(
+    "gets more where Reno would leave a long fast path empty, and leaves Reno something (RFC 9438 §5.1)",
+    () =>
+      Effect.gen(function*() {
+        const ratio = yield* advantage({ ...path, rate: 20e6, roundTrip: 100, settle: 30, measure: 40 })
+        assert.isAtLeast(ratio, 1.5)
+        assert.isAtMost(ratio, 15)
+      }),
+    120_000
   )
 })

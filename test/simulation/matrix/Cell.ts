@@ -55,19 +55,31 @@ export const lossOf = (loss: LossName): Loss.Loss =>
 /** The share of packets that are late where any are. */
 export const REORDERED = 0.01
 
+/** How late those packets are at most, in milliseconds. */
+export const lateness = ({ rate, reordering, roundTrip }: Cell): number => {
+  switch (reordering) {
+    case "none":
+      return 0
+    case "1 %":
+      return Math.max(roundTrip / 8, 6 * frameTime(rate))
+    case "deep":
+      return Math.max(roundTrip / 2, 24 * frameTime(rate))
+  }
+}
+
 /**
  * One packet in a hundred is late: by five packets, but an eighth of a round trip at most; or, if it is deep, by half a round
  * trip, but 24 packets at least. Three packets are what RFC 5681 takes for a loss, a quarter of a round trip is what
  * RFC 8985 allows for at first.
  */
-export const reorderingOf = ({ rate, reordering, roundTrip }: Cell): Conditions["reordering"] => {
-  switch (reordering) {
+export const reorderingOf = (cell: Cell): Conditions["reordering"] => {
+  switch (cell.reordering) {
     case "none":
       return { probability: 0 }
     case "1 %":
-      return { probability: REORDERED, packets: 5, atMost: Math.max(roundTrip / 8, 6 * frameTime(rate)) }
+      return { probability: REORDERED, packets: 5, atMost: lateness(cell) }
     case "deep":
-      return { probability: REORDERED, delay: Math.max(roundTrip / 2, 24 * frameTime(rate)) }
+      return { probability: REORDERED, delay: lateness(cell) }
   }
 }
 

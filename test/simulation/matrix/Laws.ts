@@ -33,7 +33,9 @@ export const reno = (): Law => {
 /** RFC 9438 with HyStart++ (RFC 9406). */
 export const cubic = (): Law => {
   let threshold = Infinity
+  /** Rounds of conservative slow start; the queueing delay that the round before began with. */
   let conservative = 0
+  let delayBefore = 0
   /** W_max, cwnd_prior, the start of the epoch and its K in seconds, W_est. */
   let most = 0
   let prior = 0
@@ -41,9 +43,12 @@ export const cubic = (): Law => {
   let k = 0
   let estimate = 0
 
+  /** The next round begins with the queueing delay that this one ends with: RFC 9406 §4.2 compares the least of a round with that of the last. */
   const slowStart = (window: number, roundTrip: number, delay: number): number => {
-    const allowed = Math.min(MAX_RTT_THRESH, Math.max(MIN_RTT_THRESH, roundTrip / 8))
-    if (threshold === Infinity && window >= HYSTART_LEAST && (conservative > 0 || delay > allowed)) {
+    const allowed = Math.min(MAX_RTT_THRESH, Math.max(MIN_RTT_THRESH, (roundTrip + delayBefore) / 8))
+    const isSlower = delay - delayBefore > allowed
+    delayBefore = delay
+    if (threshold === Infinity && window >= HYSTART_LEAST && (conservative > 0 || isSlower)) {
       if (++conservative > CSS_ROUNDS) threshold = window
       return CSS_GROWTH * window
     }

@@ -4,14 +4,11 @@
 import * as Effect from "effect/Effect"
 import type { Cell } from "./Cell.ts"
 import { checks, tailCheck } from "./Expectation.ts"
-import { measure, measureTail } from "./Measure.ts"
+import { BUFFERS, measure, measureTail } from "./Measure.ts"
 import type { Row, Tail } from "./Table.ts"
 
 /** Of the table in `docs/tcp-matrix.md`, and of the tests. */
 export const SEED = 1
-
-/** Octets that the buffers of the stack let be under way. */
-export const BUFFERS = 65_535
 
 export const rowOf = (cell: Cell, seed: number = SEED): Effect.Effect<Row> =>
   Effect.map(measure(cell, seed), (result) => ({ cell, result, checks: checks(cell, result, BUFFERS) }))

@@ -35,6 +35,8 @@ export interface Result {
 }
 
 const PORT = 7
+/** Octets of each buffer: more than a transfer has, so that only the network limits it. */
+export const BUFFERS = 32 * 1024 * 1024
 /** Acknowledgements have all the room they need. */
 const ROOMY: Partial<Conditions> = { queue: { packets: 1_000_000, octets: Infinity } }
 const CHUNK = Uint8Array.from({ length: 1 << 18 }, (_, index) => index * 31 + (index >>> 8) * 7)
@@ -107,7 +109,7 @@ const transfer = Effect.fnUntraced(function*({ algorithm, calm, octets, rough }:
   yield* sender.run(Effect.flatMap(Icmp, (icmp) => icmp.ping(receiver.addresses()[0]!)))
   const listening = yield* Deferred.make<void>()
   const reading = yield* receiver.fork(Effect.gen(function*() {
-    const listener = yield* (yield* Tcp).listen({ port: PORT })
+    const listener = yield* (yield* Tcp).listen({ port: PORT, receiveBuffer: BUFFERS })
     yield* Deferred.succeed(listening, undefined)
     yield* readAll(yield* listener.accept, octets)
     return now()
@@ -115,7 +117,7 @@ const transfer = Effect.fnUntraced(function*({ algorithm, calm, octets, rough }:
   yield* Deferred.await(listening)
   yield* sender.fork(Effect.gen(function*() {
     const remote = toInet(fromIpv4(receiver.addresses()[0]!), PORT)
-    const connection = yield* (yield* Tcp).connect({ remote, congestion: algorithm })
+    const connection = yield* (yield* Tcp).connect({ remote, congestion: algorithm, sendBuffer: BUFFERS })
     yield* wire.set(rough, "forth")
     yield* writeAll(connection, octets)
     return yield* Effect.never
@@ -133,7 +135,7 @@ export const measure = (cell: Cell, seed: number): Effect.Effect<Result> => {
   const { calm, rough } = pathOf(cell)
   const program = transfer({
     octets,
-    algorithm: algorithms.get(cell.algorithm)!,
+    algorithm: algorithms[cell.algorithm],
     calm: { ...calm, back: ROOMY },
     rough
   })
@@ -161,7 +163,7 @@ export const measureTail = (cell: Cell, seed: number): Effect.Effect<number> => 
   let texts = 0
   const program = transfer({
     octets: FLIGHT * SEGMENT,
-    algorithm: algorithms.get(cell.algorithm)!,
+    algorithm: algorithms[cell.algorithm],
     calm: pathOf(cell).calm,
     rough: {
       faults: (_, decoded) => (decoded().tcp?.length ?? 0) > 0 && ++texts === FLIGHT ? [Faults.lose] : []

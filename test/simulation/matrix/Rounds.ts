@@ -7,8 +7,8 @@
  * the bottleneck those for which it has no room. A round with a loss among
  * segments sent for the first time reduces the window once; all that was lost
  * goes again with the next round, as RFC 6675 and RFC 8985 find it. When a whole
- * window is lost, a probe goes (RFC 8985 §7), and when that is lost too, the
- * retransmission timer ends the wait (RFC 6298).
+ * window is lost, a probe goes (RFC 8985 §7), and when that is lost too, or was
+ * lost while something was repaired, the retransmission timer ends the wait (RFC 6298).
  *
  * It is for transfers of a size for which formulas of the steady state are no
  * good: slow start, the queue, and luck are in it. A test holds its
@@ -67,9 +67,11 @@ export interface Course {
 }
 
 const INITIAL_WINDOW = 10
-/** RFC 6298 §2.4, as Linux has it; RFC 8985 §7.2: what a peer may delay its acknowledgement of one segment. Milliseconds. */
+/** RFC 6298 §2.4, as Linux has it; how long a receiver waits before it acknowledges one segment alone. Milliseconds. */
 const LEAST_TIMEOUT = 200
 const DELAYED_ACKNOWLEDGEMENT = 40
+/** WCDelAckT of RFC 8985 §7.2: for how long a probe after one segment alone has to think that it waits. */
+const WORST_DELAY = 200
 
 /** One transfer of that many segments. */
 export const transfer = (law: Law, path: Path, segments: number): Course => {
@@ -117,10 +119,12 @@ class Transfer {
     const lostAgain = this.send(repeated)
     const lostFirst = this.send(count - repeated)
     this.again += lostAgain + lostFirst - repeated
-    if (lostAgain + lostFirst === count) return this.stalled()
+    if (lostAgain + lostFirst === count) return this.stalled(count, repeated > 0)
     const start = this.now
     const duration = Math.max(roundTrip + frameTime, count * frameTime)
     this.now += duration + (count === 1 && !this.isDone() ? DELAYED_ACKNOWLEDGEMENT : 0)
+    // RFC 8985 §6.2: with fewer than three segments to tell of it, a loss is believed a quarter of a round trip later.
+    if (lostFirst > 0 && count - lostFirst - lostAgain < 3) this.now += roundTrip / 4
     this.smoothed = duration
     if (lostFirst > 0) {
       this.window = law.reduce(this.window, this.now)
@@ -142,15 +146,17 @@ class Transfer {
     return losses
   }
 
-  /** A whole window was lost, and is to be sent again. */
-  private stalled(): void {
+  /** A whole window was lost, and is to be sent again. While something is repaired, there is no probe (RFC 8985 §7.2). */
+  private stalled(count: number, isRepairing: boolean): void {
     const { law, smoothed } = this
-    this.now += 2 * smoothed
-    if (this.send(1) === 0) {
-      this.again--
-      this.now += smoothed + (this.again === 0 ? DELAYED_ACKNOWLEDGEMENT : 0)
-      this.window = law.reduce(this.window, this.now)
-      return
+    if (!isRepairing) {
+      this.now += 2 * smoothed + (count === 1 ? WORST_DELAY : 0)
+      if (this.send(1) === 0) {
+        this.again--
+        this.now += smoothed + (this.again === 0 ? DELAYED_ACKNOWLEDGEMENT : 0)
+        this.window = law.reduce(this.window, this.now)
+        return
+      }
     }
     law.timeout(this.window, this.now)
     // RFC 6298 §5.5

@@ -32,6 +32,9 @@ export interface Bottleneck {
   readonly middleware?: Middleware | undefined
 }
 
+/** The congestion control of a flow; that of the stack by default. */
+export type Flow = CongestionAlgorithm | undefined
+
 export interface Shares {
   /** Bits per second of text that each flow delivered. */
   readonly goodputs: ReadonlyArray<number>
@@ -47,7 +50,7 @@ export const jain = (shares: ReadonlyArray<number>): number =>
   shares.reduce((sum, share) => sum + share, 0) ** 2 /
   (shares.length * shares.reduce((sum, share) => sum + share ** 2, 0))
 
-const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgorithm>, path: Bottleneck) {
+const program = Effect.fnUntraced(function*(flows: ReadonlyArray<Flow>, path: Bottleneck) {
   const network = yield* Network
   const receiver = yield* network.host("receiver")
   const senders = yield* Effect.forEach(
@@ -98,7 +101,7 @@ const program = Effect.fnUntraced(function*(flows: ReadonlyArray<CongestionAlgor
 
 /** What each flow got. The same flows, path and seed give the same shares. */
 export const share = (
-  flows: ReadonlyArray<CongestionAlgorithm>,
+  flows: ReadonlyArray<Flow>,
   path: Bottleneck,
   seed = 1
 ): Effect.Effect<Shares> =>

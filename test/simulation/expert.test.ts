@@ -92,6 +92,8 @@ const remarks = (capture: Uint8Array): Effect.Effect<Readonly<Record<string, num
         // Such as `Duplicate ACK (#1)`, and what is said of connections that begin and end.
         for (const message of line.split(/,(?=[A-Z])/)) {
           const what = message.replace(/\(#\d+\)/, "").trim()
+          // A buffer that grows tells of its larger window.
+          if (what === "TCP window update") continue
           if (what !== "" && !what.startsWith("Connection ")) counts[what] = (counts[what] ?? 0) + 1
         }
       }

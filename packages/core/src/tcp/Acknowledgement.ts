@@ -2,6 +2,7 @@
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
 import { close, type ControlBlock, copy, type Deadlines, draft, draftSend, type SendSpace } from "./ControlBlock.ts"
+import * as News from "./News.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as Recovery from "./Recovery.ts"
 import * as Rtt from "./Rtt.ts"
@@ -88,7 +89,7 @@ const delivered = (tcb: ControlBlock, segment: Segment, octets: number, now: num
   const { options, recovery, settings, snd } = tcb
   // RFC 7323 §4.3: an acknowledgement that does not advance echoes what was sent long ago.
   const echo = octets > 0 ? echoed(tcb, segment, now) : undefined
-  const news = Transmissions.news(tcb.transmissions, recovery.until, now, tcb.rtt.minimum, echo)
+  const news = News.none(tcb.transmissions, recovery.until, now, tcb.rtt.minimum, echo)
   const acknowledged = octets > 0
     ? Transmissions.acknowledge(tcb.transmissions, segment.ack, news)
     : tcb.transmissions
@@ -145,7 +146,7 @@ const acknowledgedSend = (snd: SendSpace, segment: Segment, octets: number): Sen
 
 /** A measurement by what was sent once only, or else by the timestamps of what moved SND.UNA (RFC 7323 §4.1). */
 const roundTrip = (
-  { ambiguous, timedAt }: Transmissions.News,
+  { ambiguous, timedAt }: News.News,
   echo: number | undefined,
   now: number
 ): number | undefined => {
@@ -156,7 +157,7 @@ const roundTrip = (
 /** Without SACK, each duplicate stands for a segment that was delivered, and what it stood for is not delivered again later (RFC 9937 §6.1). */
 const guess = (
   { recovery, snd, transmissions }: ControlBlock,
-  news: Transmissions.News,
+  news: News.News,
   octets: number,
   isRepeated: boolean
 ): void => {
@@ -170,7 +171,7 @@ const guess = (
  * Whether the retransmission timer starts anew. Besides what RFC 6298 says, as in Linux, a selective acknowledgement does it of what was
  * sent before the first segment was sent last: of that one, nothing can have been heard yet.
  */
-const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }: Transmissions.News): boolean =>
+const isProgress = ({ transmissions }: ControlBlock, octets: number, { newest }: News.News): boolean =>
   octets > 0 ||
   (newest !== undefined && Transmissions.outstanding(transmissions) > 0 &&
     newest.sentAt < Transmissions.at(transmissions, 0).sentAt)

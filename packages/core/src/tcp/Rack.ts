@@ -5,6 +5,7 @@
  * is seen: none at first, once three segments have overtaken; a quarter of the round-trip time and more where segments change places.
  */
 import type { ControlBlock } from "./ControlBlock.ts"
+import * as News from "./News.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
 
@@ -46,10 +47,10 @@ export const initial: RackState = {
 }
 
 /** Steps 1 to 3 of §6.2: takes notice of what was delivered. */
-export const delivered = (rack: RackState, news: Transmissions.News): RackState => {
+export const delivered = (rack: RackState, news: News.News): RackState => {
   const { newest, newestEnd, now, reordered } = news
   if (newest === undefined) return rack
-  const isNew = Transmissions.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)
+  const isNew = News.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)
   return {
     sentAt: isNew ? newest.sentAt : rack.sentAt,
     end: isNew ? newestEnd : rack.end,
@@ -89,7 +90,7 @@ export const reorderWindow = ({ rack, recovery, rtt, snd, transmissions }: Contr
 export const isBehind = (rack: RackState, transmissions: Transmissions.Transmissions): boolean => {
   if (Transmissions.size(transmissions) === 0) return false
   const { right, sentAt } = Transmissions.at(transmissions, 0)
-  return Transmissions.isLater(rack.sentAt, rack.end, sentAt, right)
+  return News.isLater(rack.sentAt, rack.end, sentAt, right)
 }
 
 export interface Detected {
@@ -106,7 +107,7 @@ export interface Detected {
  * first.
  */
 const isOvertaken = ({ again, end, sentAt }: RackState, run: Transmissions.Run): boolean =>
-  run.state === "sent" && Transmissions.isLater(sentAt, end, run.sentAt, run.right) &&
+  run.state === "sent" && News.isLater(sentAt, end, run.sentAt, run.right) &&
   (run.sends === 1 || again || sentAt !== run.sentAt)
 
 /** Step 5: what was sent before the newest delivered segment, and longer ago than a round trip and the window, is lost. */

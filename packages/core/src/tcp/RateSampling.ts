@@ -6,7 +6,8 @@
  * acknowledgements nor one of segments makes the path look faster than it is.
  */
 import type { RateSample } from "./Congestion.ts"
-import type { News, Run } from "./Transmissions.ts"
+import type { News } from "./News.ts"
+import type { Run } from "./Transmissions.ts"
 
 /** Octets and milliseconds. */
 export interface DeliveryState {

@@ -6,6 +6,7 @@ import { close, type ControlBlock, type Draft, fitting, isOpening, type Range } 
 import { count, type Counts } from "./Counts.ts"
 import * as MtuSearch from "./MtuSearch.ts"
 import * as NewReno from "./NewReno.ts"
+import * as News from "./News.ts"
 import * as Rack from "./Rack.ts"
 import * as RateReduction from "./RateReduction.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -19,7 +20,7 @@ import * as Transmissions from "./Transmissions.ts"
 
 /** What one acknowledgement brought, besides what is in the control block already. */
 export interface Arrived {
-  readonly news: Transmissions.News
+  readonly news: News.News
   /** Octets by which SND.UNA advanced. */
   readonly octets: number
   /** A round-trip time in milliseconds, if one was measured. */
@@ -268,7 +269,7 @@ export const reordered = (before: ControlBlock, now: number): ControlBlock => {
   const lost = next.transmissions.lost - tcb.transmissions.lost
   if (lost === 0) return next
   const arrived: Arrived = {
-    news: Transmissions.news(tcb.transmissions, next.recovery.until, now, tcb.rtt.minimum, undefined),
+    news: News.none(tcb.transmissions, next.recovery.until, now, tcb.rtt.minimum, undefined),
     octets: 0,
     rtt: undefined,
     isDuplicate: false,

@@ -2,6 +2,7 @@
  * Selective acknowledgements that arrive (RFC 2018, RFC 6675), and duplicates that the peer reports (RFC 2883).
  */
 import type { Range, SendSpace } from "./ControlBlock.ts"
+import type { News } from "./News.ts"
 import type { SackBlock } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
@@ -30,7 +31,7 @@ export const update = (
   nxt: number,
   blocks: ReadonlyArray<SackBlock>,
   duplicated: Range | undefined,
-  into: Transmissions.News
+  into: News
 ): Transmissions.Transmissions => {
   let all = before
   for (const block of blocks) {

@@ -11,6 +11,7 @@
  * them are on the board: a short array, replaced with each change. The queue's array only ever grows at its end, and values share it: each
  * looks at its own part, so adding a run to the latest value costs nothing like a copy, and the older ones stay as they were.
  */
+import * as News from "./News.ts"
 import type { DeliveryState } from "./RateSampling.ts"
 import * as Sequence from "./Sequence.ts"
 
@@ -118,76 +119,8 @@ export const sent = (
   return value(una, right, board, edge, grown, isOurs ? first : 0, grown.length, run, sacked, lost, highest)
 }
 
-/** What an acknowledgement told about the runs it covers; it is filled by `acknowledge` and `select`. */
-export interface News {
-  /** Octets delivered for the first time. */
-  delivered: number
-  /** The run that was sent last among the delivered ones, and one past its last octet that was delivered. */
-  newest: Run | undefined
-  newestEnd: number
-  /** When the latest of those was sent that were sent once only. */
-  timedAt: number | undefined
-  /** What was sent more than once was acknowledged cumulatively: of which sending is unknown (Karn's algorithm, RFC 6298 §3). */
-  ambiguous: boolean
-  /** Octets that were sent once only, and before `until`, were delivered. */
-  original: boolean
-  /** Octets that were sent once only were delivered after later ones (RFC 8985 §6.2, step 3). */
-  reordered: boolean
-  /** The sequence number before which `original` looks. */
-  readonly until: number
-  /** One past the highest octet delivered before. */
-  readonly highest: number
-  /** What tells whether a retransmission was delivered, or the original: now, the least round-trip time, and when the segment left that the peer answers. */
-  readonly now: number
-  readonly minimumRtt: number
-  readonly echo: number | undefined
-}
-
-export const news = (
-  { highest }: Transmissions,
-  until: number,
-  now: number,
-  minimumRtt: number,
-  echo: number | undefined
-): News => ({
-  delivered: 0,
-  newest: undefined,
-  newestEnd: 0,
-  timedAt: undefined,
-  ambiguous: false,
-  original: false,
-  reordered: false,
-  until,
-  highest,
-  now,
-  minimumRtt,
-  echo
-})
-
-/** Whether what was sent at `a` and ends at `aEnd` left after the other (RFC 8985 §6.2, RACK_sent_after). */
-export const isLater = (a: number, aEnd: number, b: number, bEnd: number): boolean =>
-  a > b || (a === b && Sequence.greaterThan(aEnd, bEnd))
-
-/** Whether it was the original of a run sent again that was delivered (RFC 8985 §6.2, step 2). */
-const isOriginals = (run: Run, { echo, minimumRtt, now }: News): boolean =>
-  run.sends > 1 && (now - run.sentAt < minimumRtt || (echo !== undefined && echo < Math.floor(run.sentAt)))
-
-/** `octets` up to `end` of a run that was not selectively acknowledged have been delivered. */
-const noteDelivery = (into: News, run: Run, octets: number, end: number): void => {
-  into.delivered += octets
-  const isNewest = into.newest === undefined || isLater(run.sentAt, end, into.newest.sentAt, into.newestEnd)
-  if (isNewest && !isOriginals(run, into)) {
-    into.newest = run
-    into.newestEnd = end
-  }
-  if (run.sends > 1) return
-  if (into.timedAt === undefined || run.sentAt > into.timedAt) into.timedAt = run.sentAt
-  if (Sequence.lessOrEqual(end, into.until)) into.original = true
-  if (Sequence.lessThan(end, into.highest)) into.reordered = true
-}
-
 /** Everything before `ack` was acknowledged; a probe of the peer's window may lie beyond `nxt`. */
-export const acknowledge = (all: Transmissions, ack: number, into: News): Transmissions => {
+export const acknowledge = (all: Transmissions, ack: number, into: News.News): Transmissions => {
   const { board, end, highest, queue } = all
   let { first, last, lost, sacked, una } = all
   const count = board.length
@@ -199,7 +132,7 @@ export const acknowledge = (all: Transmissions, ack: number, into: News): Transm
     const right = earliest(run.right, until)
     const octets = Sequence.difference(una, right)
     if (run.state === "sacked") sacked -= octets
-    else noteDelivery(into, run, octets, right)
+    else News.delivered(into, run, octets, right)
     if (run.state === "lost") lost -= octets
     if (run.sends > 1) into.ambiguous = true
     una = right
@@ -304,14 +237,14 @@ const rewrite = (
 }
 
 /** `[left, right)`, which must be on its way, was selectively acknowledged (RFC 2018 §3). */
-export const select = (all: Transmissions, left: number, right: number, into: News): Transmissions => {
+export const select = (all: Transmissions, left: number, right: number, into: News.News): Transmissions => {
   const there = all.board[find(all.board, left)]
   if (
     there?.state === "sacked" && Sequence.lessOrEqual(there.left, left) && Sequence.greaterOrEqual(there.right, right)
   ) return all
   const next = rewrite(all, left, right, (run, octets) => {
     if (run.state === "sacked") return run
-    noteDelivery(into, run, octets, run.right)
+    News.delivered(into, run, octets, run.right)
     return { ...run, state: "sacked" }
   })
   return Sequence.greaterThan(right, next.highest) ? { ...next, highest: right } : next
@@ -355,7 +288,7 @@ export const overtaken = (all: Transmissions, sentAt: number, end: number): Run 
   while (low < high) {
     const middle = (low + high) >>> 1
     const run = queued(all, middle)
-    if (isLater(sentAt, end, run.sentAt, run.right)) low = middle + 1
+    if (News.isLater(sentAt, end, run.sentAt, run.right)) low = middle + 1
     else high = middle
   }
   return low === 0 ? undefined : queued(all, low - 1)

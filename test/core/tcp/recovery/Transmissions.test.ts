@@ -2,6 +2,7 @@
  * The scoreboard against a model that knows of each octet by itself.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as News from "@strata/core/tcp/News"
 import { type DeliveryState, initial } from "@strata/core/tcp/RateSampling"
 import * as Sequence from "@strata/core/tcp/Sequence"
 import * as Transmissions from "@strata/core/tcp/Transmissions"
@@ -83,7 +84,7 @@ interface State {
 
 /** What an acknowledgement must have told of the octets it delivers; of what was thought lost, the time may be that of a neighbour. */
 const compareNews = (
-  news: Transmissions.News,
+  news: News.News,
   delivered: ReadonlyArray<Octet & { readonly end: number }>,
   reneged: boolean
 ): void => {
@@ -106,7 +107,7 @@ const step = (random: Chance, { all, model }: State, now: number): State => {
   const from = random.below(length)
   const to = from + 1 + random.below(length - from)
   const [left, right] = [Sequence.add(una, from), Sequence.add(una, to)]
-  const news = Transmissions.news(all, una, now, 0, undefined)
+  const news = News.none(all, una, now, 0, undefined)
   const mark: DeliveryState = { ...initial, delivered: now }
   const kind = length === 0 ? 0 : length > 200 ? 1 + random.below(7) : random.below(8)
   switch (kind) {
@@ -253,7 +254,7 @@ const looks = (length: number, work: (all: Transmissions.Transmissions) => unkno
   return looked
 }
 
-const silence = (all: Transmissions.Transmissions) => Transmissions.news(all, 0, 20_000, 0, undefined)
+const silence = (all: Transmissions.Transmissions) => News.none(all, 0, 20_000, 0, undefined)
 
 describe("ten thousand runs on their way cost", () => {
   it("an acknowledgement what it covers", () => {

@@ -58,6 +58,9 @@ const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the 
 /** The kernel sends a TCP checksum of zero as all ones when it computes it itself, one in 65,536 times. */
 const KERNELS_ZERO = new RegExp(`^\\d+ ${KERNEL} .*0xffff instead of 0x0000`)
 
+/** What the kernel asks when an answer of ours is late, on a busy machine, and what we answer to it (RFC 8985 §7, RFC 2883). */
+const KERNELS_PROBE = new RegExp(`^\\d+ (${KERNEL} .*[Rr]etransmission|${STACK} D-SACK Sequence$)`)
+
 /** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
 const remarks = Effect.fnUntraced(function*(file: string) {
   const kernel = yield* Kernel
@@ -65,7 +68,7 @@ const remarks = Effect.fnUntraced(function*(file: string) {
   const { stdout } = yield* kernel.succeed(...tshark)
   const lines = stdout.split("\n").filter((line) => line !== "")
   return lines.map((line) => line.replaceAll("\t", " "))
-    .filter((line) => !CLOSING.test(line) && !KERNELS_ZERO.test(line))
+    .filter((line) => !CLOSING.test(line) && !KERNELS_ZERO.test(line) && !KERNELS_PROBE.test(line))
 })
 
 /** Lines of `tcpdump -vvv` that complain. */

@@ -194,7 +194,8 @@ Namespace.describeLinux("Linux, what both ends of a connection say", [...LossyPa
         yield* settled(connection)
         const { kernel, own } = yield* agree(connection.info(), { received: 1 })
         expect(kernel["TcpRetransSegs"]).toBeGreaterThanOrEqual(1)
-        expect(own["TcpExtTCPOFOQueue"]).toBe(7)
+        // Those that came after it, and what the kernel may have sent to find out.
+        expect(own["TcpExtTCPOFOQueue"]).toBeGreaterThanOrEqual(7)
         expect(connection.info().traffic.octetsReceived).toBe(OCTETS)
       }))
   })

@@ -81,7 +81,11 @@ const bare = (out: Channel, back: Channel, own: string) =>
         output: (packet: Packet) => out.offer(packet),
         handle: (_protocol: number, input: TransportInput) => Effect.sync(() => void (back.input = input))
       } as unknown as Ipv4["Service"]
-      const routing = { isLocal: () => true, isBroadcast: () => false } as unknown as Routing["Service"]
+      const routing = {
+        isLocal: () => true,
+        isBroadcast: () => false,
+        lookup: () => undefined
+      } as unknown as Routing["Service"]
       return Context.make(Ipv4, ipv4).pipe(Context.add(Routing, routing))
     }))),
     Layer.provide(Devices.layer),

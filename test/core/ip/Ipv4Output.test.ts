@@ -315,12 +315,17 @@ describe("Ipv4 fragmentation", () => {
         flush: () => {}
       })
       yield* (yield* Routing).addAddress(device.name, host("10.0.0.1/30"))
-      const sent = make({ to: "10.0.0.2", body: pattern(20_000), dontFragment: true })
-      sent.segmentSize = 1460
-      assert.strictEqual((yield* Ipv4).output(sent), "sent")
-      const other = make({ to: "192.0.2.1", body: pattern(20_000), dontFragment: true })
-      other.segmentSize = 1460
-      assert.strictEqual((yield* Ipv4).output(other), "tooBig")
+      const output = (to: string, segmentSize: number) =>
+        Effect.map(Ipv4, (ip) => {
+          const packet = make({ to, body: pattern(20), dontFragment: true })
+          packet.attach(pattern(20_000), 0, 19_980)
+          packet.segmentSize = segmentSize
+          return ip.output(packet)
+        })
+      assert.strictEqual(yield* output("10.0.0.2", 1460), "sent")
+      // Each of its segments would be longer than the MTU.
+      assert.strictEqual(yield* output("10.0.0.2", 1461), "tooBig")
+      assert.strictEqual(yield* output("192.0.2.1", 1460), "tooBig")
       assert.deepStrictEqual(lengths, [20_020])
     }).pipe(Effect.provide(stack)))
 })

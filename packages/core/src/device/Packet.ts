@@ -6,9 +6,12 @@
  * was passed to returns: whoever keeps bytes copies them.
  *
  * Going down, a packet has headroom; each layer writes its header in front with
- * `push`. The payload may stay where it is (`payload`): a device reads it
- * before its `flush` returns. The linear bytes are consumed before `transmit` returns, so every protocol
- * owns one packet and uses it again.
+ * `push`. The payload may stay where it is, in one piece or several (`attach`):
+ * a device refers to it until it is on the wire. The linear bytes are consumed
+ * before `transmit` returns, so every protocol owns one packet and uses it again.
+ *
+ * A packet may stand for several on the wire (`segmentSize`), both ways: a TCP
+ * segment or a UDP datagram of up to 64 KiB, with the headers of the first.
  */
 import * as Checksum from "../wire/Checksum.ts"
 
@@ -31,6 +34,15 @@ export const ChecksumState = {
 /** To whom a frame was addressed on the link. */
 export const LinkDestination = { own: 0, broadcast: 1, multicast: 2 } as const
 
+/** A stretch of payload that stands elsewhere. */
+export interface Piece {
+  bytes: Uint8Array
+  start: number
+  end: number
+}
+
+const NO_BYTES = new Uint8Array()
+
 /** Where UDP has its checksum, and no other protocol does. */
 const UDP_CHECKSUM_OFFSET = 6
 
@@ -42,16 +54,20 @@ export class Packet {
   /** One past the last linear byte. */
   end: number
 
-  /** A piece of payload that follows the linear bytes; only on the way down. */
-  payload: Uint8Array | undefined = undefined
-  payloadStart = 0
-  payloadEnd = 0
+  /** What follows the linear bytes: the first `pieceCount` of these; only on the way down. Those behind are used again. */
+  readonly pieces: Array<Piece> = []
+  pieceCount = 0
+  /** Octets in all pieces. */
+  payloadLength = 0
 
   /** One of `ChecksumState`. */
   checksum = 0
   checksumStart = 0
   checksumOffset = 0
-  /** Payload octets per segment when the device is to cut the packet, 0 when it is not to be cut. */
+  /**
+   * Octets of payload per segment on the wire, the last one may have fewer; 0 when it is one. On the way down the device
+   * cuts what is in pieces (`Offload`); on the way up it has put the packet together, of segments whose checksums were right.
+   */
   segmentSize = 0
 
   /** The EtherType, on links without a header of their own and between Ethernet and the layer above. */
@@ -80,7 +96,7 @@ export class Packet {
 
   /** Octets from `start`, the separate payload included. */
   get length(): number {
-    return this.end - this.start + this.payloadEnd - this.payloadStart
+    return this.end - this.start + this.payloadLength
   }
 
   /** Empties the packet for its next way down, with `HEADROOM` in front. */
@@ -92,9 +108,8 @@ export class Packet {
   point(start: number, end: number): void {
     this.start = start
     this.end = end
-    this.payload = undefined
-    this.payloadStart = 0
-    this.payloadEnd = 0
+    this.pieceCount = 0
+    this.payloadLength = 0
     this.checksum = 0
     this.checksumStart = 0
     this.checksumOffset = 0
@@ -123,19 +138,35 @@ export class Packet {
     this.end += bytes.length
   }
 
-  /** Leaves the payload where it is until the device has sent it. */
-  attach(payload: Uint8Array, start: number, end: number): void {
-    this.payload = payload
-    this.payloadStart = start
-    this.payloadEnd = end
+  /** Adds a piece of payload behind those there are, and leaves it where it is until the device has sent it. */
+  attach(bytes: Uint8Array, start: number, end: number): void {
+    const index = this.pieceCount++
+    const piece = this.pieces[index]
+    if (piece === undefined) this.pieces.push({ bytes, start, end })
+    else {
+      piece.bytes = bytes
+      piece.start = start
+      piece.end = end
+    }
+    this.payloadLength += end - start
+  }
+
+  /** Lets go of the memory that earlier pieces referred to. */
+  forgetPieces(): void {
+    for (const piece of this.pieces) piece.bytes = NO_BYTES
   }
 
   /** A running sum from `from` to the end of the packet, the separate payload included. */
   sum(initial: number, from: number): number {
-    const head = Checksum.add(initial, this.bytes, from, this.end)
-    if (this.payload === undefined) return head
-    const rest = Checksum.add(0, this.payload, this.payloadStart, this.payloadEnd)
-    return Checksum.addWord(head, ((this.end - from) & 1) === 0 ? rest : Checksum.swap(rest))
+    let sum = Checksum.add(initial, this.bytes, from, this.end)
+    let octets = this.end - from
+    for (let index = 0; index < this.pieceCount; index++) {
+      const { bytes, end, start } = this.pieces[index]!
+      const rest = Checksum.add(0, bytes, start, end)
+      sum = Checksum.addWord(sum, (octets & 1) === 0 ? rest : Checksum.swap(rest))
+      octets += end - start
+    }
+    return sum
   }
 
   /** Completes a partial checksum in place; a packet that has none is left alone. */
@@ -151,8 +182,11 @@ export class Packet {
   /** Copies the linear bytes and the separate payload to `target` and returns how many there were. */
   copyTo(target: Uint8Array, at: number): number {
     target.set(this.bytes.subarray(this.start, this.end), at)
-    if (this.payload !== undefined) {
-      target.set(this.payload.subarray(this.payloadStart, this.payloadEnd), at + this.end - this.start)
+    let to = at + this.end - this.start
+    for (let index = 0; index < this.pieceCount; index++) {
+      const { bytes, end, start } = this.pieces[index]!
+      target.set(bytes.subarray(start, end), to)
+      to += end - start
     }
     return this.length
   }

@@ -111,7 +111,8 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu) {
     const now = turn.now()
     if (packet.dontFragment && pathMtu.isFragmentable(destination, now)) packet.dontFragment = false
     const mtu = pathMtu.get(destination, device.mtu, now)
-    const cutByDevice = packet.segmentSize !== 0 && length <= device.offload.segmentation
+    const cutByDevice = packet.segmentSize !== 0 && length <= device.offload.segmentation &&
+      length - packet.payloadLength + packet.segmentSize <= mtu
     if (length > mtu && !cutByDevice) {
       return packet.dontFragment ? refuse("tooBig", "tooBig", packet) : fragment(route, packet, mtu)
     }
@@ -153,8 +154,12 @@ const appendSlice = (target: Packet.Packet, packet: Packet.Packet, offset: numbe
   if (offset < linear) {
     target.append(packet.bytes.subarray(packet.start + offset, Math.min(packet.end, packet.start + offset + size)))
   }
-  if (packet.payload !== undefined && offset + size > linear) {
-    const from = packet.payloadStart + Math.max(0, offset - linear)
-    target.append(packet.payload.subarray(from, packet.payloadStart + offset + size - linear))
+  let base = linear
+  for (let index = 0; index < packet.pieceCount; index++) {
+    const { bytes, end, start } = packet.pieces[index]!
+    const from = Math.max(offset, base)
+    const to = Math.min(offset + size, base + end - start)
+    if (from < to) target.append(bytes.subarray(start + from - base, start + to - base))
+    base += end - start
   }
 }

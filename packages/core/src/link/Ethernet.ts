@@ -108,7 +108,7 @@ export class Ethernet extends Context.Service<Ethernet, {
         const missing = MINIMUM_PAYLOAD - packet.length
         if (missing <= 0) return packet
         // A payload elsewhere, or a full slab, leaves no place for the padding: such a packet is copied.
-        const target = packet.payload === undefined && packet.end + missing <= packet.bytes.length
+        const target = packet.pieceCount === 0 && packet.end + missing <= packet.bytes.length
           ? packet
           : short.copyFrom(packet)
         const end = target.end + missing

@@ -101,10 +101,7 @@ export class SendBuffer {
     this.cursorBase = 0
   }
 
-  /**
-   * Makes `[offset, offset + count)` the text of an empty packet: attached where it stands in one piece, copied behind
-   * the linear bytes where it does not. The octets must be there.
-   */
+  /** Attaches `[offset, offset + count)` to an empty packet, in as many pieces as it stands in. The octets must be there. */
   lay(packet: Packet, offset: number, count: number): void {
     if (count === 0) return
     if (offset < this.cursorBase) {
@@ -117,13 +114,12 @@ export class SendBuffer {
       piece = this.pieces[++this.cursorPiece]!
     }
     let at = piece.start + offset - this.cursorBase
-    if (at + count <= piece.end) return packet.attach(piece.bytes, at, at + count)
     let rest = count
     for (let index = this.cursorPiece; rest > 0; index++) {
       const { bytes, end, start } = this.pieces[index]!
       if (index > this.cursorPiece) at = start
       const part = Math.min(rest, end - at)
-      packet.append(bytes.subarray(at, at + part))
+      packet.attach(bytes, at, at + part)
       rest -= part
     }
   }

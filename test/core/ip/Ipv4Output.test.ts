@@ -315,20 +315,22 @@ describe("Ipv4 fragmentation", () => {
         flush: () => {}
       })
       yield* (yield* Routing).addAddress(device.name, host("10.0.0.1/30"))
-      const output = (to: string, segmentSize: number) =>
-        Effect.map(Ipv4, (ip) => {
-          const packet = make({ to, body: pattern(20), dontFragment: true })
-          packet.attach(pattern(20_000), 0, 19_980)
-          packet.segmentSize = segmentSize
-          return ip.output(packet)
-        })
-      assert.strictEqual(yield* output("10.0.0.2", 1460), "sent")
+      assert.strictEqual(yield* outputCut("10.0.0.2", 1460), "sent")
       // Each of its segments would be longer than the MTU.
-      assert.strictEqual(yield* output("10.0.0.2", 1461), "tooBig")
-      assert.strictEqual(yield* output("192.0.2.1", 1460), "tooBig")
+      assert.strictEqual(yield* outputCut("10.0.0.2", 1461), "tooBig")
+      assert.strictEqual(yield* outputCut("192.0.2.1", 1460), "tooBig")
       assert.deepStrictEqual(lengths, [20_020])
     }).pipe(Effect.provide(stack)))
 })
+
+/** A packet of 20,000 octets that the device is to cut. */
+const outputCut = (to: string, segmentSize: number) =>
+  Effect.map(Ipv4, (ip) => {
+    const large = make({ to, body: pattern(20), dontFragment: true })
+    large.attach(pattern(20_000), 0, 19_980)
+    large.segmentSize = segmentSize
+    return ip.output(large)
+  })
 
 describe("Ipv4 path MTU and errors", () => {
   it.effect("tells MTU and source towards a destination", () =>

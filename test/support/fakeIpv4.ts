@@ -48,6 +48,7 @@ export class Network extends Context.Service<Network, {
     readonly destination: number
     readonly kind?: Destination
     readonly checksum?: number
+    readonly segmentSize?: number
   }) => void
   readonly reportError: (protocol: number, error: DeliveryError, quoted: Uint8Array) => void
 }>()("test/Network") {}
@@ -72,11 +73,11 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
       reported: [],
       result: "sent",
       handles: (protocol) => inputs.has(protocol),
-      receive: (protocol, bytes, { checksum = 0, destination, kind = "local", source }) => {
+      receive: (protocol, bytes, { checksum = 0, destination, kind = "local", segmentSize = 0, source }) => {
         const slab = new Uint8Array(HEADER + bytes.length + 7)
         slab.set(bytes, HEADER)
         const packet = new Packet(slab, HEADER, HEADER + bytes.length)
-        Object.assign(packet, { source, destination, protocol, checksum, networkStart: 0 })
+        Object.assign(packet, { source, destination, protocol, checksum, segmentSize, networkStart: 0 })
         turn.run(() => inputs.get(protocol)!.input(device, packet, kind))
         slab.fill(0xee)
       },

@@ -342,6 +342,86 @@ describe("Udp, receiving", () => {
     }))
 })
 
+/** As a device puts them together: one header in front, whose length spans all. */
+const arriveTogether = (
+  port: number,
+  payload: string,
+  segmentSize: number,
+  kind: "local" | "broadcast" = "local"
+) =>
+  Effect.map(Network, (network) => {
+    const to = kind === "local" ? HOST : DIRECTED_BROADCAST
+    const octets = datagram(port, bytes(payload), { to })
+    // What vouches for the checksums is the device; that of the whole need not be right.
+    UdpHeader.set.checksum(new DataView(octets.buffer), 0, 0x1234)
+    const checksum = ChecksumState.valid
+    network.receive(Protocol.udp, octets, {
+      source: raw(PEER),
+      destination: raw(to),
+      kind,
+      checksum,
+      segmentSize
+    })
+  })
+
+describe("Udp, several datagrams in one packet", () => {
+  test("are taken apart, the last one being shorter or not", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7 })
+      for (const [payload, expected] of [["abcdefgh", "abc def gh"], ["abcdef", "abc def"]] as const) {
+        yield* arriveTogether(7, payload, 3)
+        const datagrams = yield* port.take
+        assert.strictEqual(texts(datagrams).join(" "), expected)
+        for (const { destination, source } of datagrams) {
+          assert.strictEqual(`${source} ${destination}`, `${inet(`${PEER}:40000`)} ${ip(HOST)}`)
+        }
+      }
+      assert.strictEqual(yield* counted("udp.received"), 5)
+    }))
+
+  test("may be a single one, with or without payload", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7 })
+      yield* arriveTogether(7, "ab", 3)
+      yield* arriveTogether(7, "abc", 3)
+      yield* arriveTogether(7, "", 3)
+      assert.deepStrictEqual(texts(yield* port.take), ["ab", "abc", ""])
+      assert.strictEqual(yield* counted("udp.received"), 3)
+    }))
+
+  test("go one by one to plain code, and all of them to each reader of a broadcast", () =>
+    Effect.gen(function*() {
+      const udp = yield* Udp
+      const seen: Array<string> = []
+      const plain = yield* udp.bindWith({ port: 7, shared: true }, (packet) => {
+        seen.push(text(packet.toBytes()))
+        // It may do with the packet what it likes.
+        packet.start = packet.end
+      })
+      const port = yield* bind({ port: 7, shared: true })
+      yield* arriveTogether(7, "abcde", 2, "broadcast")
+      assert.deepStrictEqual(seen, ["ab", "cd", "e"])
+      assert.deepStrictEqual(texts(yield* port.take), ["ab", "cd", "e"])
+      assert.strictEqual(plain.port, port.port)
+    }))
+
+  test("are kept as far as there is room", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7, capacity: 2 })
+      yield* arriveTogether(7, "abcdefgh", 2)
+      assert.strictEqual(port.dropped(), 2)
+      assert.strictEqual(yield* counted("udp.dropped.queueFull"), 2)
+      assert.deepStrictEqual(texts(yield* port.take), ["ab", "cd"])
+    }))
+
+  test("are reported as unreachable by the first of them", () =>
+    Effect.gen(function*() {
+      const network = yield* Network
+      yield* arriveTogether(7, "abcdefgh", 3)
+      assert.deepStrictEqual(network.reported, [{ type: 3, code: 3, length: 20 + UdpHeader.size + 3 }])
+    }))
+})
+
 describe("Udp, waiting", () => {
   test("a waiting reader is resumed once per turn, with all that arrived in it", () =>
     Effect.gen(function*() {

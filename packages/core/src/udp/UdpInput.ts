@@ -1,5 +1,7 @@
 /**
  * The way up: from IPv4 to the sockets that want a datagram.
+ *
+ * A device may deliver several datagrams of one flow as one packet (`Packet.segmentSize`); here it is taken apart.
  */
 import * as Effect from "effect/Effect"
 import type { AttachedDevice } from "../device/Devices.ts"
@@ -26,7 +28,19 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
   const drop = yield* makeDrop("udp")
   const received = (yield* Statistics).counter("udp.received")
 
+  /** `packet.start` is at the first octet of payload, `end` behind the last one of all datagrams. */
   const deliver = (socket: Socket, packet: Packet, sourcePort: number) => {
+    const { end, segmentSize: size } = packet
+    if (size === 0 || packet.length <= size) return deliverOne(socket, packet, sourcePort)
+    for (let at = packet.start; at < end; at += size) {
+      packet.start = at
+      packet.end = Math.min(at + size, end)
+      deliverOne(socket, packet, sourcePort)
+    }
+    packet.end = end
+  }
+
+  const deliverOne = (socket: Socket, packet: Packet, sourcePort: number) => {
     if (socket.input !== undefined) return socket.input(packet, packet.source, sourcePort, packet.destination)
     if (socket.mailbox.hasRoom) return socket.mailbox.offer(datagramOf(socket, packet, sourcePort), packet.length)
     socket.mailbox.dropped++
@@ -36,6 +50,7 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
   const deliverToOne = (packet: Packet, port: number, sourcePort: number) => {
     const socket = ports.find(packet.destination, port, packet.source, sourcePort)
     if (socket === undefined) {
+      keepFirst(packet)
       drop("noListener", packet)
       return ipv4.report(packet, IcmpType.destinationUnreachable, UnreachableCode.port, 0)
     }
@@ -54,7 +69,7 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
   }
 
   return (device: AttachedDevice, packet: Packet, destination: Destination): void => {
-    received.value++
+    received.value += datagramsIn(packet)
     const { start, view } = packet
     if (packet.length < UdpHeader.size) return drop("truncated", packet)
     const length = header.length(view, start)
@@ -93,6 +108,19 @@ export const makeError = (ports: PortTable<Socket>): ErrorInput => (error, quote
   socket.mailbox.fail(new UdpError({ reason }))
   // Datagrams leave as ones that may be fragmented, so that nobody can need smaller ones.
   return error.kind !== "fragmentationNeeded"
+}
+
+/** How many datagrams a packet stands for. */
+const datagramsIn = ({ length, segmentSize }: Packet): number =>
+  segmentSize === 0 ? 1 : Math.max(1, Math.ceil((length - UdpHeader.size) / segmentSize))
+
+/** Leaves only the first datagram in a packet: what an ICMP error quotes is what was sent. */
+const keepFirst = (packet: Packet): void => {
+  if (packet.segmentSize === 0) return
+  const length = Math.min(packet.length, UdpHeader.size + packet.segmentSize)
+  packet.end = packet.start + length
+  packet.segmentSize = 0
+  UdpHeader.set.length(packet.view, packet.start, length)
 }
 
 const checksumHolds = (packet: Packet): boolean => {

@@ -75,20 +75,66 @@ export const connect = Effect.fnUntraced(function*(
 
 const encoder = new TextEncoder()
 
+/** A socket around a connection of `Tcp`. What is asked for is made when it is asked for: there may be very many. */
+class ConnectionSocket implements TcpSocket {
+  private readonly connection: Connection
+
+  constructor(connection: Connection) {
+    this.connection = connection
+  }
+
+  get local() {
+    return this.connection.local
+  }
+
+  get remote() {
+    return this.connection.remote
+  }
+
+  get incoming() {
+    return Stream.fromPull(Effect.succeed(this.connection.read))
+  }
+
+  get outgoing() {
+    const { closeWrite, write } = this.connection
+    const writeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, TcpError> =>
+      chunks.length === 1 ? write(chunks[0]!) : Effect.forEach(chunks, write, { discard: true })
+    return Sink.mapEffect(Sink.forEachArray(writeAll), () => closeWrite)
+  }
+
+  get write(): TcpSocket["write"] {
+    const { write } = this.connection
+    return (payload) => write(typeof payload === "string" ? encoder.encode(payload) : payload)
+  }
+
+  get closeWrite() {
+    return this.connection.closeWrite
+  }
+
+  get close() {
+    return this.connection.close
+  }
+
+  get abort() {
+    return this.connection.abort
+  }
+
+  get state() {
+    return Effect.sync(this.connection.state)
+  }
+
+  get info() {
+    return Effect.sync(this.connection.info)
+  }
+
+  get infoChanges() {
+    return this.connection.infoChanges
+  }
+
+  get closed() {
+    return this.connection.closed
+  }
+}
+
 /** A socket around a connection of `Tcp`. */
-export const fromConnection = (connection: Connection): TcpSocket => ({
-  local: connection.local,
-  remote: connection.remote,
-  incoming: Stream.fromPull(Effect.succeed(connection.read)),
-  outgoing: Sink.forEachArray((chunks: ReadonlyArray<Uint8Array>) =>
-    Effect.forEach(chunks, connection.write, { discard: true })
-  ).pipe(Sink.mapEffect(() => connection.closeWrite)),
-  write: (payload) => connection.write(typeof payload === "string" ? encoder.encode(payload) : payload),
-  closeWrite: connection.closeWrite,
-  close: connection.close,
-  abort: connection.abort,
-  state: Effect.sync(connection.state),
-  info: Effect.sync(connection.info),
-  infoChanges: connection.infoChanges,
-  closed: connection.closed
-})
+export const fromConnection = (connection: Connection): TcpSocket => new ConnectionSocket(connection)

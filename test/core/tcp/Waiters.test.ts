@@ -44,4 +44,27 @@ describe("Waiters", () => {
       yield* waiters.waitUnless(() => true)
       expect(waiters.size).toBe(0)
     }))
+
+  it.effect("get what is found for them when they are woken, and wait on where there is nothing", () =>
+    Effect.gen(function*() {
+      const waiters = new Waiters()
+      const there: Array<number> = []
+      const look = () => {
+        const next = there.shift()
+        return next === undefined ? undefined : Effect.succeed(next)
+      }
+      const first = yield* Effect.forkChild(waiters.waitFor(look), { startImmediately: true })
+      const second = yield* Effect.forkChild(waiters.waitFor(look), { startImmediately: true })
+      waiters.wakeOne()
+      expect(waiters.size).toBe(2)
+      there.push(7)
+      waiters.wakeOne()
+      expect(yield* Fiber.join(second)).toBe(7)
+      expect(waiters.size).toBe(1)
+      there.push(8)
+      yield* Fiber.interrupt(first)
+      waiters.wakeAll()
+      expect(there).toEqual([8])
+      expect(yield* waiters.waitFor(look)).toBe(8)
+    }))
 })

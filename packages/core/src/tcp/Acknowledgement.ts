@@ -43,7 +43,7 @@ const isRepetition = (snd: SendSpace, segment: Segment): boolean =>
   scaled(snd, segment) === snd.wnd
 
 /** SEG.WND in octets (RFC 7323 §2.3). */
-const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd * 2 ** snd.scale
+const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd << snd.scale
 
 /** Whether the segment is newer than the one the window was taken from. */
 const isWindowUpdate = (snd: SendSpace, segment: Segment): boolean =>

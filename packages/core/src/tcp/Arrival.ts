@@ -165,7 +165,7 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
   if (tcb.state === "SYN-RECEIVED") {
     return acknowledgesSyn(tcb, segment)
       ? acknowledged(
-        established(Timestamps.kept(tcb, segment, now), segment, segment.wnd * 2 ** tcb.snd.scale, now),
+        established(Timestamps.kept(tcb, segment, now), segment, segment.wnd << tcb.snd.scale, now),
         segment,
         now
       )

@@ -139,6 +139,11 @@ export class LiveConnection {
     return chunks
   }
 
+  /** Whether a write of that many octets need not wait for anything. */
+  fits(octets: number): boolean {
+    return this.writes.fits(octets, this.tcb)
+  }
+
   /** Copies `bytes` into the send buffer, after all that waits already. True when all of it fitted at once. */
   write(write: PendingWrite): boolean {
     this.outputLater()

@@ -56,93 +56,156 @@ export const statusOf = (connection: LiveConnection): ConnectionStatus => {
   }
 }
 
-export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Connection => {
-  const inTurn = (work: () => void) => Effect.sync(() => turn.run(work))
+/**
+ * There may be very many connections, and each has one: so it holds nothing but the connection, and makes what is asked for
+ * when it is asked for.
+ */
+class Face implements Connection {
+  private readonly connection: LiveConnection
+  private readonly turn: Turn["Service"]
 
-  /** Waits until `look` has an answer, which only a change of state can bring. */
-  const watch = (look: () => Effect.Effect<void, TcpError> | undefined): Effect.Effect<void, TcpError> => {
-    const ready = () => look() !== undefined
-    return Effect.suspend(() => look() ?? Effect.flatMap(connection.watchers.waitUnless(ready), () => watch(look)))
+  constructor(connection: LiveConnection, turn: Turn["Service"]) {
+    this.connection = connection
+    this.turn = turn
   }
 
-  const readable = () => connection.receiving.readable > 0 || connection.ended
-  const read: Connection["read"] = Effect.suspend(() => {
+  get local() {
+    return localOf(this.connection.endpoints)
+  }
+
+  get remote() {
+    return remoteOf(this.connection.endpoints)
+  }
+
+  get state(): Connection["state"] {
+    return () => this.connection.state
+  }
+
+  get status(): Connection["status"] {
+    return () => statusOf(this.connection)
+  }
+
+  get controlBlock(): Connection["controlBlock"] {
+    return () => this.connection.tcb
+  }
+
+  get info(): Connection["info"] {
+    return () => infoOf(this.connection)
+  }
+
+  get infoChanges(): Connection["infoChanges"] {
+    return (interval) => infoChanges(this.connection, interval)
+  }
+
+  get read(): Connection["read"] {
+    const { connection, turn } = this
     let chunks: [Uint8Array, ...Array<Uint8Array>] | undefined
-    turn.run(() => {
+    const take = () => {
       chunks = connection.take()
-    })
-    if (chunks !== undefined) return Effect.succeed(chunks)
-    if (!connection.ended) return Effect.flatMap(connection.readers.waitUnless(readable), () => read)
-    return connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
-  })
-
-  /** Why nothing more can be written, or undefined. */
-  const unwritable = (): TcpError | undefined => {
-    if (connection.state === "CLOSED") return failureOf(connection.tcb)
-    return connection.closing ? closedHere() : undefined
+    }
+    const look = (): Connection["read"] | undefined => {
+      if (connection.receiving.readable > 0) {
+        turn.run(take)
+        const taken = chunks!
+        chunks = undefined
+        return Effect.succeed(taken)
+      }
+      if (!connection.ended) return undefined
+      return connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
+    }
+    const wait = connection.readers.waitFor(look)
+    return Effect.suspend(() => look() ?? wait)
   }
 
-  const write: Connection["write"] = (bytes) =>
-    Effect.suspend(() => {
-      const error = unwritable()
-      if (error !== undefined) return Effect.fail(error)
-      return Effect.callback<void, TcpError>((resume) => {
-        const pending: PendingWrite = {
-          bytes,
-          at: 0,
-          settle: () => resume(pending.at === bytes.length ? Effect.void : Effect.fail(unwritable() ?? closedHere()))
-        }
-        turn.run(() => {
-          if (connection.write(pending)) resume(Effect.void)
-        })
-        return inTurn(() => connection.giveUp(pending))
-      })
-    })
+  get write(): Connection["write"] {
+    return (bytes) => Effect.suspend(() => this.written(bytes))
+  }
 
-  const closeWrite: Connection["closeWrite"] = Effect.suspend(() => {
-    if (!connection.closing && connection.state === "CLOSED") return Effect.fail(failureOf(connection.tcb))
-    return inTurn(() => connection.closeWrite())
-  })
-
-  const abort = inTurn(() => connection.abort())
-  const close: Connection["close"] = Effect.suspend(() => {
-    const { linger } = connection
-    if (linger === 0) return abort
-    const closing = inTurn(() => connection.close())
-    if (linger === undefined) return closing
-    const settled = () => isSettled(connection)
-    return closing.pipe(
-      Effect.andThen(atMost(linger, until(connection, settled))),
-      Effect.andThen(Effect.suspend(() => settled() ? Effect.void : abort))
+  get closeWrite(): Connection["closeWrite"] {
+    const { connection } = this
+    return Effect.suspend(() =>
+      !connection.closing && connection.state === "CLOSED"
+        ? Effect.fail(failureOf(connection.tcb))
+        : this.inTurn(() => connection.closeWrite())
     )
-  })
+  }
 
-  return {
-    get local() {
-      return localOf(connection.endpoints)
-    },
-    get remote() {
-      return remoteOf(connection.endpoints)
-    },
-    state: () => connection.state,
-    status: () => statusOf(connection),
-    controlBlock: () => connection.tcb,
-    info: () => infoOf(connection),
-    infoChanges: (interval) => infoChanges(connection, interval),
-    read,
-    write,
-    closeWrite,
-    close,
-    abort,
-    established: watch(() => {
+  get abort(): Connection["abort"] {
+    return this.inTurn(() => this.connection.abort())
+  }
+
+  get close(): Connection["close"] {
+    const { connection } = this
+    return Effect.suspend(() => {
+      const { linger } = connection
+      if (linger === 0) return this.abort
+      const closing = this.inTurn(() => connection.close())
+      if (linger === undefined) return closing
+      const settled = () => isSettled(connection)
+      return closing.pipe(
+        Effect.andThen(atMost(linger, until(connection, settled))),
+        Effect.andThen(Effect.suspend(() => settled() ? Effect.void : this.abort))
+      )
+    })
+  }
+
+  get established(): Connection["established"] {
+    const { connection } = this
+    return this.watch(() => {
       if (connection.established) return Effect.void
       return connection.state === "CLOSED" ? Effect.fail(failureOf(connection.tcb)) : undefined
-    }),
-    closed: watch(() => {
+    })
+  }
+
+  get closed(): Connection["closed"] {
+    const { connection } = this
+    return this.watch(() => {
       const { reason, state } = connection.tcb
       if (state === "TIME-WAIT") return Effect.void
       if (state !== "CLOSED") return undefined
       return reason === "finished" ? Effect.void : Effect.fail(failureOf(connection.tcb))
     })
   }
+
+  private inTurn(work: () => void): Effect.Effect<void> {
+    return Effect.sync(() => this.turn.run(work))
+  }
+
+  /** Waits until `look` has an answer, which only a change of state can bring. */
+  private watch(look: () => Effect.Effect<void, TcpError> | undefined): Effect.Effect<void, TcpError> {
+    return Effect.suspend(() => look() ?? this.connection.watchers.waitFor(look))
+  }
+
+  /** Why nothing more can be written, or undefined. */
+  private get unwritable(): TcpError | undefined {
+    const { connection } = this
+    if (connection.state === "CLOSED") return failureOf(connection.tcb)
+    return connection.closing ? closedHere() : undefined
+  }
+
+  /** Writes at once what fits, and waits only where not all of it does. */
+  private written(bytes: Uint8Array): Effect.Effect<void, TcpError> {
+    const { connection, turn } = this
+    const error = this.unwritable
+    if (error !== undefined) return Effect.fail(error)
+    if (connection.fits(bytes.length)) {
+      turn.run(() => connection.write({ bytes, at: 0, settle: nothing }))
+      return Effect.void
+    }
+    return Effect.callback<void, TcpError>((resume) => {
+      const pending: PendingWrite = {
+        bytes,
+        at: 0,
+        settle: () => resume(pending.at === bytes.length ? Effect.void : Effect.fail(this.unwritable ?? closedHere()))
+      }
+      turn.run(() => {
+        if (connection.write(pending)) resume(Effect.void)
+      })
+      return this.inTurn(() => connection.giveUp(pending))
+    })
+  }
 }
+
+const nothing = (): void => {}
+
+export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Connection => new Face(connection, turn)

@@ -51,8 +51,10 @@ export const timeToMaximum = (window: number, maximum: number, mss: number): num
   Math.cbrt((maximum - window) / scale(mss))
 
 /** W_cubic(t), in octets (§4.2, equation 1). */
-export const windowAt = (state: CubicState, t: number, mss: number): number =>
-  scale(mss) * (t - state.k) ** 3 + state.maximum
+export const windowAt = (state: CubicState, t: number, mss: number): number => {
+  const since = t - state.k
+  return scale(mss) * since * since * since + state.maximum
+}
 
 const of = (state: CongestionState): CubicState => state as CubicState
 

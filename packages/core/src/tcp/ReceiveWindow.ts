@@ -18,7 +18,7 @@ const step = (rcv: ReceiveSpace): number => Math.min(rcv.capacity >>> 1, rcv.mss
 /** The shift with which `capacity` octets fit the field. */
 export const shiftFor = (capacity: number): number => {
   let shift = 0
-  while (shift < LARGEST_SHIFT && LARGEST_FIELD * 2 ** shift < capacity) shift++
+  while (shift < LARGEST_SHIFT && (LARGEST_FIELD << shift) < capacity) shift++
   return shift
 }
 
@@ -29,16 +29,16 @@ export const announced = (rcv: ReceiveSpace): number => {
 }
 
 /** The window when `free` octets fit the receive buffer. */
-export const largest = (free: number, scale: number): number => Math.max(0, Math.min(free, LARGEST_FIELD * 2 ** scale))
+export const largest = (free: number, scale: number): number => Math.max(0, Math.min(free, LARGEST_FIELD << scale))
 
 /** The window field of a segment other than a SYN. */
-export const field = ({ scale, wnd }: ReceiveSpace): number => Math.min(LARGEST_FIELD, Math.ceil(wnd / 2 ** scale))
+export const field = ({ scale, wnd }: ReceiveSpace): number => Math.min(LARGEST_FIELD, Math.ceil(wnd / (1 << scale)))
 
 /** The octets from RCV.NXT that the peer may have understood as the window. */
 export const understood = ({ edge, nxt }: ReceiveSpace): number => Math.max(0, Sequence.difference(nxt, edge))
 
 /** Octets beyond the capacity that may arrive all the same. */
-export const slack = (scale: number): number => 2 ** scale - 1
+export const slack = (scale: number): number => (1 << scale) - 1
 
 /** The receive space towards a peer that does not scale windows. */
 export const unscaled = (rcv: ReceiveSpace): ReceiveSpace => ({
@@ -66,4 +66,4 @@ export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
 
 /** RCV.EDGE once a window of `wnd` octets is announced. */
 const edgeOf = ({ edge, nxt, scale }: ReceiveSpace, wnd: number): number =>
-  Sequence.latest(edge, Sequence.add(nxt, Math.min(LARGEST_FIELD, Math.ceil(wnd / 2 ** scale)) * 2 ** scale))
+  Sequence.latest(edge, Sequence.add(nxt, Math.min(LARGEST_FIELD, Math.ceil(wnd / (1 << scale))) << scale))

@@ -22,10 +22,22 @@ export class Waiters {
       if (ready()) return resume(Effect.void)
       const wake = () => resume(Effect.void)
       this.waiting.push(wake)
-      return Effect.sync(() => {
-        const index = this.waiting.indexOf(wake)
-        if (index >= 0) this.waiting.splice(index, 1)
-      })
+      return this.forgetting(wake)
+    })
+  }
+
+  /** Waits until `look` finds something, and gets it. Whoever is woken is looked for at once, and not when its fiber runs. */
+  waitFor<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const found = look()
+      if (found !== undefined) return resume(found)
+      const wake = () => {
+        const then = look()
+        if (then === undefined) this.waiting.push(wake)
+        else resume(then)
+      }
+      this.waiting.push(wake)
+      return this.forgetting(wake)
     })
   }
 
@@ -39,5 +51,12 @@ export class Waiters {
     const all = this.waiting
     this.waiting = []
     for (const wake of all) wake()
+  }
+
+  private forgetting(wake: () => void): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const index = this.waiting.indexOf(wake)
+      if (index >= 0) this.waiting.splice(index, 1)
+    })
   }
 }

@@ -34,6 +34,11 @@ export class WriteQueue {
     return this.waiting.length === 0
   }
 
+  /** Whether `add` would take that many octets at once. */
+  fits(octets: number, tcb: ControlBlock): boolean {
+    return this.isEmpty && octets <= this.room(tcb)
+  }
+
   /** Copies what fits, unless others wait. True when all of it did; otherwise the rest waits. */
   add(write: PendingWrite, tcb: ControlBlock): boolean {
     if (this.isEmpty) {

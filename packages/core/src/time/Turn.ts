@@ -19,7 +19,38 @@ import * as Layer from "effect/Layer"
 /** What happens at the end of a turn, in this order, again and again until nobody asks any more. */
 export type Phase = "wake" | "output" | "flush"
 
-const phases: ReadonlyArray<Phase> = ["wake", "output", "flush"]
+/** What was asked for in one phase. Two arrays take turns, so that a turn allocates nothing for its tasks. */
+class Tasks {
+  private pending: Array<() => void> = []
+  private spare: Array<() => void> = []
+  private count = 0
+
+  push(task: () => void): void {
+    this.pending[this.count++] = task
+  }
+
+  /** Runs what was asked for until now, passing on what is thrown; false when there was nothing. */
+  perform(failed: (error: unknown) => void): boolean {
+    const { count, pending } = this
+    if (count === 0) return false
+    this.pending = this.spare
+    this.spare = pending
+    this.count = 0
+    for (let index = 0; index < count; index++) {
+      const task = pending[index]!
+      // A task may hold a whole connection.
+      pending[index] = nothing
+      try {
+        task()
+      } catch (error) {
+        failed(error)
+      }
+    }
+    return true
+  }
+}
+
+const nothing = (): void => {}
 
 export class Turn extends Context.Service<Turn, {
   /**
@@ -37,29 +68,27 @@ export class Turn extends Context.Service<Turn, {
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       const read = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-      const pending: Record<Phase, Array<() => void>> = { wake: [], output: [], flush: [] }
+      const wake = new Tasks()
+      const output = new Tasks()
+      const flush = new Tasks()
       const failures: Array<unknown> = []
+      const failed = (error: unknown): void => void failures.push(error)
       let running = false
       let started = 0
 
-      const nextPhase = (): Phase | undefined => phases.find((phase) => pending[phase].length > 0)
-      const attempt = (task: () => void) => {
-        try {
-          task()
-        } catch (error) {
-          failures.push(error)
-        }
-      }
+      const tasksOf = (phase: Phase): Tasks => phase === "wake" ? wake : phase === "output" ? output : flush
       const run = (work: () => void): void => {
         if (running) return work()
         running = true
         started = read()
-        attempt(work)
-        for (let phase = nextPhase(); phase !== undefined; phase = nextPhase()) {
-          const tasks = pending[phase]
-          pending[phase] = []
-          tasks.forEach(attempt)
-          if (phase === "wake") started = read()
+        try {
+          work()
+        } catch (error) {
+          failed(error)
+        }
+        for (;;) {
+          if (wake.perform(failed)) started = read()
+          else if (!output.perform(failed) && !flush.perform(failed)) break
         }
         running = false
         if (failures.length > 0) throw failures.splice(0)[0]
@@ -68,8 +97,8 @@ export class Turn extends Context.Service<Turn, {
         now: () => running ? started : read(),
         run,
         defer: (phase, task) => {
-          pending[phase].push(task)
-          if (!running) run(() => {})
+          tasksOf(phase).push(task)
+          if (!running) run(nothing)
         }
       })
     })

@@ -10,7 +10,8 @@
           "native/packet_socket.cc",
           "native/poller.cc",
           "native/strata.cc",
-          "native/tap.cc"
+          "native/tap.cc",
+          "native/vnet_header.cc"
         ],
         "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],
         "defines": ["NAPI_VERSION=9"],

@@ -17,6 +17,30 @@ size_t Count(const Napi::CallbackInfo& info, size_t argument) {
   return value < 0 ? SIZE_MAX : static_cast<size_t>(value);
 }
 
+// The words of a piece in JavaScript's table.
+enum PieceWord { kPieceBuffer, kPieceOffset, kPieceLength, kPieceIsAdjacent, kPieceWords };
+
+// With the two vectors of the headers, as many as one call takes (IOV_MAX).
+constexpr int32_t kMostPieces = 1022;
+
+// What JavaScript learns of a batch.
+enum StatusWord { kError, kDrained, kCalls, kFrames, kOctets, kCopied, kStatusWords };
+
+bool IsWithin(int32_t offset, int32_t length, size_t size) {
+  return offset >= 0 && length >= 0 && int64_t{offset} + length <= static_cast<int64_t>(size);
+}
+
+// Where the octets of a buffer are; nowhere if it is none.
+void FindBuffer(napi_env env, napi_value buffers, int32_t index, uint8_t*& bytes, size_t& size) {
+  napi_value buffer = nullptr;
+  napi_typedarray_type type{};
+  void* data = nullptr;
+  const bool found = napi_get_element(env, buffers, static_cast<uint32_t>(index), &buffer) == napi_ok &&
+                     napi_get_typedarray_info(env, buffer, &type, &size, &data, nullptr, nullptr) == napi_ok &&
+                     type == napi_uint8_array;
+  bytes = found ? static_cast<uint8_t*>(data) : nullptr;
+}
+
 // Runs what may be refused by the operating system.
 template <typename Work>
 auto Guarded(Napi::Env env, Work work) {
@@ -37,19 +61,13 @@ Napi::Error ToJavaScript(Napi::Env env, const SystemError& error) {
   return result;
 }
 
-Slab Device::Buffers::slab() const {
-  if (bytes.IsEmpty()) return {};
-  Napi::Uint8Array memory = bytes.Value();
-  Napi::Int32Array words = descriptors.Value();
-  return {memory.Data(), memory.ByteLength(), words.Data(), words.ElementLength() / kDescriptorWords, slot_size};
-}
-
 Napi::Function Device::Define(Napi::Env env) {
   return DefineClass(env, "Device",
                      {
                          InstanceMethod<&Device::Name>("name"),
                          InstanceMethod<&Device::Mtu>("mtu"),
                          InstanceMethod<&Device::HardwareAddress>("hardwareAddress"),
+                         InstanceMethod<&Device::Capabilities>("capabilities"),
                          InstanceMethod<&Device::Start>("start"),
                          InstanceMethod<&Device::Watch>("watch"),
                          InstanceMethod<&Device::ReadBatch>("readBatch"),
@@ -85,7 +103,12 @@ Napi::Value Device::HardwareAddress(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(OpenPort().interface().hardware_address));
 }
 
-// start(received, receivedDescriptors, slotSize, transmitted, transmittedDescriptors, status, onEvents)
+// What the kernel has agreed to do.
+Napi::Value Device::Capabilities(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), OpenPort().offload().kernel);
+}
+
+// start(received, receivedDescriptors, slotSize, transmitted, transmittedDescriptors, pieces, buffers, status, onEvents)
 void Device::Start(const Napi::CallbackInfo& info) {
   Port& port = OpenPort();
   if (poller_ != nullptr) throw Napi::Error::New(info.Env(), "the device is started");
@@ -94,8 +117,10 @@ void Device::Start(const Napi::CallbackInfo& info) {
   received_.slot_size = Count(info, 2);
   transmitted_.bytes = Napi::Persistent(info[3].As<Napi::Uint8Array>());
   transmitted_.descriptors = Napi::Persistent(info[4].As<Napi::Int32Array>());
-  status_ = Napi::Persistent(info[5].As<Napi::Int32Array>());
-  on_events_ = Napi::Persistent(info[6].As<Napi::Function>());
+  transmitted_.pieces = Napi::Persistent(info[5].As<Napi::Int32Array>());
+  transmitted_.buffers = Napi::Persistent(info[6].As<Napi::Object>());
+  status_ = Napi::Persistent(info[7].As<Napi::Int32Array>());
+  on_events_ = Napi::Persistent(info[8].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(info.Env(), "strata:Device");
   poller_ = Guarded(info.Env(), [&] { return Poller::Open(info.Env(), port.fd(), this); });
   // Stays where it is for as long as it is open, whoever forgets about it.
@@ -109,44 +134,102 @@ void Device::Watch(const Napi::CallbackInfo& info) {
   Guarded(info.Env(), [&] { poller_->Watch(events & (UV_READABLE | UV_WRITABLE)); });
 }
 
-// readBatch(max): how many frames were read; status[0] is the errno that stopped it, or 0
+// readBatch(max): how many frames were read
 Napi::Value Device::ReadBatch(const Napi::CallbackInfo& info) {
   Port& port = OpenPort();
-  const Slab slab = received_.slab();
   const size_t max = Count(info, 0);
-  if (max > slab.capacity || max > slab.size / std::max<size_t>(slab.slot_size, 1)) {
-    throw OutOfRange(info.Env(), "the batch");
-  }
+  if (received_.bytes.IsEmpty()) throw OutOfRange(info.Env(), "the batch");
+  Napi::Uint8Array bytes = received_.bytes.Value();
+  Napi::Int32Array words = received_.descriptors.Value();
+  const Slab slab{bytes.Data(), bytes.ByteLength(), words.Data(), words.ElementLength() / kDescriptorWords,
+                  received_.slot_size};
+  if (max > slab.capacity || slab.slot_size == 0 || slab.slot_size > slab.size) throw OutOfRange(info.Env(), "the batch");
+  port.tally = {};
   const Moved moved = port.Receive(slab, max);
-  Report(moved.error);
+  Report(moved);
   return Napi::Number::New(info.Env(), static_cast<double>(moved.frames));
 }
 
-// writeBatch(first, count): how many frames were written; status[0] is the errno that stopped it, or 0
+// writeBatch(first, count): how many frames were written
 Napi::Value Device::WriteBatch(const Napi::CallbackInfo& info) {
   Port& port = OpenPort();
-  const Slab slab = transmitted_.slab();
-  const size_t first = Count(info, 0);
+  if (transmitted_.bytes.IsEmpty()) throw OutOfRange(info.Env(), "the batch");
   const size_t count = Count(info, 1);
-  if (first > slab.capacity || count > slab.capacity - first) throw OutOfRange(info.Env(), "the batch");
-  for (size_t frame = first; frame < first + count; frame++) {
-    const int64_t offset = slab.descriptor(frame)[kOffset];
-    const int64_t length = slab.descriptor(frame)[kLength];
-    if (offset < 0 || length < 0 || offset + length > static_cast<int64_t>(slab.size)) {
-      throw OutOfRange(info.Env(), "a frame");
-    }
-  }
-  const Moved moved = port.Send(slab, first, count);
-  Report(moved.error);
+  const size_t there = Gather(info.Env(), Count(info, 0), count);
+  port.tally = {};
+  Moved moved = port.Send(outgoing_.data(), there);
+  if (moved.frames == there && there < count) moved.error = EFAULT;
+  Report(moved);
   return Napi::Number::New(info.Env(), static_cast<double>(moved.frames));
+}
+
+size_t Device::Gather(Napi::Env env, size_t first, size_t count) {
+  Napi::Uint8Array slab = transmitted_.bytes.Value();
+  Napi::Int32Array words = transmitted_.descriptors.Value();
+  Napi::Int32Array table = transmitted_.pieces.Value();
+  const napi_value buffers = transmitted_.buffers.Value();
+  const size_t capacity = words.ElementLength() / kDescriptorWords;
+  if (first > capacity || count > capacity - first) throw OutOfRange(env, "the batch");
+  const auto descriptor_of = [&](size_t frame) { return words.Data() + (first + frame) * kDescriptorWords; };
+
+  size_t vectors = 0;
+  for (size_t frame = 0; frame < count; frame++) {
+    const int32_t* descriptor = descriptor_of(frame);
+    if (!IsWithin(descriptor[kOffset], descriptor[kLength], slab.ByteLength())) throw OutOfRange(env, "a frame");
+    if (descriptor[kChecksum] == kChecksumPartial &&
+        (descriptor[kChecksumStart] < 0 || descriptor[kChecksumOffset] < 0 ||
+         int64_t{descriptor[kChecksumStart]} + descriptor[kChecksumOffset] + 2 > descriptor[kLength])) {
+      throw OutOfRange(env, "a checksum");
+    }
+    if (descriptor[kSegmentSize] < 0 || descriptor[kPieces] > kMostPieces ||
+        !IsWithin(descriptor[kFirstPiece], descriptor[kPieces], table.ElementLength() / kPieceWords)) {
+      throw OutOfRange(env, "a piece");
+    }
+    vectors += 2 + descriptor[kPieces];
+  }
+
+  outgoing_.resize(count);
+  vectors_.resize(vectors);
+  iovec* next = vectors_.data();
+  // The buffer of the last piece, which often is that of the next one too.
+  uint8_t* bytes = nullptr;
+  size_t size = 0;
+  for (size_t frame = 0; frame < count; frame++) {
+    const int32_t* descriptor = descriptor_of(frame);
+    iovec* own = next + 1;
+    own[0] = {slab.Data() + descriptor[kOffset], static_cast<size_t>(descriptor[kLength])};
+    const int32_t* piece = table.Data() + size_t(descriptor[kFirstPiece]) * kPieceWords;
+    for (int32_t index = 0; index < descriptor[kPieces]; index++, piece += kPieceWords) {
+      uint8_t* start = slab.Data();
+      size_t available = slab.ByteLength();
+      if (piece[kPieceBuffer] >= 0) {
+        if (bytes == nullptr || piece[kPieceIsAdjacent] == 0) FindBuffer(env, buffers, piece[kPieceBuffer], bytes, size);
+        start = bytes;
+        available = size;
+      }
+      if (start == nullptr || !IsWithin(piece[kPieceOffset], piece[kPieceLength], available)) return frame;
+      own[1 + index] = {start + piece[kPieceOffset], static_cast<size_t>(piece[kPieceLength])};
+    }
+    const size_t total = 1 + static_cast<size_t>(descriptor[kPieces]);
+    outgoing_[frame] = {descriptor, own, total};
+    next = own + total;
+  }
+  return count;
 }
 
 void Device::Close(const Napi::CallbackInfo&) { Shut(); }
 
-void Device::Report(int error) {
+void Device::Report(const Moved& moved) {
   if (status_.IsEmpty()) return;
   Napi::Int32Array status = status_.Value();
-  if (status.ElementLength() > 0) status[0] = error;
+  if (status.ElementLength() < kStatusWords) return;
+  const Tally& tally = port_->tally;
+  status[kError] = moved.error;
+  status[kDrained] = moved.drained ? 1 : 0;
+  status[kCalls] = static_cast<int32_t>(tally.calls);
+  status[kFrames] = static_cast<int32_t>(tally.frames);
+  status[kOctets] = static_cast<int32_t>(tally.octets);
+  status[kCopied] = static_cast<int32_t>(tally.copied);
 }
 
 void Device::OnPoll(int status, int events) {
@@ -175,6 +258,8 @@ void Device::Shut() {
   status_.Reset();
   received_ = {};
   transmitted_ = {};
+  outgoing_.clear();
+  vectors_.clear();
 }
 
 }  // namespace strata

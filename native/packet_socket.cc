@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -25,7 +26,9 @@ class PacketSocket final : public Port {
  public:
   using Port::Port;
 
-  Moved Receive(const Slab& slab, size_t max) override {
+  // Each frame has a slot of its own: where it starts must be known before its length is.
+  Moved Receive(const Slab& slab, size_t most) override {
+    const size_t max = std::min(most, slab.size / slab.slot_size);
     Prepare(max);
     for (size_t frame = 0; frame < max; frame++) {
       vectors_[frame] = {slab.bytes + frame * slab.slot_size + kVlanTag, slab.slot_size - kVlanTag};
@@ -37,28 +40,31 @@ class PacketSocket final : public Port {
       message.msg_controllen = sizeof(Control);
     }
     const int received = ::recvmmsg(fd(), messages_.data(), max, 0, nullptr);
-    if (received < 0) return {0, ReceiveError(errno)};
+    tally.calls++;
+    if (received < 0) return {0, ReceiveError(errno), true};
     for (int frame = 0; frame < received; frame++) Describe(slab, frame);
-    return {static_cast<size_t>(received), 0};
+    Count(received);
+    return {static_cast<size_t>(received), 0, static_cast<size_t>(received) < max};
   }
 
-  Moved Send(const Slab& slab, size_t first, size_t count) override {
+  Moved Send(Outgoing* frames, size_t count) override {
     Prepare(count);
     for (size_t frame = 0; frame < count; frame++) {
-      const int32_t* descriptor = slab.descriptor(first + frame);
-      vectors_[frame] = {slab.bytes + descriptor[kOffset], static_cast<size_t>(descriptor[kLength])};
       msghdr& message = messages_[frame].msg_hdr;
       message = {};
-      message.msg_iov = &vectors_[frame];
-      message.msg_iovlen = 1;
+      message.msg_iov = frames[frame].vectors;
+      message.msg_iovlen = frames[frame].count;
     }
     size_t sent = 0;
     while (sent < count) {
       const int result = ::sendmmsg(fd(), messages_.data() + sent, count - sent, 0);
-      if (result < 0) return {sent, errno};
+      tally.calls++;
+      if (result < 0) break;
       sent += result;
     }
-    return {count, 0};
+    const int error = sent < count ? errno : 0;
+    Count(sent);
+    return {sent, error, false};
   }
 
  private:
@@ -66,6 +72,12 @@ class PacketSocket final : public Port {
     cmsghdr alignment;
     char bytes[CMSG_SPACE(sizeof(tpacket_auxdata))];
   };
+
+  // The first messages have been moved.
+  void Count(size_t frames) {
+    tally.frames += static_cast<uint32_t>(frames);
+    for (size_t frame = 0; frame < frames; frame++) tally.octets += messages_[frame].msg_len;
+  }
 
   void Prepare(size_t count) {
     if (messages_.size() >= count) return;
@@ -105,6 +117,7 @@ class PacketSocket final : public Port {
     const auto whole = static_cast<int32_t>(length);
     descriptor[kLength] = (message.msg_flags & MSG_TRUNC) != 0 ? -whole : whole;
     descriptor[kChecksum] = checksum;
+    descriptor[kSegmentSize] = 0;
   }
 
   static void RestoreVlanTag(uint8_t* frame, const tpacket_auxdata& auxiliary) {
@@ -126,7 +139,8 @@ int SetOption(int fd, int level, int option, const Value& value) {
 
 }  // namespace
 
-std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::string& net_namespace) {
+std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::string& net_namespace,
+                                       uint32_t wanted) {
   NetNamespaceGuard guard(net_namespace);
   Interface interface = ReadInterface(name);
   if (!interface.is_ethernet) throw SystemError{"open packet socket", EMEDIUMTYPE};
@@ -150,7 +164,7 @@ std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::strin
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = interface.index;
   Check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-  return std::make_unique<PacketSocket>(std::move(fd), std::move(interface));
+  return std::make_unique<PacketSocket>(std::move(fd), std::move(interface), Offload{wanted, 0});
 }
 
 }  // namespace strata

@@ -11,16 +11,18 @@
 
 namespace {
 
-using Opener = std::unique_ptr<strata::Port> (*)(const std::string& name, const std::string& net_namespace);
+using Opener = std::unique_ptr<strata::Port> (*)(const std::string& name, const std::string& net_namespace,
+                                                 uint32_t wanted);
 
-// open(name, namespace): namespace is the path of a network namespace, or empty for that of this thread
+// open(name, namespace, wanted): namespace is the path of a network namespace, or empty for that of this thread
 template <Opener open>
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>().Utf8Value();
   const std::string net_namespace = info[1].As<Napi::String>().Utf8Value();
+  const uint32_t wanted = info[2].As<Napi::Number>().Uint32Value();
   auto* constructor = info.Env().GetInstanceData<Napi::FunctionReference>();
   try {
-    return strata::Device::Wrap(*constructor, open(name, net_namespace));
+    return strata::Device::Wrap(*constructor, open(name, net_namespace, wanted));
   } catch (const strata::SystemError& error) {
     throw strata::ToJavaScript(info.Env(), error);
   }

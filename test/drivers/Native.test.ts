@@ -3,19 +3,21 @@
  * no memory but what it was given.
  */
 import { assert, it } from "@effect/vitest"
+import { ChecksumState } from "@strata/core/device/Packet"
 import { Native } from "@strata/drivers"
 import { Effect } from "effect"
 import * as Namespace from "../support/namespace.ts"
 
-const { Descriptor } = Native
+const { Descriptor, Piece, Status } = Native
 const SLOT = 2048
 const SLOTS = 8
+const EFAULT = 14
 
 const openDevice = Effect.gen(function*() {
   const ns = yield* Namespace.make
   const { load } = yield* Native.Native
   const device = yield* Effect.acquireRelease(
-    Effect.sync(() => load().openTap("tap0", ns.path)),
+    Effect.sync(() => load().openTap("tap0", ns.path, 0)),
     (opened) => Effect.sync(() => opened.close())
   )
   yield* ns.succeed("ip", "link", "set", "tap0", "up")
@@ -27,7 +29,9 @@ const memory = () => ({
   receivedDescriptors: new Int32Array(SLOTS * Descriptor.size),
   transmitted: new Uint8Array(SLOTS * SLOT),
   transmittedDescriptors: new Int32Array(SLOTS * Descriptor.size),
-  status: new Int32Array(1)
+  pieces: new Int32Array(SLOTS * Piece.size),
+  buffers: Array.from({ length: SLOTS }, (): Uint8Array | undefined => undefined),
+  status: new Int32Array(Status.size)
 })
 
 const start = (device: Native.NativeDevice, given: ReturnType<typeof memory>) =>
@@ -37,6 +41,8 @@ const start = (device: Native.NativeDevice, given: ReturnType<typeof memory>) =>
     SLOT,
     given.transmitted,
     given.transmittedDescriptors,
+    given.pieces,
+    given.buffers,
     given.status,
     () => {}
   )
@@ -77,6 +83,59 @@ Namespace.describeLinux("the addon", () => {
       assert.strictEqual(device.writeBatch(0, 1), 1)
     }))
 
+  it.effect("refuses pieces outside of its memory, and frames whose pieces are gone", () =>
+    Effect.gen(function*() {
+      const device = yield* openDevice
+      const given = memory()
+      start(device, given)
+      const words = given.transmittedDescriptors
+      words[Descriptor.length] = 60
+      for (const [first, count] of [[-1, 1], [0, -1], [SLOTS, 1], [0, SLOTS + 1], [2 ** 31 - 1, 2 ** 31 - 1]]) {
+        words[Descriptor.firstPiece] = first!
+        words[Descriptor.pieces] = count!
+        assert.throws(() => device.writeBatch(0, 1), RangeError)
+      }
+      words[Descriptor.firstPiece] = 3
+      words[Descriptor.pieces] = 1
+      const piece = (buffer: number, offset: number, length: number) =>
+        given.pieces.set([buffer, offset, length, 0], 3 * Piece.size)
+      const refuses = () => {
+        assert.strictEqual(device.writeBatch(0, 1), 0)
+        assert.strictEqual(given.status[Status.errno], EFAULT)
+      }
+      const buffer = new Uint8Array(1000)
+      given.buffers[3] = buffer
+      for (const [offset, length] of [[-1, 10], [0, -1], [991, 10], [2 ** 31 - 1, 1]]) {
+        piece(3, offset!, length!)
+        refuses()
+      }
+      piece(2, 0, 10)
+      refuses()
+      piece(SLOTS + 5, 0, 10)
+      refuses()
+      given.buffers[2] = new Int8Array(1000) as unknown as Uint8Array
+      piece(2, 0, 10)
+      refuses()
+      piece(3, 990, 10)
+      assert.strictEqual(device.writeBatch(0, 1), 1)
+      assert.strictEqual(given.status[Status.octets], 70)
+      structuredClone(null, { transfer: [buffer.buffer] })
+      refuses()
+    }))
+
+  it.effect("refuses a checksum that is not in the octets of its frame", () =>
+    Effect.gen(function*() {
+      const device = yield* openDevice
+      const given = memory()
+      start(device, given)
+      given.transmittedDescriptors.set([0, 60, ChecksumState.partial])
+      for (const [checksumStart, checksumOffset] of [[-1, 16], [34, -1], [34, 25], [2 ** 31 - 1, 2 ** 31 - 1]]) {
+        given.transmittedDescriptors[Descriptor.checksumStart] = checksumStart!
+        given.transmittedDescriptors[Descriptor.checksumOffset] = checksumOffset!
+        assert.throws(() => device.writeBatch(0, 1), RangeError)
+      }
+    }))
+
   it.effect("notices when its memory is taken away", () =>
     Effect.gen(function*() {
       const device = yield* openDevice
@@ -98,7 +157,7 @@ Namespace.describeLinux("the addon", () => {
       for (const args of [[], [1, 2], ["tap1"], [{}, ""]]) assert.throws(() => careless.openTap(...args))
       const anything = device as unknown as Record<string, (...args: ReadonlyArray<unknown>) => unknown>
       assert.throws(() => anything.start!())
-      assert.throws(() => anything.start!("memory", 1, 2, 3, 4, 5, 6))
+      assert.throws(() => anything.start!("memory", 1, 2, 3, 4, 5, 6, 7, 8))
       assert.throws(() => anything.readBatch!("many"))
       assert.throws(() => anything.readBatch!.call({}, 1))
     }))

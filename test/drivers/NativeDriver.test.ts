@@ -11,7 +11,7 @@ import { Native, Tap } from "@strata/drivers"
 import { Effect, Exit, Scope } from "effect"
 import * as BareStack from "../support/bareStack.ts"
 
-const { Descriptor, Readiness } = Native
+const { Descriptor, Piece, Readiness } = Native
 const EAGAIN = 11
 const ENOBUFS = 105
 const EBADFD = 77
@@ -23,6 +23,14 @@ interface Offered {
   readonly checksum?: number
   readonly checksumStart?: number
   readonly checksumOffset?: number
+  readonly segmentSize?: number
+}
+
+/** A frame as the addon was given it. */
+interface Written {
+  readonly words: ReadonlyArray<number>
+  /** Octets that are where they were before, and not in the slab. */
+  readonly referred: number
 }
 
 /** A device whose kernel is this object. */
@@ -30,6 +38,7 @@ class FakeKernel {
   /** Frames that have arrived. */
   readonly incoming: Array<Offered> = []
   readonly written: Array<Uint8Array> = []
+  readonly details: Array<Written> = []
   /** The first octets of frames that are refused, each time with this number. */
   readonly refused = new Map<number, number>()
   /** How many frames are taken before the kernel is full. */
@@ -46,6 +55,7 @@ class FakeKernel {
     name: () => "tap0",
     mtu: () => 1500,
     hardwareAddress: () => 0x0200_0000_0001,
+    capabilities: () => 0,
     start: (...memory) => {
       this.memory = memory
     },
@@ -60,15 +70,21 @@ class FakeKernel {
   }
 
   event(events: number): void {
-    this.memory![6](events)
+    this.memory![8](events)
+  }
+
+  /** How many buffers of pieces are being held. */
+  held(): number {
+    return this.memory![6].filter((buffer) => buffer !== undefined).length
   }
 
   private read(max: number): number {
-    const [slab, words, slotSize, , , status] = this.memory!
+    const [slab, words, slotSize, , , , , status] = this.memory!
     this.reads++
-    const frames = this.incoming.splice(0, max)
-    frames.forEach((frame, index) => {
-      const offset = index * slotSize
+    let offset = 0
+    let index = 0
+    for (; index < max && this.incoming.length > 0 && offset + slotSize <= slab.length; index++) {
+      const frame = this.incoming.shift()!
       slab.set(frame.bytes, offset)
       const at = index * Descriptor.size
       words[at + Descriptor.offset] = offset
@@ -76,24 +92,41 @@ class FakeKernel {
       words[at + Descriptor.checksum] = frame.checksum ?? 0
       words[at + Descriptor.checksumStart] = frame.checksumStart ?? 0
       words[at + Descriptor.checksumOffset] = frame.checksumOffset ?? 0
-    })
-    status[0] = frames.length < max ? this.readError : 0
-    return frames.length
+      words[at + Descriptor.segmentSize] = frame.segmentSize ?? 0
+      offset += frame.bytes.length
+    }
+    const drained = this.incoming.length === 0 && index < max
+    status.set([drained ? this.readError : 0, drained ? 1 : 0, drained ? index + 1 : index, index, offset, 0])
+    return index
   }
 
   private write(first: number, count: number): number {
-    const [, , , slab, words, status] = this.memory!
+    const [, , , slab, words, pieces, buffers, status] = this.memory!
     this.writes++
+    let octets = 0
     for (let index = 0; index < count; index++) {
       const at = (first + index) * Descriptor.size
       const offset = words[at + Descriptor.offset]!
-      const bytes = slab.slice(offset, offset + words[at + Descriptor.length]!)
+      const parts = [slab.slice(offset, offset + words[at + Descriptor.length]!)]
+      let referred = 0
+      for (let piece = 0; piece < words[at + Descriptor.pieces]!; piece++) {
+        const word = (words[at + Descriptor.firstPiece]! + piece) * Piece.size
+        const buffer = pieces[word + Piece.buffer]!
+        const start = pieces[word + Piece.offset]!
+        const length = pieces[word + Piece.length]!
+        if (buffer >= 0) referred += length
+        parts.push((buffer < 0 ? slab : buffers[buffer]!).slice(start, start + length))
+      }
+      const bytes = Buffer.concat(parts)
       const errno = this.refused.get(bytes[0]!) ?? (this.room === 0 ? this.full : 0)
-      status[0] = errno
+      status.set([errno, 0, index + 1, index, octets, 0])
       if (errno !== 0) return index
       this.room--
-      this.written.push(bytes)
+      octets += bytes.length
+      this.written.push(new Uint8Array(bytes))
+      this.details.push({ words: [...words.subarray(at, at + Descriptor.size)], referred })
     }
+    status.set([0, 0, count, count, octets, 0])
     return count
   }
 }

@@ -24,6 +24,25 @@ export interface EthernetOptions extends AddressOptions {
   readonly mtu?: number | undefined
 }
 
+/** What a native device does beyond moving frames; all of it by default. */
+export interface OffloadOptions {
+  /** Whether the kernel may do it. What it does not do, the driver does itself. */
+  readonly vnet?: boolean | undefined
+  /** Computes and verifies the checksums of TCP and UDP. Without it there is none of the others. */
+  readonly checksum?: boolean | undefined
+  /** Cuts large TCP segments on the way out, and joins small ones on the way in. */
+  readonly tcp?: boolean | undefined
+  /** The same for UDP datagrams, where the kernel can. */
+  readonly udp?: boolean | undefined
+}
+
+export interface NativeOptions extends EthernetOptions {
+  /** Where the interface is: a name as `ip netns` knows it, or a path; by default the namespace of the process. */
+  readonly namespace?: string | undefined
+  /** `true`, the default, for all, `false` for a device that only moves frames of its MTU. */
+  readonly offload?: boolean | OffloadOptions | undefined
+}
+
 export interface Addresses {
   readonly address: IpInterface.Ipv4Interface | undefined
   readonly gateway: NetAddress.Ipv4Address | undefined
@@ -83,6 +102,16 @@ export const parseMtu = (device: string, mtu: number | undefined): Effect.Effect
   mtu === undefined || (Number.isInteger(mtu) && mtu >= MINIMUM_MTU && mtu <= MAXIMUM_MTU)
     ? Effect.succeed(mtu)
     : refuse(device, "mtu", mtu, `a whole number from ${MINIMUM_MTU} to ${MAXIMUM_MTU}`)
+
+/** The options in force: where there are no checksums there is nothing else. */
+export const resolveOffload = (options: NativeOptions["offload"] = true): { readonly [K in keyof OffloadOptions]-?: boolean } => {
+  const { checksum = true, tcp = true, udp = true, vnet = true } = options === true
+    ? {}
+    : options === false
+    ? { checksum: false }
+    : options
+  return { vnet: checksum && vnet, checksum, tcp: checksum && tcp, udp: checksum && udp }
+}
 
 /** Gives a device its address and the stack its gateway; both go with the device. */
 export const configure: (

@@ -28,7 +28,7 @@ import {
 export const Descriptor = {
   /** Where the frame starts in its slab. */
   offset: 0,
-  /** Octets; negative for a received frame of which only that many fitted into its slot. */
+  /** Octets there; negative for a received frame of which only that many fitted. */
   length: 1,
   /** One of core's `ChecksumState`. */
   checksum: 2,
@@ -36,11 +36,58 @@ export const Descriptor = {
   checksumStart: 3,
   /** From `checksumStart`. */
   checksumOffset: 4,
-  /** Payload octets per segment of a frame that is to be cut, or 0. */
+  /** Payload octets per segment of a frame that stands for several, or 0. */
   segmentSize: 5,
+  /** Of a frame to be sent: the first of its pieces, which follow the octets in the slab. */
+  firstPiece: 6,
+  /** How many pieces. */
+  pieces: 7,
   /** Words per descriptor. */
   size: 8
 } as const
+
+/** The 32-bit words of a piece of a frame that is to be sent. */
+export const Piece = {
+  /** Its place among the buffers, or -1 for the slab. */
+  buffer: 0,
+  /** Where the piece starts in there. */
+  offset: 1,
+  /** Octets. */
+  length: 2,
+  /** 1 when the buffer is the same as that of the last piece which was not in the slab. */
+  sameBuffer: 3,
+  /** Words per piece. */
+  size: 4
+} as const
+
+/** The 32-bit words that a batch leaves behind. */
+export const Status = {
+  /** What ended it early, or 0. */
+  errno: 0,
+  /** 1 when no more frames have arrived. */
+  drained: 1,
+  /** System calls that moved frames. */
+  calls: 2,
+  /** Frames that the kernel gave or took, and their octets. */
+  frames: 3,
+  octets: 4,
+  /** Octets that the addon copied from one place to another. */
+  copied: 5,
+  /** Words. */
+  size: 6
+} as const
+
+/** What a device is asked to do; a set of these. */
+export const Wanted = {
+  /** The kernel may do it. */
+  vnet: 1,
+  checksum: 2,
+  tcp: 4,
+  udp: 8
+} as const
+
+/** What a kernel does for a device; a set of these. */
+export const Capability = { vnet: 1, checksum: 2, tcp4: 4, tcp6: 8, tcpEcn: 16, udp4: 32, udp6: 64 } as const
 
 /** What an event loop says about a descriptor; also what it is asked to watch for. */
 export const Readiness = { readable: 1, writable: 2 } as const
@@ -52,9 +99,12 @@ export interface NativeDevice {
   readonly mtu: () => number
   /** Unsigned 48-bit integer. */
   readonly hardwareAddress: () => number
+  /** What the kernel has agreed to do: a set of `Capability`. */
+  readonly capabilities: () => number
   /**
-   * Tells the device which memory to use. Received frames go into slots of `slotSize` octets. `status[0]` is the errno
-   * that ended a batch early, or 0. `onEvents` is called on Node's event loop with a set of `Readiness`, or with a
+   * Tells the device which memory to use. Received frames are laid into their slab one behind the other, as long as
+   * `slotSize` octets are free. Frames to be sent start in theirs and go on in `pieces`, which refer to `buffers`. What
+   * became of a batch is in `status`. `onEvents` is called on Node's event loop with a set of `Readiness`, or with a
    * negative number when the descriptor is in trouble; after that it must be asked to watch again.
    */
   readonly start: (
@@ -63,14 +113,19 @@ export interface NativeDevice {
     slotSize: number,
     transmitted: Uint8Array,
     transmittedDescriptors: Int32Array,
+    pieces: Int32Array,
+    buffers: ReadonlyArray<Uint8Array | undefined>,
     status: Int32Array,
     onEvents: (events: number) => void
   ) => void
   /** Asks for a set of `Readiness`; the event loop stays alive until the device is closed. */
   readonly watch: (events: number) => void
-  /** Reads up to `max` frames into the first slots and returns how many there were. */
+  /** Reads up to `max` frames and returns how many there were. */
   readonly readBatch: (max: number) => number
-  /** Writes `count` frames from the descriptor `first` on and returns how many were taken. */
+  /**
+   * Writes `count` frames from the descriptor `first` on and returns how many were taken. Where one was not with EAGAIN
+   * or ENOBUFS, the next call begins with it.
+   */
   readonly writeBatch: (first: number, count: number) => number
   /** Releases everything; may be called at any time and again. */
   readonly close: () => void
@@ -78,8 +133,8 @@ export interface NativeDevice {
 
 /** Throws errors with the properties `step`, `errno` and `detail`. A namespace is a path, or empty for one's own. */
 export interface Addon {
-  readonly openTap: (name: string, namespace: string) => NativeDevice
-  readonly openPacketSocket: (name: string, namespace: string) => NativeDevice
+  readonly openTap: (name: string, namespace: string, wanted: number) => NativeDevice
+  readonly openPacketSocket: (name: string, namespace: string, wanted: number) => NativeDevice
 }
 
 export interface Loader {
@@ -150,11 +205,15 @@ export const OnLost = Context.Reference<(error: DeviceError) => Effect.Effect<vo
 const INTERFACE_NAME = /^(?!\.{1,2}$)[!-~]{1,15}$/
 const FORBIDDEN = /[/:%]/
 
-/** Opens a device by the addon; a namespace is a path, or a name as `ip netns` knows it. */
+/** What opens a device. */
+export type Opener = "openTap" | "openPacketSocket"
+
+/** Opens a device by the addon; a namespace is a path, or a name as `ip netns` knows it; `wanted` is a set of `Wanted`. */
 export const open = Effect.fnUntraced(function*(
-  opener: keyof Addon,
+  opener: Opener,
   device: string,
-  namespace = ""
+  namespace = "",
+  wanted = 0
 ): Effect.fn.Return<NativeDevice, DeviceError> {
   const loader = yield* Native
   if (loader.platform !== "linux") {
@@ -173,7 +232,7 @@ export const open = Effect.fnUntraced(function*(
   })
   const path = namespace === "" || namespace.includes("/") ? namespace : `/var/run/netns/${namespace}`
   return yield* Effect.try({
-    try: () => addon[opener](device, path),
+    try: () => addon[opener](device, path, wanted),
     catch: (cause) => new DeviceError({ reason: reasonOf(device, namespace, cause) })
   })
 })

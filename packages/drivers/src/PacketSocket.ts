@@ -20,14 +20,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./DeviceError.ts"
-import { configure, type EthernetOptions, parseAddresses } from "./DeviceOptions.ts"
-import { attachNative, type Kind, slotFor } from "./internal/attachNative.ts"
+import { configure, type NativeOptions, parseAddresses } from "./DeviceOptions.ts"
+import { attachNative, type Kind } from "./internal/attachNative.ts"
 
-export interface Options extends EthernetOptions {
+export interface Options extends NativeOptions {
   /** Of the interface, and of the device in the stack. */
   readonly name: string
-  /** Where the interface is: a name as `ip netns` knows it, or a path; by default the namespace of the process. */
-  readonly namespace?: string | undefined
 }
 
 /** The largest frame that Linux passes between its interfaces before it cuts it into segments, in octets. */
@@ -37,13 +35,9 @@ const kind: Kind = {
   opener: "openPacketSocket",
   layer: "packetSocket",
   macFrom: (address) => address,
-  sizes: (mtu) => ({
-    receiveSlot: slotFor(LARGEST_FRAME),
-    transmitSlot: slotFor(mtu),
-    batch: 64,
-    budget: 4,
-    transmitSlots: 512
-  })
+  largestFrame: () => LARGEST_FRAME,
+  // A slot each, of which small frames touch only the beginning.
+  largestPerBatch: 64
 }
 
 /** Adds the device without an address; its MTU is that of the interface where none is given. */

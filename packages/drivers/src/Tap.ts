@@ -20,14 +20,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./DeviceError.ts"
-import { configure, type EthernetOptions, parseAddresses } from "./DeviceOptions.ts"
-import { attachNative, type Kind, slotFor } from "./internal/attachNative.ts"
+import { configure, type NativeOptions, parseAddresses } from "./DeviceOptions.ts"
+import { attachNative, type Kind } from "./internal/attachNative.ts"
 
-export interface Options extends EthernetOptions {
+export interface Options extends NativeOptions {
   /** Of the interface, and of the device in the stack; `tap0` by default. */
   readonly name?: string | undefined
-  /** Where the interface is: a name as `ip netns` knows it, or a path; by default the namespace of the process. */
-  readonly namespace?: string | undefined
 }
 
 const LOCALLY_ADMINISTERED = 2 ** 41
@@ -41,13 +39,8 @@ const kind: Kind = {
   opener: "openTap",
   layer: "tap",
   macFrom: otherEnd,
-  sizes: (mtu) => ({
-    receiveSlot: Math.max(2048, slotFor(mtu)),
-    transmitSlot: slotFor(mtu),
-    batch: 64,
-    budget: 4,
-    transmitSlots: 512
-  })
+  largestFrame: (mtu) => mtu,
+  largestPerBatch: 16
 }
 
 /** Adds the device without an address; its MTU is that of the interface where none is given. */

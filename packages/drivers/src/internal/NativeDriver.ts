@@ -4,34 +4,65 @@
  * Receiving: the event loop wakes the driver once, which then reads batch after
  * batch, each one turn of the stack, until nothing is left or its budget of
  * work is spent; then timers and other I/O have their time before it is woken
- * again. Sending: frames are laid into a ring of slots and written when the
- * turn ends. What the kernel does not take waits for it to become writable; when
- * the ring is full, `transmit` refuses. Nothing is allocated per frame.
+ * again. A batch ends when it has enough frames or enough octets.
+ *
+ * Sending: headers and small pieces of payload are laid into a ring of octets,
+ * large pieces stay where they are, and the kernel gathers them when the turn
+ * ends. What it does not take waits for it to become writable; when a ring is
+ * full, `transmit` refuses. Nothing is allocated per frame.
  */
 import type { Attachment } from "@strata/core/device/Devices"
 import { ChecksumState, Packet } from "@strata/core/device/Packet"
+import type { Counter } from "@strata/core/Statistics"
 import type { Drop } from "@strata/core/Trace"
-import { Descriptor, type NativeDevice, Readiness } from "../Native.ts"
+import { Descriptor, type NativeDevice, Piece, Readiness, Status } from "../Native.ts"
+import { Ring } from "./Ring.ts"
 
 export interface Sizes {
   /** Octets of the largest frame that can be received, and one more. */
   readonly receiveSlot: number
-  /** Octets of the largest frame that can be sent. */
-  readonly transmitSlot: number
+  /** Octets of frames that are read at once. */
+  readonly receiveOctets: number
   /** Frames that are read at once. */
   readonly batch: number
   /** Batches that are read before other work of the process gets its turn. */
   readonly budget: number
+  /** Octets of frames that wait for the kernel, as far as they are copied. */
+  readonly transmitOctets: number
   /** Frames that wait for the kernel. */
   readonly transmitSlots: number
+  /** Pieces of frames that wait for the kernel. */
+  readonly pieces: number
+}
+
+/** What the driver has done; `reads` and `writes` are system calls that moved frames, or found that none can be moved. */
+export interface Counters {
+  readonly reads: Counter
+  /** As the kernel gave them: a frame may stand for several segments. */
+  readonly framesRead: Counter
+  readonly octetsRead: Counter
+  readonly writes: Counter
+  /** As the kernel took them. */
+  readonly framesWritten: Counter
+  readonly octetsWritten: Counter
+  /** From one place of this process to another: headers, small payload, and what joining segments has moved. */
+  readonly octetsCopied: Counter
 }
 
 const EAGAIN = 11
 const ENOBUFS = 105
 
+/** Pieces up to this many octets are copied: to refer to one costs as much as to copy it. */
+const COPIED = 512
+/** Octets up to which a loop is faster than the copy of an array. */
+const LOOPED = 64
+/** The addon takes no more pieces in one frame. */
+const MOST_PIECES = 1000
+
 export class NativeDriver {
   private readonly native: NativeDevice
   private readonly sizes: Sizes
+  private readonly counters: Counters
   private readonly drop: Drop
   /** Called once when the kernel has taken the device away, with the number of its last error. */
   private readonly onLost: (errno: number) => void
@@ -40,7 +71,14 @@ export class NativeDriver {
   private readonly receivedDescriptors: Int32Array
   private readonly transmitted: Packet
   private readonly transmittedDescriptors: Int32Array
-  private readonly status = new Int32Array(1)
+  private readonly octets: Ring
+  private readonly pieces: Ring
+  private readonly pieceTable: Int32Array
+  /** What the pieces in the table refer to. */
+  private readonly buffers: Array<Uint8Array | undefined>
+  /** What the last piece refers to, as long as its frame waits. */
+  private lastBuffer: Uint8Array | undefined
+  private readonly status = new Int32Array(Status.size)
 
   private attachment: Attachment | undefined
   /** Frames in the batch that is being delivered. */
@@ -51,15 +89,26 @@ export class NativeDriver {
   private blocked = false
   private closed = false
 
-  constructor(native: NativeDevice, sizes: Sizes, drop: Drop, onLost: (errno: number) => void) {
+  constructor(
+    native: NativeDevice,
+    sizes: Sizes,
+    counters: Counters,
+    drop: Drop,
+    onLost: (errno: number) => void
+  ) {
     this.native = native
     this.sizes = sizes
+    this.counters = counters
     this.drop = drop
     this.onLost = onLost
-    this.received = new Packet(new Uint8Array(sizes.batch * sizes.receiveSlot))
+    this.received = new Packet(new Uint8Array(sizes.receiveOctets))
     this.receivedDescriptors = new Int32Array(sizes.batch * Descriptor.size)
-    this.transmitted = new Packet(new Uint8Array(sizes.transmitSlots * sizes.transmitSlot))
+    this.transmitted = new Packet(new Uint8Array(sizes.transmitOctets))
     this.transmittedDescriptors = new Int32Array(sizes.transmitSlots * Descriptor.size)
+    this.octets = new Ring(sizes.transmitOctets)
+    this.pieces = new Ring(sizes.pieces)
+    this.pieceTable = new Int32Array(sizes.pieces * Piece.size)
+    this.buffers = Array.from({ length: sizes.pieces }, () => undefined)
   }
 
   /** From now on frames can be sent. */
@@ -70,6 +119,8 @@ export class NativeDriver {
       this.sizes.receiveSlot,
       this.transmitted.bytes,
       this.transmittedDescriptors,
+      this.pieceTable,
+      this.buffers,
       this.status,
       this.onEvents
     )
@@ -87,32 +138,104 @@ export class NativeDriver {
     if (!this.blocked) this.flush()
     this.closed = true
     this.native.close()
+    this.release(this.waiting)
   }
 
   readonly transmit = (packet: Packet): boolean => {
-    const { length } = packet
-    if (this.closed || length > this.sizes.transmitSlot) return false
-    if (this.waiting === this.sizes.transmitSlots) {
-      if (!this.blocked) this.flush()
-      if (this.waiting === this.sizes.transmitSlots) return false
+    if (this.closed) return false
+    if (this.lay(packet)) return true
+    if (this.blocked) return false
+    this.flush()
+    return this.lay(packet)
+  }
+
+  /** Puts a frame behind those that wait; false when there is no room. */
+  private lay(packet: Packet): boolean {
+    if (this.waiting === this.sizes.transmitSlots) return false
+    const { end, pieceCount, start } = packet
+    const linear = end - start
+    let octets = linear
+    for (let index = 0; index < pieceCount; index++) {
+      const piece = packet.pieces[index]!
+      const length = piece.end - piece.start
+      if (length <= COPIED || pieceCount > MOST_PIECES) octets += length
     }
+    const offset = this.octets.find(octets)
+    const firstPiece = this.pieces.find(pieceCount)
+    if (offset < 0 || firstPiece < 0) return false
+
     const slot = (this.first + this.waiting) % this.sizes.transmitSlots
-    const offset = slot * this.sizes.transmitSlot
-    packet.copyTo(this.transmitted.bytes, offset)
     const at = slot * Descriptor.size
-    this.transmittedDescriptors[at + Descriptor.offset] = offset
-    this.transmittedDescriptors[at + Descriptor.length] = length
+    const words = this.transmittedDescriptors
+    copy(this.transmitted.bytes, offset, packet.bytes, start, end)
+    words[at + Descriptor.offset] = offset
+    words[at + Descriptor.length] = linear
+    words[at + Descriptor.checksum] = packet.checksum
+    words[at + Descriptor.checksumStart] = packet.checksumStart - start
+    words[at + Descriptor.checksumOffset] = packet.checksumOffset
+    words[at + Descriptor.segmentSize] = packet.segmentSize
+    words[at + Descriptor.firstPiece] = firstPiece
+    words[at + Descriptor.pieces] = pieceCount === 0 ? 0 : this.layPieces(packet, at, offset + linear, firstPiece)
+    this.octets.take(offset, octets)
+    this.pieces.take(firstPiece, words[at + Descriptor.pieces]!)
     this.waiting++
+    this.counters.octetsCopied.value += octets
     return true
+  }
+
+  /** Lays out what follows the linear bytes, which end at `to`; returns how many pieces that makes. */
+  private layPieces(packet: Packet, descriptor: number, to: number, firstPiece: number): number {
+    const { pieceCount } = packet
+    const table = this.pieceTable
+    /** Where the number of octets is that can be added to in place. */
+    let growing = this.transmittedDescriptors
+    let growingAt = descriptor + Descriptor.length
+    let isGrowing = true
+    let next = firstPiece
+    for (let index = 0; index < pieceCount; index++) {
+      const { bytes, end, start } = packet.pieces[index]!
+      const length = end - start
+      const at = next * Piece.size
+      if (length <= COPIED || pieceCount > MOST_PIECES) {
+        copy(this.transmitted.bytes, to, bytes, start, end)
+        if (isGrowing) {
+          growing[growingAt]! += length
+        } else {
+          table[at + Piece.buffer] = -1
+          table[at + Piece.offset] = to
+          table[at + Piece.length] = length
+          growing = table
+          growingAt = at + Piece.length
+          isGrowing = true
+          next++
+        }
+        to += length
+      } else {
+        table[at + Piece.buffer] = next
+        table[at + Piece.offset] = start
+        table[at + Piece.length] = length
+        table[at + Piece.sameBuffer] = bytes === this.lastBuffer ? 1 : 0
+        this.buffers[next] = bytes
+        this.lastBuffer = bytes
+        isGrowing = false
+        next++
+      }
+    }
+    return next - firstPiece
   }
 
   readonly flush = (): void => {
     while (this.waiting > 0 && !this.closed) {
       const adjacent = Math.min(this.waiting, this.sizes.transmitSlots - this.first)
       const written = this.native.writeBatch(this.first, adjacent)
+      const { counters, status } = this
+      counters.writes.value += status[Status.calls]!
+      counters.framesWritten.value += status[Status.frames]!
+      counters.octetsWritten.value += status[Status.octets]!
+      counters.octetsCopied.value += status[Status.copied]!
       this.release(written)
       if (written < adjacent) {
-        const errno = this.status[0]
+        const errno = status[Status.errno]
         if (errno === EAGAIN || errno === ENOBUFS) return this.block(true)
         this.refused()
       }
@@ -129,9 +252,27 @@ export class NativeDriver {
     this.release(1)
   }
 
+  /** Forgets the oldest frames, and what they referred to. */
   private release(frames: number): void {
-    this.first = (this.first + frames) % this.sizes.transmitSlots
+    const words = this.transmittedDescriptors
+    for (let count = 0; count < frames; count++) {
+      const at = ((this.first + count) % this.sizes.transmitSlots) * Descriptor.size
+      const firstPiece = words[at + Descriptor.firstPiece]!
+      const end = firstPiece + words[at + Descriptor.pieces]!
+      for (let piece = firstPiece; piece < end; piece++) this.buffers[piece] = undefined
+    }
     this.waiting -= frames
+    if (this.waiting === 0) {
+      this.first = 0
+      this.octets.releaseAll()
+      this.pieces.releaseAll()
+      this.lastBuffer = undefined
+      return
+    }
+    this.first = (this.first + frames) % this.sizes.transmitSlots
+    const at = this.first * Descriptor.size
+    this.octets.releaseTo(words[at + Descriptor.offset]!)
+    this.pieces.releaseTo(words[at + Descriptor.firstPiece]!)
   }
 
   private block(blocked: boolean): void {
@@ -153,12 +294,17 @@ export class NativeDriver {
   }
 
   private receive(): void {
+    const { counters, status } = this
     for (let left = this.sizes.budget; left > 0 && !this.closed; left--) {
       this.count = this.native.readBatch(this.sizes.batch)
-      const errno = this.status[0]!
-      const drained = this.count < this.sizes.batch
+      const errno = status[Status.errno]!
+      const drained = status[Status.drained] !== 0
+      counters.reads.value += status[Status.calls]!
+      counters.framesRead.value += status[Status.frames]!
+      counters.octetsRead.value += status[Status.octets]!
+      counters.octetsCopied.value += status[Status.copied]!
       if (this.count > 0) this.attachment!.batch(this.deliver)
-      if (drained && errno !== 0) return this.lose(errno)
+      if (errno !== 0) return this.lose(errno)
       if (drained) return
     }
   }
@@ -176,6 +322,7 @@ export class NativeDriver {
         continue
       }
       packet.checksum = words[at + Descriptor.checksum]!
+      packet.segmentSize = words[at + Descriptor.segmentSize]!
       if (packet.checksum === ChecksumState.partial) {
         packet.checksumStart = offset + words[at + Descriptor.checksumStart]!
         packet.checksumOffset = words[at + Descriptor.checksumOffset]!
@@ -188,6 +335,12 @@ export class NativeDriver {
     if (this.closed) return
     this.closed = true
     this.native.close()
+    this.release(this.waiting)
     this.onLost(errno)
   }
+}
+
+const copy = (target: Uint8Array, at: number, source: Uint8Array, start: number, end: number): void => {
+  if (end - start > LOOPED) target.set(start === 0 && end === source.length ? source : source.subarray(start, end), at)
+  else for (let from = start, to = at; from < end; from++, to++) target[to] = source[from]!
 }

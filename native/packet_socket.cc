@@ -6,16 +6,24 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "net_namespace.h"
 #include "system_error.h"
+#include "vnet_header.h"
 
 namespace strata {
 namespace {
+
+// From this version on kernels cut UDP datagrams that come with a virtio header.
+constexpr unsigned kUdpMajor = 6;
+constexpr unsigned kUdpMinor = 2;
 
 // Linux hands out frames without their VLAN tag; there is room in front of each to put it back.
 constexpr size_t kVlanTag = 4;
@@ -30,18 +38,25 @@ class PacketSocket final : public Port {
   Moved Receive(const Slab& slab, size_t most) override {
     const size_t max = std::min(most, slab.size / slab.slot_size);
     Prepare(max);
+    const size_t skipped = has_header() ? 0 : 1;
     for (size_t frame = 0; frame < max; frame++) {
-      vectors_[frame] = {slab.bytes + frame * slab.slot_size + kVlanTag, slab.slot_size - kVlanTag};
+      auto& vectors = vectors_[frame];
+      vectors = {iovec{&headers_[frame], sizeof(VnetHeader)},
+                 iovec{slab.bytes + frame * slab.slot_size + kVlanTag, slab.slot_size - kVlanTag}};
       msghdr& message = messages_[frame].msg_hdr;
       message = {};
-      message.msg_iov = &vectors_[frame];
-      message.msg_iovlen = 1;
+      message.msg_iov = vectors.data() + skipped;
+      message.msg_iovlen = vectors.size() - skipped;
       message.msg_control = &controls_[frame];
       message.msg_controllen = sizeof(Control);
     }
     const int received = ::recvmmsg(fd(), messages_.data(), max, 0, nullptr);
     tally.calls++;
-    if (received < 0) return {0, ReceiveError(errno), true};
+    if (received < 0) {
+      // A frame that its header has no words for is gone, and does not keep others from coming.
+      if (errno == EINVAL && has_header()) return {0, 0, false};
+      return {0, ReceiveError(errno), true};
+    }
     for (int frame = 0; frame < received; frame++) Describe(slab, frame);
     Count(received);
     return {static_cast<size_t>(received), 0, static_cast<size_t>(received) < max};
@@ -54,6 +69,11 @@ class PacketSocket final : public Port {
       message = {};
       message.msg_iov = frames[frame].vectors;
       message.msg_iovlen = frames[frame].count;
+      if (!has_header()) continue;
+      headers_[frame] = WriteVnetHeader(frames[frame]);
+      message.msg_iov--;
+      message.msg_iovlen++;
+      *message.msg_iov = {&headers_[frame], sizeof(VnetHeader)};
     }
     size_t sent = 0;
     while (sent < count) {
@@ -76,11 +96,15 @@ class PacketSocket final : public Port {
   // The first messages have been moved.
   void Count(size_t frames) {
     tally.frames += static_cast<uint32_t>(frames);
-    for (size_t frame = 0; frame < frames; frame++) tally.octets += messages_[frame].msg_len;
+    for (size_t frame = 0; frame < frames; frame++) tally.octets += messages_[frame].msg_len - HeaderSize();
   }
+
+  uint32_t HeaderSize() const { return has_header() ? sizeof(VnetHeader) : 0; }
+  bool has_header() const { return offload().has(kKernelVnet); }
 
   void Prepare(size_t count) {
     if (messages_.size() >= count) return;
+    headers_.resize(count);
     messages_.resize(count);
     vectors_.resize(count);
     controls_.resize(count);
@@ -98,26 +122,28 @@ class PacketSocket final : public Port {
   void Describe(const Slab& slab, size_t frame) {
     msghdr& message = messages_[frame].msg_hdr;
     size_t offset = frame * slab.slot_size + kVlanTag;
-    size_t length = messages_[frame].msg_len;
-    int32_t checksum = kChecksumUnverified;
+    size_t length = messages_[frame].msg_len - std::min(messages_[frame].msg_len, HeaderSize());
+    int32_t* descriptor = slab.descriptor(frame);
+    descriptor[kChecksum] = kChecksumUnverified;
+    descriptor[kSegmentSize] = 0;
+    if (has_header()) ReadVnetHeader(headers_[frame], length, descriptor);
     for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
       if (control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA) continue;
       tpacket_auxdata auxiliary;
       std::memcpy(&auxiliary, CMSG_DATA(control), sizeof auxiliary);
       // The sender is this very host and left the checksum to a network card, or the card has verified it.
-      if ((auxiliary.tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID)) != 0) checksum = kChecksumValid;
+      const bool vouched = (auxiliary.tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID)) != 0;
+      if (vouched && descriptor[kChecksum] == kChecksumUnverified) descriptor[kChecksum] = kChecksumValid;
       if ((auxiliary.tp_status & TP_STATUS_VLAN_VALID) != 0 && length >= kMacAddresses) {
         RestoreVlanTag(slab.bytes + offset, auxiliary);
         offset -= kVlanTag;
         length += kVlanTag;
+        descriptor[kChecksumStart] += kVlanTag;
       }
     }
-    int32_t* descriptor = slab.descriptor(frame);
     descriptor[kOffset] = static_cast<int32_t>(offset);
     const auto whole = static_cast<int32_t>(length);
     descriptor[kLength] = (message.msg_flags & MSG_TRUNC) != 0 ? -whole : whole;
-    descriptor[kChecksum] = checksum;
-    descriptor[kSegmentSize] = 0;
   }
 
   static void RestoreVlanTag(uint8_t* frame, const tpacket_auxdata& auxiliary) {
@@ -128,13 +154,34 @@ class PacketSocket final : public Port {
   }
 
   std::vector<mmsghdr> messages_;
-  std::vector<iovec> vectors_;
+  // Of received frames.
+  std::vector<std::array<iovec, 2>> vectors_;
+  std::vector<VnetHeader> headers_;
   std::vector<Control> controls_;
 };
 
 template <typename Value>
 int SetOption(int fd, int level, int option, const Value& value) {
   return ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+bool CutsUdp() {
+  utsname name{};
+  unsigned major = 0;
+  unsigned minor = 0;
+  if (::uname(&name) != 0 || std::sscanf(name.release, "%u.%u", &major, &minor) != 2) return false;
+  return major > kUdpMajor || (major == kUdpMajor && minor >= kUdpMinor);
+}
+
+// Leaves as much as it can to the kernel, which takes whatever the header has words for; returns what that is.
+uint32_t Negotiate(int fd, const Offload& offload) {
+  const int on = 1;
+  if (!offload.wants(kWantVnet) || !offload.wants(kWantChecksum)) return 0;
+  if (SetOption(fd, SOL_PACKET, PACKET_VNET_HDR, on) != 0) return 0;
+  uint32_t capabilities = kKernelVnet | kKernelChecksum;
+  if (offload.wants(kWantTcp)) capabilities |= kKernelTcp4 | kKernelTcp6 | kKernelTcpEcn;
+  if (offload.wants(kWantUdp) && CutsUdp()) capabilities |= kKernelUdp4 | kKernelUdp6;
+  return capabilities;
 }
 
 }  // namespace
@@ -150,6 +197,8 @@ std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::strin
   const int on = 1;
   Check(SetOption(fd.get(), SOL_PACKET, PACKET_AUXDATA, on), "ask for auxiliary data");
   Check(SetOption(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, on), "ignore outgoing frames");
+  Offload offload{wanted, 0};
+  offload.kernel = Negotiate(fd.get(), offload);
   packet_mreq membership{};
   membership.mr_ifindex = interface.index;
   membership.mr_type = PACKET_MR_PROMISC;
@@ -164,7 +213,7 @@ std::unique_ptr<Port> OpenPacketSocket(const std::string& name, const std::strin
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = interface.index;
   Check(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-  return std::make_unique<PacketSocket>(std::move(fd), std::move(interface), Offload{wanted, 0});
+  return std::make_unique<PacketSocket>(std::move(fd), std::move(interface), offload);
 }
 
 }  // namespace strata

@@ -48,47 +48,62 @@ Namespace.describeLinux("PacketSocket", ["python3"], () => {
       )
     }).pipe(Effect.provide(BareStack.layer)))
 
-  it.effect("knows which checksums Linux has left to the network card", () =>
-    Effect.gen(function*() {
-      const { left, right } = yield* pair
-      const arrivals = yield* BareStack.collect
-      const devices = yield* Devices
-      const a = yield* PacketSocket.attach({ name: "veth0", namespace: left.path })
-      yield* PacketSocket.attach({ name: "veth1", namespace: right.path })
-      yield* left.succeed("ip", "addr", "add", "10.1.0.1/24", "dev", "veth0")
-      yield* left.succeed("ip", "neigh", "add", "10.1.0.2", "lladdr", "02:00:00:00:01:02", "dev", "veth0")
-      yield* left.succeed("bash", "-c", "echo hello > /dev/udp/10.1.0.2/9")
-      yield* BareStack.eventually(() => arrivals.length === 1)
-      devices.transmit(a.device, BareStack.packetOf(frame(BROADCAST, 1, 60, 1)))
-      yield* BareStack.eventually(() => arrivals.length === 2)
-      assert.deepStrictEqual(arrivals.map(({ bytes, checksum }) => [typeOf(bytes), checksum]), [
-        [IPV4, ChecksumState.valid],
-        [EXPERIMENTAL, ChecksumState.unverified]
-      ])
-    }).pipe(Effect.provide(BareStack.layer)))
+  it.effect.each(
+    [
+      [true, ChecksumState.partial],
+      [{ tcp: false, udp: false }, ChecksumState.partial],
+      [false, ChecksumState.valid]
+    ] as const
+  )(
+    "knows which checksums Linux has left to the network card, with offload %j",
+    ([offload, state]) =>
+      Effect.gen(function*() {
+        const { left, right } = yield* pair
+        const arrivals = yield* BareStack.collect
+        const devices = yield* Devices
+        const a = yield* PacketSocket.attach({ name: "veth0", namespace: left.path })
+        yield* PacketSocket.attach({ name: "veth1", namespace: right.path, offload })
+        yield* left.succeed("ip", "addr", "add", "10.1.0.1/24", "dev", "veth0")
+        yield* left.succeed("ip", "neigh", "add", "10.1.0.2", "lladdr", "02:00:00:00:01:02", "dev", "veth0")
+        yield* left.succeed("bash", "-c", "echo hello > /dev/udp/10.1.0.2/9")
+        yield* BareStack.eventually(() => arrivals.length === 1)
+        devices.transmit(a.device, BareStack.packetOf(frame(BROADCAST, 1, 60, 1)))
+        yield* BareStack.eventually(() => arrivals.length === 2)
+        assert.deepStrictEqual(arrivals.map(({ bytes, checksum }) => [typeOf(bytes), checksum]), [
+          [IPV4, state],
+          [EXPERIMENTAL, ChecksumState.unverified]
+        ])
+      }).pipe(Effect.provide(BareStack.layer))
+  )
 
-  it.effect("takes frames of 64 KiB that nobody has cut into segments", () =>
-    Effect.gen(function*() {
-      const { left, right } = yield* pair
-      const devices = yield* Devices
-      const statistics = yield* Statistics
-      // A namespace behind veth1 that answers the connection: the frames pass the packet socket on their way in.
-      yield* PacketSocket.attach({ name: "veth1", namespace: right.path })
-      yield* left.succeed("ip", "addr", "add", "10.1.0.1/24", "dev", "veth0")
-      yield* right.succeed("ip", "addr", "add", "10.1.0.2/24", "dev", "veth1")
-      let longest = 0
-      yield* devices.handle("ethernet", (_, packet) => {
-        const total = packet.view.getUint16(packet.start + 16)
-        if (packet.view.getUint16(packet.start + 12) !== IPV4) return
-        assert.strictEqual(packet.length, total + 14)
-        if (packet.length > 1514) assert.strictEqual(packet.checksum, ChecksumState.valid)
-        longest = Math.max(longest, packet.length)
-      })
-      yield* right.spawn("python3", "-c", LISTEN)
-      yield* left.succeed("python3", "-c", SEND)
-      yield* BareStack.eventually(() => longest > 60_000)
-      assert.isUndefined((yield* statistics.snapshot)["packetSocket.dropped.oversized"])
-    }).pipe(Effect.provide(BareStack.layer)))
+  it.effect.each([true, false])(
+    "takes frames of 64 KiB that nobody has cut into segments, with offload %s",
+    (offload) =>
+      Effect.gen(function*() {
+        const { left, right } = yield* pair
+        const devices = yield* Devices
+        const statistics = yield* Statistics
+        // A namespace behind veth1 that answers the connection: the frames pass the packet socket on their way in.
+        yield* PacketSocket.attach({ name: "veth1", namespace: right.path, offload })
+        yield* left.succeed("ip", "addr", "add", "10.1.0.1/24", "dev", "veth0")
+        yield* right.succeed("ip", "addr", "add", "10.1.0.2/24", "dev", "veth1")
+        let longest = 0
+        yield* devices.handle("ethernet", (_, packet) => {
+          const total = packet.view.getUint16(packet.start + 16)
+          if (packet.view.getUint16(packet.start + 12) !== IPV4) return
+          assert.strictEqual(packet.length, total + 14)
+          if (packet.length > 1514) {
+            assert.strictEqual(packet.checksum, offload ? ChecksumState.partial : ChecksumState.valid)
+            assert.strictEqual(packet.segmentSize, offload ? 1448 : 0)
+          }
+          longest = Math.max(longest, packet.length)
+        })
+        yield* right.spawn("python3", "-c", LISTEN)
+        yield* left.succeed("python3", "-c", SEND)
+        yield* BareStack.eventually(() => longest > 60_000)
+        assert.isUndefined((yield* statistics.snapshot)["packetSocket.dropped.oversized"])
+      }).pipe(Effect.provide(BareStack.layer))
+  )
 
   it.effect("puts back the VLAN tag that Linux takes out of a frame", () =>
     Effect.gen(function*() {

@@ -163,7 +163,7 @@ Namespace.describeLinux("Tap", ["ping", "python3"], () => {
       const ns = yield* Namespace.make
       const arrivals = yield* BareStack.collect
       const statistics = yield* Statistics
-      yield* Tap.attach({ namespace: ns.path })
+      yield* Tap.attach({ namespace: ns.path, offload: false })
       yield* ns.succeed("ip", "link", "set", "tap0", "mtu", "9000", "up")
       yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
       yield* ns.succeed("ip", "neigh", "add", "192.0.2.2", "lladdr", "02:00:00:00:00:09", "dev", "tap0")

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Host, KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer, udpReport } from "../support/linux.ts"
+import { hostWith, KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer, udpReport } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 import { inet, ipv4 } from "../support/Probe.ts"
 import { patterned, readHash, writeRandom } from "../support/transfer.ts"
@@ -79,7 +79,7 @@ const complaints = Effect.fnUntraced(function*(file: string) {
 })
 
 describeLinux("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  layer(hostWith(false), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ARP, ICMP and UDP: no complaint", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

@@ -38,20 +38,32 @@ export class Kernel extends Context.Service<Kernel, Namespace.Namespace>()("test
 export const quiet = (kernel: Namespace.Namespace): Effect.Effect<void> =>
   Effect.asVoid(kernel.exec("sh", "-c", "echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6"))
 
-const tap = Layer.unwrap(Effect.map(Kernel, (kernel) =>
-  Tap.layer({
-    name: "tap0",
-    address: `${STACK}/24`,
-    gateway: KERNEL,
-    mac: MAC,
-    namespace: kernel.path
-  })))
+const tap = (offload: Tap.Options["offload"]) =>
+  Layer.unwrap(Effect.map(Kernel, (kernel) =>
+    Tap.layer({
+      name: "tap0",
+      address: `${STACK}/24`,
+      gateway: KERNEL,
+      mac: MAC,
+      namespace: kernel.path,
+      offload
+    })))
 
 /** A stack with loopback and TAP, and the kernel it talks to. */
-export const Host = Layer.mergeAll(Loopback.layer, tap).pipe(
-  Layer.provideMerge(NetworkStack.layer),
-  Layer.provideMerge(Kernel.layer)
-)
+export const hostWith = (offload: Tap.Options["offload"]) =>
+  Layer.mergeAll(Loopback.layer, tap(offload)).pipe(
+    Layer.provideMerge(NetworkStack.layer),
+    Layer.provideMerge(Kernel.layer)
+  )
+
+export const Host = hostWith(true)
+
+/** What a TAP may leave to the kernel: all, nothing, and nothing while the driver does the same itself. */
+export const offloads = [
+  ["offload", true],
+  ["no offload", false],
+  ["offload of the driver's own", { vnet: false }]
+] as const
 
 const program = (name: string): string => fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url))
 

@@ -104,7 +104,9 @@ export const parseMtu = (device: string, mtu: number | undefined): Effect.Effect
     : refuse(device, "mtu", mtu, `a whole number from ${MINIMUM_MTU} to ${MAXIMUM_MTU}`)
 
 /** The options in force: where there are no checksums there is nothing else. */
-export const resolveOffload = (options: NativeOptions["offload"] = true): { readonly [K in keyof OffloadOptions]-?: boolean } => {
+export const resolveOffload = (
+  options: NativeOptions["offload"] = true
+): { readonly [K in keyof OffloadOptions]-?: boolean } => {
   const { checksum = true, tcp = true, udp = true, vnet = true } = options === true
     ? {}
     : options === false

@@ -4,15 +4,20 @@
  * An impairment is a middleware around the device's Layer. What it does to
  * frames on their way in and out are two sets of conditions that can be changed
  * while traffic runs; what it did is counted.
+ *
+ * Faults happen to packets as they are on the wire. So the stack sees a device that cuts no segments, and what the device
+ * has joined is taken apart before.
  */
 import { type Attachment, Devices } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
+import type { Packet } from "@strata/core/device/Packet"
 import { Entropy } from "@strata/core/Entropy"
 import type { Statistics } from "@strata/core/Statistics"
 import { Timers } from "@strata/core/time/Timers"
 import { Turn } from "@strata/core/time/Turn"
 import { makeDrop, type Trace } from "@strata/core/Trace"
 import * as Effect from "effect/Effect"
+import { cut } from "./internal/cut.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import { NO_COUNTERS, Path, type PathCounters } from "./path/Path.ts"
 
@@ -65,6 +70,7 @@ export const make = (options: Options = {}): Impairment => {
       flushLater()
     })
     const inbound = new Path(services, device.framing, conditions.inbound, (packet) => attachment?.input(packet))
+    const sendInbound = (packet: Packet) => inbound.send(packet)
     paths.inbound = inbound
     paths.outbound = outbound
     setUp = (isUp) => Effect.ignore(isUp ? devices.open(device.name) : devices.close(device.name))
@@ -77,6 +83,7 @@ export const make = (options: Options = {}): Impairment => {
     return {
       device: {
         ...device,
+        offload: { ...device.offload, segmentation: 0 },
         transmit: (packet) => {
           outbound.send(packet.clone())
           return true
@@ -84,7 +91,7 @@ export const make = (options: Options = {}): Impairment => {
       },
       attached: (stack) => {
         attachment = stack
-        return { ...stack, input: (packet) => inbound.send(packet.clone()) }
+        return { ...stack, input: (packet) => cut(packet, device.framing, sendInbound) }
       }
     }
   })

@@ -19,6 +19,9 @@ export const KERNEL = "192.0.2.1"
 export const STACK = "192.0.2.2"
 export const MAC = "00:00:5e:00:53:01"
 
+/** What `ethtool -K` is given for an interface on which each packet is one of the wire, with its checksum. */
+export const OFFLOADS_OFF: ReadonlyArray<string> = ["tso", "gso", "gro", "tx", "rx"].flatMap((one) => [one, "off"])
+
 /** The kernel's side: a namespace with `tap0` up and addressed. */
 export class Kernel extends Context.Service<Kernel, Namespace.Namespace>()("test/Kernel") {
   static readonly layer: Layer.Layer<Kernel> = Layer.effect(

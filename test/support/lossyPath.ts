@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { KERNEL, quiet } from "./linux.ts"
+import { KERNEL, OFFLOADS_OFF, quiet } from "./linux.ts"
 import * as Namespace from "./namespace.ts"
 
 /** The second kernel. */
@@ -39,8 +39,6 @@ export interface LossyPath {
 /** The bridge's ports in the middle. */
 export const Port = { kernel: "near0", stack: "tap0", far: "far0" } as const
 
-const OFF = ["tso", "gso", "gro", "tx", "rx"].flatMap((one) => [one, "off"])
-
 const chain = (name: keyof Lost, port: string, share: number): string => `
   chain ${name} {
     type filter hook ingress device "${port}" priority 0
@@ -62,8 +60,8 @@ const attach = Effect.fnUntraced(function*(middle: Namespace.Namespace, port: st
   const kernel = yield* Namespace.make
   yield* quiet(kernel)
   yield* Namespace.veth({ namespace: kernel, name: "cable0" }, { namespace: middle, name: port })
-  yield* kernel.succeed("ethtool", "-K", "cable0", ...OFF)
-  yield* middle.succeed("ethtool", "-K", port, ...OFF)
+  yield* kernel.succeed("ethtool", "-K", "cable0", ...OFFLOADS_OFF)
+  yield* middle.succeed("ethtool", "-K", port, ...OFFLOADS_OFF)
   yield* kernel.succeed("ip", "addr", "add", `${address}/24`, "dev", "cable0")
   return kernel
 })

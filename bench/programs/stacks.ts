@@ -2,13 +2,10 @@
  * Bulk TCP from one stack to another in one process: what the layers above the
  * driver can do.
  *
- *     node bench/tcp-shell.ts [--octets 1073741824] [--rounds 5]
- *
  * `tcp`: two TCPs, with nothing between them but a queue that hands over
  * segments of 1,460 octets in batches. `stack`: two whole stacks on a wire, with
- * and without checksums. Octets are written 64 KiB at a time and read as they
- * come. Both ends share one processor, and its time is what counts on a busy
- * machine.
+ * and without checksums. Octets are written a mebibyte at a time and read as they
+ * come. Both ends share one processor, whose time is told for a mebibyte.
  */
 import { Devices, Entropy, Ipv4, NetworkStack, Routing, Tcp, Turn } from "@strata/core"
 import type { AttachedDevice } from "@strata/core/device/Devices"
@@ -20,12 +17,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import { parseArgs } from "node:util"
+import type { Figure } from "../support/measurement.ts"
+import { chunk, Verifier } from "../support/pattern.ts"
+import { main } from "../support/program.ts"
 
-const { values } = parseArgs({
-  options: { octets: { type: "string", default: String(1024 ** 3) }, rounds: { type: "string", default: "5" } }
-})
-const OCTETS = Number(values.octets)
 const PORT = 7
 const MTU = 1500
 const SERVER = "10.0.0.2"
@@ -93,35 +88,35 @@ const bare = (out: Channel, back: Channel, own: string) =>
     Layer.fresh
   )
 
-const transfer = Effect.fnUntraced(function*(client: Tcp["Service"], server: Tcp["Service"]) {
+/** Seconds before it counts. */
+const WARM_UP = 0.5
+
+const transfer = Effect.fnUntraced(function*(client: Tcp["Service"], server: Tcp["Service"], duration: number) {
   const listener = yield* server.listen({ port: PORT })
   const [sender, receiver] = yield* Effect.all([client.connect({ remote: inet }), listener.accept], {
     concurrency: "unbounded"
   })
-  const chunk = new Uint8Array(64 * 1024).fill(7)
-  const started = process.hrtime.bigint()
-  const before = process.cpuUsage()
-  let received = 0
-  const read = Effect.whileLoop({
-    while: () => received < OCTETS,
-    body: () => receiver.read,
-    step: (chunks) => {
-      for (const each of chunks) received += each.length
-    }
-  })
-  let sent = 0
-  const write = Effect.whileLoop({
-    while: () => sent < OCTETS,
-    body: () => sender.write(chunk),
-    step: () => {
-      sent += chunk.length
-    }
-  })
-  yield* Effect.all([read, write], { concurrency: "unbounded" })
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9
-  const processor = process.cpuUsage(before)
-  const each = (processor.user + processor.system) * 1000 / (received / 1460)
-  return `${(received * 8 / seconds / 1e9).toFixed(2)} Gbit/s, ${each.toFixed(0)} ns of processor a segment`
+  const verifier = new Verifier()
+  const read = (until: number) =>
+    Effect.whileLoop({
+      while: () => performance.now() < until,
+      body: () => receiver.read,
+      step: (received) => {
+        for (const each of received) verifier.accept(each)
+      }
+    })
+  yield* Effect.forkScoped(Effect.forever(sender.write(chunk)))
+  const began = performance.now()
+  yield* read(began + WARM_UP * 1000)
+  const [warmed, before, started] = [verifier.octets, process.cpuUsage(), performance.now()]
+  yield* read(started + duration * 1000)
+  const milliseconds = performance.now() - started
+  const { system, user } = process.cpuUsage(before)
+  if (!verifier.equal) return yield* Effect.die(new Error("what arrived is not what was sent"))
+  const octets = verifier.octets - warmed
+  yield* sender.abort
+  const figure: Figure = { value: octets * 8 / milliseconds / 1e6, processor: (user + system) / (octets / 2 ** 20) }
+  return figure
 }, Effect.scoped)
 
 const build = <A, E>(layer: Layer.Layer<A, E>) =>
@@ -130,33 +125,26 @@ const build = <A, E>(layer: Layer.Layer<A, E>) =>
     (memo) => Effect.flatMap(Effect.scope, (scope) => Layer.buildWithMemoMap(layer, memo, scope))
   )
 
-const tcpOnly = Effect.gen(function*() {
+const tcpOnly = Effect.fnUntraced(function*(seconds: number) {
   const there = new Channel()
   const back = new Channel()
   const left = yield* build(bare(there, back, CLIENT))
   const right = yield* build(bare(back, there, SERVER))
-  return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp))
-}).pipe(Effect.scoped)
+  return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp), seconds)
+}, Effect.scoped)
 
 const host = (end: Wire.End, address: string) =>
   build(Wire.layer(end, { address: `${address}/24`, mtu: MTU }).pipe(Layer.provideMerge(NetworkStack.layer)))
 
-const whole = (checksumOffload: boolean) =>
-  Effect.gen(function*() {
-    const wire = Wire.make({ checksumOffload })
-    const left = yield* host(wire.left, CLIENT)
-    const right = yield* host(wire.right, SERVER)
-    return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp))
-  }).pipe(Effect.scoped)
+const whole = Effect.fnUntraced(function*(options: Wire.Options, seconds: number) {
+  const wire = Wire.make(options)
+  const left = yield* host(wire.left, CLIENT)
+  const right = yield* host(wire.right, SERVER)
+  return yield* transfer(Context.get(left, Tcp), Context.get(right, Tcp), seconds)
+}, Effect.scoped)
 
-const print = (line: string) => process.stdout.write(`${line}\n`)
-
-const program = Effect.gen(function*() {
-  for (let round = 0; round < Number(values.rounds); round++) {
-    print(`tcp                      ${yield* tcpOnly}`)
-    print(`stack, no checksums      ${yield* whole(true)}`)
-    print(`stack, checksums         ${yield* whole(false)}`)
-  }
+await main({
+  tcp: (seconds) => Effect.runPromise(tcpOnly(seconds)),
+  "no checksums": (seconds) => Effect.runPromise(whole({ checksumOffload: true }, seconds)),
+  checksums: (seconds) => Effect.runPromise(whole({}, seconds))
 })
-
-await Effect.runPromise(program)

@@ -1,11 +1,7 @@
 /**
  * What the TCP machine costs per segment, without buffers, checksums and packets.
  *
- *     node bench/tcp-core.ts [--rounds 20]
- *
- * The best and the median of the rounds, in nanoseconds of processor time for one
- * segment, garbage collection included. Run by plain Node: a test runner's module
- * loader takes as long as the machine.
+ * In nanoseconds of processor time for one segment, garbage collection included.
  */
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { Reno } from "@strata/core/tcp/Reno"
@@ -13,9 +9,7 @@ import { NO_OPTIONS, type Segment, TcpFlag } from "@strata/core/tcp/Segment"
 import * as Sequence from "@strata/core/tcp/Sequence"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { defaultSettings } from "@strata/core/tcp/TcpSettings"
-import { parseArgs } from "node:util"
-
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" } } })
+import { costOf, main } from "../support/program.ts"
 
 const SEGMENTS = 100_000
 const MSS = 1460
@@ -103,19 +97,16 @@ const exchange = (from: ControlBlock): ControlBlock => {
 }
 
 /** Keeps the connection from one round to the next, as in life; sequence numbers start beyond 2^31. */
-const measure = (name: string, work: (tcb: ControlBlock) => ControlBlock): void => {
-  let tcb = work(work(work(established(0x9000_0000, 0xa000_0000))))
-  const rounds = Array.from({ length: Number(values.rounds) }, () => {
-    const start = process.cpuUsage()
+const keeping = (work: (tcb: ControlBlock) => ControlBlock) => (seconds: number) => {
+  let tcb = established(0x9000_0000, 0xa000_0000)
+  return costOf(SEGMENTS, () => {
     tcb = work(tcb)
-    const { system, user } = process.cpuUsage(start)
-    return (system + user) * 1000 / SEGMENTS
-  }).toSorted((a, b) => a - b)
-  const [best, median] = [rounds[0]!, rounds[rounds.length >>> 1]!]
-  process.stdout.write(`${name.padEnd(50)} ${best.toFixed(0).padStart(5)} ${median.toFixed(0).padStart(5)}\n`)
+  }, seconds)
 }
 
-measure("receive in order, read and acknowledge at once", receive)
-measure("receive in order, in batches of 32", receiveBatches)
-measure("send bulk, an acknowledgement for two segments", send)
-measure("exchange small requests and answers", exchange)
+await main({
+  receive: keeping(receive),
+  "receive in batches": keeping(receiveBatches),
+  send: keeping(send),
+  exchange: keeping(exchange)
+})

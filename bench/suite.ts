@@ -1,0 +1,225 @@
+/**
+ * All measurements of `npm run bench`, in the order in which they are made.
+ */
+import * as Effect from "effect/Effect"
+import { apis } from "./support/apis.ts"
+import type { Failure } from "./support/failure.ts"
+import { iperf3 } from "./support/iperf3.ts"
+import type { Told, Work } from "./support/load.ts"
+import type { Contender, Figure, Measurement } from "./support/measurement.ts"
+import { idleMemory, linuxMemory, peakMemory } from "./support/memory.ts"
+import { program } from "./support/program.ts"
+import { type Baseline, type Offload, processorOf, type Server, type Testbed } from "./support/testbed.ts"
+
+/** What a result of the load amounts to. */
+interface Reading {
+  readonly value: (told: Told) => number
+  /** In how many pieces the server's processor time is told. */
+  readonly pieces: (told: Told) => number
+}
+
+const gigabits: Reading = {
+  value: ({ octets, seconds }) => octets * 8 / seconds / 1e9,
+  pieces: ({ octets }) => octets / 2 ** 20
+}
+const thousands: Reading = {
+  value: ({ operations, seconds }) => operations / seconds / 1e3,
+  pieces: ({ operations }) => operations
+}
+const microseconds: Reading = { value: ({ p50 }) => p50, pieces: ({ operations }) => operations }
+
+interface Case {
+  readonly work: Work
+  readonly reading: Reading
+  readonly sameProcessor?: boolean
+}
+
+const measureWith = (
+  { reading, sameProcessor = false, work }: Case,
+  find: (testbed: Testbed) => Effect.Effect<Server, Failure>
+): Contender["measure"] =>
+  Effect.fnUntraced(function*(made, seconds) {
+    const testbed = yield* made
+    const server = yield* find(testbed)
+    const before = processorOf(server.pid)
+    const told = yield* testbed.load(server, work, { seconds, sameProcessor })
+    const processor = processorOf(server.pid) - before
+    const figure: Figure = {
+      value: reading.value(told),
+      processor: processor * 1e6 / Math.max(reading.pieces(told), 1),
+      ...told.p50 === 0 ? {} : { p50: told.p50, p99: told.p99 }
+    }
+    return figure
+  })
+
+const strata = (wanted: Case, offload: Offload, suffix = ""): ReadonlyArray<Contender> =>
+  apis.map(({ name, title }) => ({
+    title: `${title}${suffix}`,
+    measure: measureWith(wanted, (testbed) => testbed.strata({ api: name, offload }))
+  }))
+
+const BASELINES: Readonly<Record<Baseline, string>> = {
+  veth: "Linux over veth",
+  vethPlain: "Linux over veth, offloads off",
+  loopback: "Linux over loopback"
+}
+
+const linux = (wanted: Case, name: Baseline, isBaseline = name !== "loopback"): Contender => ({
+  title: BASELINES[name],
+  isBaseline,
+  warm: false,
+  measure: measureWith(wanted, (testbed) => Effect.succeed(testbed.baselines[name]))
+})
+
+/** Bulk transfers, once with large segments and once with each of them as it is on the wire. */
+const bulk = (name: string, title: string, mode: "send" | "receive" | "echo"): ReadonlyArray<Measurement> => {
+  const wanted: Case = { work: { mode }, reading: gigabits }
+  const shared = { unit: "Gbit/s", better: "higher" } as const
+  return [
+    {
+      ...shared,
+      name: `bulk ${name}, offload`,
+      title: `${title}, with offload`,
+      contenders: [
+        ...strata(wanted, "kernel"),
+        linux(wanted, "veth"),
+        linux(wanted, "loopback"),
+        ...mode === "echo" ? [] : [iperf3(mode)]
+      ]
+    },
+    {
+      ...shared,
+      name: `bulk ${name}, plain`,
+      title: `${title}, MTU 1500, nothing offloaded to the kernel`,
+      contenders: [
+        ...strata(wanted, "driver"),
+        ...strata(wanted, "none", ", no offload at all"),
+        linux(wanted, "vethPlain")
+      ]
+    }
+  ]
+}
+
+/** Many small things, on a TAP with offload. */
+const small = (
+  name: string,
+  title: string,
+  work: Work,
+  options: Partial<Pick<Measurement, "rounds" | "isLong">> & { readonly sameProcessor?: boolean } = {}
+): Measurement => {
+  const { sameProcessor = false, ...rest } = options
+  const wanted: Case = { work, reading: thousands, sameProcessor }
+  return {
+    ...rest,
+    name,
+    title,
+    unit: "k/s",
+    better: "higher",
+    contenders: [...strata(wanted, "kernel"), linux(wanted, "veth"), linux(wanted, "loopback")]
+  }
+}
+
+/** What the stack answers without a program; Linux does so wherever the client is, so that strata is there, too. */
+const ping = (name: string, title: string, work: Work, reading: Reading, unit: string): Measurement => {
+  const wanted: Case = { work, reading, sameProcessor: true }
+  return {
+    name,
+    title: `${title}, one processor`,
+    unit,
+    better: unit === "µs" ? "lower" : "higher",
+    contenders: [
+      { ...strata(wanted, "kernel")[0]!, title: "strata" },
+      linux(wanted, "veth"),
+      linux(wanted, "loopback")
+    ]
+  }
+}
+
+const request = { mode: "rr", size: 64 } as const
+
+const memory: ReadonlyArray<Measurement> = [
+  {
+    name: "memory, idle",
+    title: "Memory of a connection that has spoken and is idle (10,000 held)",
+    unit: "KiB",
+    better: "lower",
+    rounds: 1,
+    isLong: true,
+    contenders: [...apis.map(idleMemory), linuxMemory]
+  },
+  {
+    name: "memory, peak",
+    title: "Memory of a connection while 10,000 exchange 64 octets, at its peak, the process included",
+    unit: "KiB",
+    better: "lower",
+    rounds: 1,
+    isLong: true,
+    contenders: apis.map(peakMemory)
+  }
+]
+
+/** What runs in one process, without a kernel. */
+const inProcess = (name: string, title: string, unit: string, cases: ReadonlyArray<Contender>): Measurement => ({
+  name,
+  title,
+  unit,
+  better: unit === "ns" ? "lower" : "higher",
+  contenders: cases
+})
+
+const codec = (name: string, title: string, ...against: readonly [string, string]): Measurement =>
+  inProcess(`codec, ${name}`, title, "ns", [
+    program("strata", "codec", `${name}, ${against[0]}`),
+    { ...program(against[1], "codec", `${name}, ${against[1]}`), isBaseline: true }
+  ])
+
+const linuxItself = linux({ work: { mode: "receive" }, reading: gigabits }, "loopback", true)
+
+const processes: ReadonlyArray<Measurement> = [
+  inProcess("stack to stack", "Stack to stack in one process, both ends on one processor", "Gbit/s", [
+    program("two whole stacks, checksums left out", "stacks", "no checksums"),
+    program("two whole stacks", "stacks", "checksums"),
+    program("two TCPs and nothing between", "stacks", "tcp"),
+    linuxItself
+  ]),
+  inProcess("tcp machine", "The TCP machine alone, for a segment", "ns", [
+    program("receive, in batches of 32", "machine", "receive in batches"),
+    program("receive, read and acknowledged at once", "machine", "receive"),
+    program("send", "machine", "send"),
+    program("request and answer", "machine", "exchange")
+  ]),
+  codec("tcp header", "Nine fields of a TCP header", "accessors", "by hand"),
+  codec("arp header", "Two hardware addresses of an ARP header", "accessors", "by hand"),
+  codec("tcp options", "A timestamps option", "parse", "codec"),
+  codec("checksum of 20", "The checksum of 20 octets", "by words", "by pairs"),
+  codec("checksum of 1460", "The checksum of 1,460 octets", "by words", "by pairs"),
+  inProcess("simulation", "Networks in virtual time", "k packets/s", [
+    program("1 MiB over a lossy wire, bare", "simulation", "transfer, bare"),
+    program("with invariants, the default", "simulation", "transfer, invariants"),
+    program("with invariants and a capture", "simulation", "transfer, invariants and capture"),
+    program("100 hosts on a switch, with both", "simulation", "lan, invariants and capture")
+  ])
+]
+
+export const measurements: ReadonlyArray<Measurement> = [
+  ...bulk("receive", "Bulk TCP, strata receives", "send"),
+  ...bulk("send", "Bulk TCP, strata sends", "receive"),
+  ...bulk("echo", "Bulk TCP, echoed", "echo"),
+  small("rr 1", "Request and response, 64 octets, one connection, two processors", request),
+  small("rr 1, one processor", "Request and response, 64 octets, one connection, one processor", request, {
+    sameProcessor: true
+  }),
+  small("rr 64", "Request and response, 64 connections", { ...request, connections: 64 }),
+  small("connect", "Connect and close, 32 at a time", { mode: "connect", connections: 32 }),
+  small("udp 1", "UDP echo, 64 octets, one outstanding, one processor", { mode: "udp", outstanding: 1 }, {
+    sameProcessor: true
+  }),
+  small("udp 32", "UDP echo, 32 outstanding", { mode: "udp", outstanding: 32 }),
+  ping("ping", "Ping, one each millisecond", { mode: "ping", interval: 1000 }, microseconds, "µs"),
+  ping("ping flood", "Ping, as fast as answers come", { mode: "ping" }, thousands, "k/s"),
+  small("echo 100", "100 concurrent echo connections", { ...request, connections: 100 }),
+  small("echo 1000", "1,000 concurrent echo connections", { ...request, connections: 1000 }),
+  small("echo 10000", "10,000 concurrent echo connections", { ...request, connections: 10_000 }, { isLong: true }),
+  ...memory,
+  ...processes
+]

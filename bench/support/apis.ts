@@ -1,0 +1,121 @@
+/**
+ * The servers that are measured, once for each public API: echo 7 (TCP and UDP), sink 9, source 19, as `load serve` has
+ * them on Linux.
+ *
+ * An echo closes when its peer has; the sink answers the end of what it gets with `<octets> ok` or `<octets> wrong`; the
+ * source sends until its peer has closed. A new API joins by a line in `apis`.
+ */
+import { Tcp, type TcpError, Udp, type UdpError, type UdpPort } from "@strata/core"
+import type { Connection } from "@strata/core/tcp/Tcp"
+import { TcpServer, type TcpSocket, UdpSocket } from "@strata/sockets"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { chunk, Verifier } from "./pattern.ts"
+
+export interface Api {
+  readonly name: string
+  /** What it is called in tables. */
+  readonly title: string
+  /** Serves in the background until the scope closes. */
+  readonly serve: Effect.Effect<void, TcpError | UdpError, Tcp | Udp | Scope.Scope>
+}
+
+const ECHO = 7
+const SINK = 9
+const SOURCE = 19
+/** As many as may be opened at a time: of all connections, none is to wait for another try. */
+const BACKLOG = 4096
+
+const verdict = (verifier: Verifier): string => `${verifier.octets} ${verifier.equal ? "ok" : "wrong"}\n`
+
+/** Of `@strata/sockets`: Streams and Sinks. */
+const Streams = {
+  serve: Effect.fnUntraced(
+    function*(port: number, handler: (peer: TcpSocket.TcpSocket) => Effect.Effect<void, TcpError>) {
+      const server = yield* TcpServer.listen({ port, backlog: BACKLOG })
+      yield* Effect.forkScoped(TcpServer.serve(server, handler))
+    }
+  ),
+  echo: (peer: TcpSocket.TcpSocket) => Stream.run(peer.incoming, peer.outgoing),
+  sink: Effect.fnUntraced(function*(peer: TcpSocket.TcpSocket) {
+    const verifier = new Verifier()
+    yield* Stream.runForEach(peer.incoming, (received) => Effect.sync(() => verifier.accept(received)))
+    yield* peer.write(verdict(verifier))
+  }),
+  source: (peer: TcpSocket.TcpSocket) =>
+    Effect.raceFirst(
+      Stream.run(Stream.forever(Stream.succeed(chunk)), peer.outgoing),
+      Stream.runDrain(peer.incoming)
+    ),
+  echoUdp: Effect.gen(function*() {
+    const socket = yield* UdpSocket.bind({ port: ECHO })
+    const reply = (datagram: UdpSocket.Datagram) => Effect.ignore(socket.reply(datagram, datagram.payload))
+    yield* Effect.forkScoped(Stream.runForEach(socket.datagrams, reply))
+  })
+}
+
+const untilDone = <A, R>(
+  effect: Effect.Effect<A, TcpError | Cause.Done, R>
+): Effect.Effect<void, TcpError, R> => Effect.forever(effect).pipe(Effect.catchTag("Done", () => Effect.void))
+
+/** Of `@strata/core`: what Streams and Sinks are made of. */
+const Plain = {
+  serve: Effect.fnUntraced(function*(port: number, handler: (connection: Connection) => Effect.Effect<void, TcpError>) {
+    const tcp = yield* Tcp
+    const listener = yield* tcp.listen({ port, backlog: BACKLOG })
+    const acceptOne = Effect.gen(function*() {
+      const own = yield* Scope.make()
+      const connection = yield* Scope.provide(listener.accept, own)
+      yield* Effect.forkChild(Effect.ensuring(Effect.ignore(handler(connection)), Scope.close(own, Exit.void)))
+    })
+    yield* Effect.forkScoped(Effect.forever(acceptOne))
+  }),
+  echo: (connection: Connection) =>
+    untilDone(Effect.flatMap(connection.read, (chunks) =>
+      chunks.length === 1
+        ? connection.write(chunks[0])
+        : Effect.forEach(chunks, connection.write, { discard: true }))),
+  sink: Effect.fnUntraced(function*(connection: Connection) {
+    const verifier = new Verifier()
+    yield* untilDone(Effect.map(connection.read, (chunks) => {
+      for (const received of chunks) verifier.accept(received)
+    }))
+    yield* connection.write(new TextEncoder().encode(verdict(verifier)))
+  }),
+  source: (connection: Connection) =>
+    Effect.raceFirst(Effect.forever(connection.write(chunk)), untilDone(connection.read)),
+  echoUdp: Effect.gen(function*() {
+    const udp = yield* Udp
+    const reply = { send: (() => undefined) as UdpPort["sendUnsafe"] }
+    const port = yield* udp.bindWith({ port: ECHO }, (packet, address, sourcePort) => {
+      reply.send(packet.bytes.subarray(packet.start, packet.end), address, sourcePort)
+    })
+    reply.send = port.sendUnsafe
+  })
+}
+
+/** Serves with all of them. */
+const serveAll = <Peer>(one: {
+  readonly serve: (
+    port: number,
+    handler: (peer: Peer) => Effect.Effect<void, TcpError>
+  ) => Effect.Effect<void, TcpError, Tcp | Scope.Scope>
+  readonly echo: (peer: Peer) => Effect.Effect<void, TcpError>
+  readonly sink: (peer: Peer) => Effect.Effect<void, TcpError>
+  readonly source: (peer: Peer) => Effect.Effect<void, TcpError>
+  readonly echoUdp: Effect.Effect<void, UdpError, Udp | Scope.Scope>
+}): Api["serve"] =>
+  Effect.gen(function*() {
+    yield* one.serve(ECHO, one.echo)
+    yield* one.serve(SINK, one.sink)
+    yield* one.serve(SOURCE, one.source)
+    yield* one.echoUdp
+  })
+
+export const apis: ReadonlyArray<Api> = [
+  { name: "stream", title: "strata, Streams", serve: serveAll(Streams) },
+  { name: "plain", title: "strata, `Tcp`", serve: serveAll(Plain) }
+]

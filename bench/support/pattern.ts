@@ -1,0 +1,45 @@
+/**
+ * The octets that bulk transfers are made of: one block again and again, so that a receiver can compare what it gets at
+ * little cost. The same octets are in `native/load.cc`.
+ *
+ * The length of the block is a prime: no multiple of a usual segment, read or write that goes missing or comes twice goes
+ * unnoticed.
+ */
+export const BLOCK = 65_537
+const REPEATS = 17
+
+/** The block `REPEATS` times, so that all that fits into one less follows any of its octets. */
+const octets: Buffer = (() => {
+  const words = new Uint32Array(Math.ceil(BLOCK / 4))
+  let state = 0x9e3779b9
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[index] = state
+  }
+  const block = new Uint8Array(words.buffer, 0, BLOCK)
+  return Buffer.concat(Array.from({ length: REPEATS }, () => block))
+})()
+
+/** Sixteen whole blocks: what a sender writes again and again. */
+export const chunk: Uint8Array = octets.subarray(0, BLOCK * (REPEATS - 1))
+
+/** The pattern from its beginning, `length` octets of at most `chunk.length`. */
+export const beginning = (length: number): Uint8Array => chunk.subarray(0, length)
+
+/** Compares a stream of chunks with the pattern. */
+export class Verifier {
+  octets = 0
+  equal = true
+
+  accept(received: Uint8Array): void {
+    for (let at = 0; at < received.length;) {
+      const from = this.octets % BLOCK
+      const end = Math.min(received.length, at + BLOCK)
+      if (octets.compare(received, at, end, from, from + end - at) !== 0) this.equal = false
+      this.octets += end - at
+      at = end
+    }
+  }
+}

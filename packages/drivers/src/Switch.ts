@@ -25,6 +25,8 @@ export interface Options {
   readonly addresses?: number | undefined
   /** Milliseconds after which an address is forgotten; 300,000 by default (802.1D-2004 table 7-5). */
   readonly ageing?: number | undefined
+  /** Lets TCP segments of up to 64 KiB pass whole, as on a wire with that option; off by default. */
+  readonly offload?: boolean | undefined
   /** Frames per second of one port that are flooded; 10,000 by default. The rest is dropped. */
   readonly floodLimit?: number | undefined
   /** What times the travel of frames, draws their faults, and tells the age of what was learnt. */
@@ -155,6 +157,7 @@ export const make = (options: Options): Switch => {
         hardwareAddress: FIRST_MAC + number,
         capacity: portOptions.capacity ?? CAPACITY,
         checksumOffload: false,
+        offload: options.offload ?? false,
         conditions: portOptions.conditions ?? {},
         services: options.services,
         pool,

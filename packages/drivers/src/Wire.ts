@@ -36,6 +36,12 @@ export interface Options {
    * then see partial checksums. Off by default.
    */
   readonly checksumOffload?: boolean | undefined
+  /**
+   * Lets TCP segments of up to 64 KiB pass whole, as network cards with segmentation offload do between virtual machines of one host: the
+   * MTU is that of what they stand for. Listeners then see them so. Conditions that are about single packets see those that a large one
+   * stands for. With it, checksums are left uncomputed as well. Off by default.
+   */
+  readonly offload?: boolean | undefined
   /** Latency, bandwidth, faults and so on of both directions; ideal by default. */
   readonly conditions?: Partial<Conditions> | undefined
   /** What differs towards one side. */
@@ -90,6 +96,7 @@ export const make = (options: Options = {}): Wire => {
       hardwareAddress: DEFAULT_MAC[side],
       capacity: options.capacity ?? CAPACITY,
       checksumOffload: options.checksumOffload ?? false,
+      offload: options.offload ?? false,
       conditions: { ...options.conditions, ...options.towards?.[side] },
       services: options.services,
       pool,

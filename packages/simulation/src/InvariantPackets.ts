@@ -5,7 +5,7 @@
  * A wire, for each direction:
  *
  *     transmitted by the one device = offered to the path + found nobody
- *     offered + duplicated = delivered + in flight + lost + blackholed + overflowed + too big
+ *     offered + cut + duplicated = delivered + in flight + lost + blackholed + overflowed + too big
  *     delivered = received by the other device
  *
  * A switch:
@@ -17,7 +17,7 @@
  *
  *     received by its devices = dropped by device or ethernet + arp.received + ipv4.received
  *     ipv4.received + reassembled = dropped by ipv4 + fragments + delivered
- *     delivered = icmp.received + udp.received + tcp.received, or more where programs handle other protocols
+ *     delivered = icmp.received + udp.received + tcp.received − tcp.coalesced, or more where programs handle other protocols
  *
  * and on the way down:
  *
@@ -57,10 +57,10 @@ const same = (left: string, a: number, right: string, b: number): Imbalance =>
 
 /** One direction of a link, up to the device at its end. */
 export const path = (counters: PathCounters, meter: Meter): Imbalance => {
-  const { blackholed, delivered, duplicated, inFlight, lost, offered, overflowed, tooBig } = counters
+  const { blackholed, cut, delivered, duplicated, inFlight, lost, offered, overflowed, tooBig } = counters
   return same(
-    "packets offered and duplicated:",
-    offered + duplicated,
+    "packets offered, cut and duplicated:",
+    offered + cut + duplicated,
     "delivered, in flight, lost, blackholed, overflowed and too big:",
     delivered + inFlight + lost + blackholed + overflowed + tooBig
   ) ?? same("packets delivered:", delivered, "received by the device:", meter.received())
@@ -152,7 +152,7 @@ export const host = (
       (reason) =>
         !IPV4_DOWN.has(reason) && !IPV4_QUOTED.has(reason) && !isOfFragments(reason) && reason !== "martianSource"
     )
-  const delivered = count("icmp.received") + count("udp.received") + count("tcp.received")
+  const delivered = count("icmp.received") + count("udp.received") + count("tcp.received") - count("tcp.coalesced")
   const sent = count("ipv4.sent") + count("arp.sent") - transmitted -
     dropped("arp", (reason) => !ARP_UP.has(reason)) -
     dropped("device", (reason) => !DEVICE_UP.has(reason) && reason !== "deviceDown")

@@ -85,7 +85,7 @@ const repetition = (before: ControlBlock, { flags, length, seq }: Emission, isPr
 const pace = (before: ControlBlock, length: number, now: number): Broken | undefined => {
   const { congestion, snd } = before
   const window = Math.max(congestion.window, snd.mss)
-  const inFlight = SendWindow.inFlight(before) + Math.min(length, snd.mss)
+  const inFlight = SendWindow.inFlight(before) + length
   if (inFlight > window) return broken("congestion", `${inFlight} octets are in flight in a window of ${window}`)
   if (!Pacing.isEarly(before, now)) return undefined
   return broken("congestion", `a segment left ${(snd.paceAt - now).toFixed(3)} ms before its time`)

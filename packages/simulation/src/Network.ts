@@ -46,6 +46,8 @@ export interface WireOptions extends Partial<Conditions> {
   readonly back?: Partial<Conditions> | undefined
   /** Octets, of the devices at both ends; 1,500 by default. */
   readonly deviceMtu?: number | undefined
+  /** Whether devices pass large TCP segments on whole, as `Wire.Options` says; as the network has it by default. */
+  readonly offload?: boolean | undefined
 }
 
 /** A wire between two hosts. */
@@ -93,6 +95,11 @@ export interface Options {
   readonly capture?: Capture | undefined
   /** What every host gets that does not say otherwise. */
   readonly hosts?: Host.HostOptions | undefined
+  /**
+   * Whether links pass TCP segments of up to 64 KiB on whole where nothing is done to single packets. Off by default: then each packet is
+   * that of a wire, with a time and an order of its own.
+   */
+  readonly offload?: boolean | undefined
   /** Whether all connections and packets are watched; true by default. */
   readonly invariants?: boolean | undefined
   /** Called, once and at once, from within whatever violates an invariant. */
@@ -177,11 +184,12 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const wire: Network["Service"]["wire"] = Effect.fnUntraced(function*(first, second, wireOptions = {}) {
-    const { back, deviceMtu, forth, ...conditions } = wireOptions
+    const { back, deviceMtu, forth, offload = options.offload, ...conditions } = wireOptions
     const number = wires++
     const network = wireNetwork(number)
     const self = Wire.make({
       conditions,
+      offload,
       towards: { left: { ...back }, right: { ...forth } },
       services: yield* linkServices(`wire ${number}`)
     })
@@ -227,7 +235,11 @@ export const make = Effect.fnUntraced(function*(
   const lan: Network["Service"]["lan"] = Effect.fnUntraced(function*(members, lanOptions = {}) {
     const number = lans++
     const network = lanNetwork(number)
-    const self = Switch.make({ ...lanOptions.switch, services: yield* linkServices(`lan ${number}`) })
+    const self = Switch.make({
+      offload: options.offload,
+      ...lanOptions.switch,
+      services: yield* linkServices(`lan ${number}`)
+    })
     const ports = new Map<Host.Host, Switch.Port>()
     const meters = new Map<Switch.Port, InvariantPackets.Meter>()
     const cutOff = new Set<number>()

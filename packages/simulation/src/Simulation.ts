@@ -43,6 +43,11 @@ export interface Options {
   readonly capture?: ((block: Uint8Array) => void) | undefined
   /** What every host gets that does not say otherwise. */
   readonly hosts?: HostOptions | undefined
+  /**
+   * Whether links pass large TCP segments on whole (`Network.Options`); as `STRATA_OFFLOAD` in the configuration says by default, and else
+   * not.
+   */
+  readonly offload?: boolean | undefined
   /** Whether all connections and packets are watched; true by default. */
   readonly invariants?: boolean | undefined
   /**
@@ -92,11 +97,12 @@ export const run = <A, E>(
   Effect.gen(function*() {
     const seed = options.seed ?? 1
     const destination = options.captureFailure ?? (yield* captureName)
+    const offload = options.offload ?? (yield* isOffloading)
     const kept = destination === undefined ? undefined : new KeptCapture.KeptCapture()
     const time = VirtualTime.make()
     const course: Course = { network: undefined, violation: undefined }
     const fiber = Effect.runForkWith(Context.merge(yield* inherited, time.context))(
-      Effect.scoped(prepare(program, seed, { ...options, capture: both(options.capture, kept) }, time, course))
+      Effect.scoped(prepare(program, seed, { ...options, offload, capture: both(options.capture, kept) }, time, course))
     )
     const exit = yield* Effect.promise(() => drive(time, fiber, seed, course)).pipe(
       Effect.onInterrupt(() => Effect.promise(() => end(time, fiber)))
@@ -124,6 +130,9 @@ const captureName = Config.option(Config.NonEmptyString("STRATA_CAPTURE")).pipe(
   Effect.map(Option.getOrUndefined),
   Effect.orElseSucceed(() => undefined)
 )
+
+/** `STRATA_OFFLOAD` */
+const isOffloading = Effect.orElseSucceed(Config.Boolean("STRATA_OFFLOAD"), () => false)
 
 const both = (
   write: ((block: Uint8Array) => void) | undefined,
@@ -155,6 +164,7 @@ const prepare = <A, E>(
       seed,
       capture,
       hosts: options.hosts,
+      offload: options.offload,
       invariants: options.invariants,
       onViolation: (violation) => {
         course.violation = violation

@@ -327,16 +327,21 @@ export class LiveConnection {
     this.retryAt = Infinity
     const { machine, turn } = this.host
     const now = turn.now()
+    let limit = this.textLimit()
     for (let burst = 0; this.tcb.state !== "CLOSED"; burst++) {
       if (burst === BURST) return this.outputLater()
-      const next = machine.output(this.tcb, this.sending.queued, now)
+      const next = machine.output(this.tcb, this.sending.queued, now, limit)
       if (next === undefined) break
       this.become(next.tcb)
       const { segment } = next
       const result = this.emit(next.tcb.endpoints, segment, this.mayFragment)
       if (result === "tooBig") {
         this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))
-        if (this.mayFragment) this.host.writeSegment(next.tcb.endpoints, segment, this.sending, true)
+        limit = this.textLimit()
+        // Of several segments in one packet, each goes again by itself.
+        if (this.mayFragment && segment.segmentSize === 0) {
+          this.host.writeSegment(next.tcb.endpoints, segment, this.sending, true)
+        }
       } else if (result === "unreachable") {
         this.unreachable(segment.seq, true)
       } else if (result === "dropped") {
@@ -348,6 +353,13 @@ export class LiveConnection {
     this.chronograph.note(limitOf(this.tcb, this.sending.queued, !this.writes.isEmpty), now)
     for (const look of this.onlookers) look()
     if (!this.writes.isEmpty) this.pump()
+  }
+
+  /** Octets of text that the device cuts into segments, options taken off; 0 where it does not. */
+  private textLimit(): number {
+    if (this.mayFragment) return 0
+    const { endpoints, options } = this.tcb
+    return Math.max(0, this.host.segmentationFor(endpoints) - HEADERS - Options.overhead(options))
   }
 
   private setTimer(): void {

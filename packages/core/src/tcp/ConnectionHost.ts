@@ -2,7 +2,7 @@ import type { Packet } from "../device/Packet.ts"
 import type { Timers } from "../time/Timers.ts"
 import type { Turn } from "../time/Turn.ts"
 import type { LiveConnection } from "./Connection.ts"
-import type { ControlBlock, State } from "./ControlBlock.ts"
+import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import type { Segment } from "./Segment.ts"
 import type { WriteSegment } from "./SegmentWriter.ts"
 import type { TcpCounters } from "./TcpCounters.ts"
@@ -16,6 +16,8 @@ export interface ConnectionHost {
   readonly writeSegment: WriteSegment
   /** Octets of the path's MTU. */
   readonly mtuFor: (remoteAddress: number) => number
+  /** The largest packet that the device of the route cuts into segments, in octets from the IPv4 header on; 0 for none. */
+  readonly segmentationFor: (endpoints: Endpoints) => number
   readonly counters: TcpCounters
   /** The connection is in another state than `from` now. */
   readonly moved: (connection: LiveConnection, from: State) => void

@@ -104,6 +104,8 @@ export interface ReceiveSpace {
   readonly acknowledge: "none" | "delayed" | "now"
   /** Segments that are still to be acknowledged one by one. */
   readonly quick: number
+  /** Segments for which it still counts that something was missing, or came twice. */
+  readonly cautious: number
   /** The program answers what it reads. */
   readonly interactive: boolean
   /** Something that the peer's program wrote has come to its end since the last acknowledgement. */
@@ -321,6 +323,37 @@ export const draftSend = (snd: SendSpace): Writable<SendSpace> => ({
   paceAt: snd.paceAt
 })
 
+/** A receive space in the making, which nobody else has seen yet. */
+export type ReceiveDraft = Writable<ReceiveSpace>
+
+/** A copy of the receive space to be changed before it is given away, written out like `draft`. */
+export const draftReceive = (rcv: ReceiveSpace): ReceiveDraft => ({
+  nxt: rcv.nxt,
+  wnd: rcv.wnd,
+  up: rcv.up,
+  irs: rcv.irs,
+  capacity: rcv.capacity,
+  maximum: rcv.maximum,
+  unread: rcv.unread,
+  ranges: rcv.ranges,
+  fin: rcv.fin,
+  mss: rcv.mss,
+  fullSize: rcv.fullSize,
+  latestSize: rcv.latestSize,
+  unacknowledged: rcv.unacknowledged,
+  acknowledge: rcv.acknowledge,
+  quick: rcv.quick,
+  cautious: rcv.cautious,
+  interactive: rcv.interactive,
+  pushed: rcv.pushed,
+  textAt: rcv.textAt,
+  scale: rcv.scale,
+  acknowledged: rcv.acknowledged,
+  edge: rcv.edge,
+  recent: rcv.recent,
+  duplicate: rcv.duplicate
+})
+
 /** A copy with other records. */
 export const copy = (
   tcb: ControlBlock,
@@ -350,6 +383,6 @@ export const close = (tcb: ControlBlock, reason: CloseReason): ControlBlock => (
 /** Whether our SYN is still to be acknowledged. */
 export const isOpening = (tcb: ControlBlock): boolean => tcb.state === "SYN-SENT" || tcb.state === "SYN-RECEIVED"
 
-/** Sequence numbers from `left` on that fit one segment: a FIN takes none of its room. */
-export const fitting = ({ fin, mss }: SendSpace, left: number): number =>
-  fin !== undefined && Sequence.difference(left, fin) <= mss ? mss + 1 : mss
+/** Sequence numbers from `left` on that fit `size` octets of text, one segment's by default: a FIN takes none of the room. */
+export const fitting = ({ fin, mss }: SendSpace, left: number, size = mss): number =>
+  fin !== undefined && Sequence.difference(left, fin) <= size ? size + 1 : size

@@ -27,11 +27,12 @@ const find = ({ nxt, ranges }: ReceiveSpace, segment: Segment): Range | undefine
 /** The control block that will report what of the segment came before, if anything did. */
 export const noted = (tcb: ControlBlock, segment: Segment): ControlBlock => {
   const { options, rcv, settings } = tcb
-  if (!options.sack || !settings.duplicateSack || (segment.flags & (TcpFlag.syn | TcpFlag.rst)) !== 0) return tcb
+  if ((segment.flags & (TcpFlag.syn | TcpFlag.rst)) !== 0) return tcb
   if (rcv.ranges.length === 0 && Sequence.greaterOrEqual(segment.seq, rcv.nxt)) return tcb
   const duplicate = find(rcv, segment)
-  return duplicate === undefined
-    ? tcb
+  if (duplicate === undefined) return tcb
+  return !options.sack || !settings.duplicateSack
+    ? { ...tcb, rcv: DelayedAcknowledgement.warned(rcv) }
     : {
       ...tcb,
       rcv: DelayedAcknowledgement.restarted({ ...rcv, duplicate }, settings.quickAcknowledgements),

@@ -28,7 +28,7 @@ import * as InitialSequence from "./InitialSequence.ts"
 import * as Options from "./Options.ts"
 import { Orphans } from "./Orphans.ts"
 import { ReplyBudget } from "./ReplyBudget.ts"
-import { type Segment, TcpFlag } from "./Segment.ts"
+import { type Segment, TcpFlag, wireSegments } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
@@ -40,6 +40,8 @@ import * as TimeWait from "./TimeWait.ts"
 
 /** The headers of IPv4 and TCP without options. */
 const HEADERS = 40
+/** What the total length of an IPv4 header can say. */
+const LARGEST_PACKET = 65_535
 
 const tcp = TcpHeader.get
 
@@ -204,6 +206,12 @@ export const makeHost = Effect.gen(function*() {
     return true
   }
 
+  const coalesced = (segment: Segment): void => {
+    const others = wireSegments(segment) - 1
+    counters.received.value += others
+    counters.coalesced.value += others
+  }
+
   const input = (_device: AttachedDevice, packet: Packet, destination: Destination): void => {
     counters.received.value++
     if (trace.enabled) {
@@ -214,6 +222,7 @@ export const makeHost = Effect.gen(function*() {
     if (destination !== "local") return drop("notUnicast", packet)
     const segment = readSegment(packet)
     if (typeof segment === "string") return drop(segment, packet)
+    if (segment.segmentSize !== 0) coalesced(segment)
     const localPort = tcp.destinationPort(packet.view, packet.start)
     const remotePort = tcp.sourcePort(packet.view, packet.start)
     const connection = connections.get(packet.destination, localPort, packet.source, remotePort)
@@ -282,6 +291,8 @@ export const makeHost = Effect.gen(function*() {
     trace,
     writeSegment,
     mtuFor: ipv4.mtuFor,
+    segmentationFor: ({ localAddress, remoteAddress }) =>
+      Math.min(routing.lookup(remoteAddress, localAddress)?.device.offload.segmentation ?? 0, LARGEST_PACKET),
     counters,
     moved,
     orphaned,

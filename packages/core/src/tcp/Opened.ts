@@ -56,6 +56,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
       unacknowledged: 0,
       acknowledge: "none",
       quick: settings.quickAcknowledgements,
+      cautious: 0,
       interactive: false,
       pushed: false,
       textAt: -Infinity,

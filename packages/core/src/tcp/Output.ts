@@ -1,6 +1,9 @@
 /**
  * What to send next: SYN, what was lost, text, FIN, or a bare acknowledgement.
  *
+ * Text may leave as several segments at once where the device cuts them (`limit`): whole ones, of which only the last may be shorter. The
+ * windows, the pace and Nagle's algorithm count octets, so they let go what they would have let go one by one.
+ *
  * Nagle's algorithm in its modified form (RFC 9293 §3.7.4, appendix A.3): a small segment waits only while
  * another small one is unacknowledged. Silly windows are avoided as in §3.8.6.2.1.
  */
@@ -56,8 +59,8 @@ export const output = (
 const flow = (tcb: ControlBlock, queued: number, now: number, limit: number): Output | undefined => {
   if (tcb.transmissions.lost === 0) return text(tcb, queued, now, limit)
   return tcb.recovery.forward === "second" && !tcb.snd.forced
-    ? text(tcb, queued, now, limit) ?? Repetition.next(tcb, queued, now)
-    : Repetition.next(tcb, queued, now) ?? text(tcb, queued, now, limit)
+    ? text(tcb, queued, now, limit) ?? Repetition.next(tcb, queued, now, limit)
+    : Repetition.next(tcb, queued, now, limit) ?? text(tcb, queued, now, limit)
 }
 
 /** The SYN, or the SYN,ACK, when SND.NXT stands before it. */
@@ -141,19 +144,26 @@ const text = (tcb: ControlBlock, queued: number, now: number, limit: number): Ou
   if (!snd.forced && Pacing.isEarly(tcb, now)) return undefined
   const probe = MtuSearch.probeLength(tcb, unsent, now)
   if (probe > 0) return sizeProbe(tcb, queued, now, probe)
-  const length = textLength(tcb, unsent, Math.max(limit, snd.mss))
+  const length = textLength(tcb, unsent, Pacing.together(tcb, limit, now))
   const fin = snd.closing && length === unsent && (snd.wnd - sent > length || (snd.forced && length === 0))
   return length === 0 && !fin ? undefined : segment(tcb, queued, now, length, fin)
 }
 
 /** A segment of new text that is larger than the path is known to carry (RFC 8899). */
 const sizeProbe = (tcb: ControlBlock, queued: number, now: number, length: number): Output => {
-  const next = segment(tcb, queued, now, length, false)
+  const next = segment(tcb, queued, now, length, false, length)
   return { ...next, tcb: { ...next.tcb, path: MtuSearch.probed(tcb.path, tcb.snd.nxt, next.tcb.snd.nxt) } }
 }
 
-/** `length` octets from SND.NXT on, and a FIN if `fin`. */
-const segment = (tcb: ControlBlock, queued: number, now: number, length: number, fin: boolean): Output => {
+/** `length` octets from SND.NXT on, in segments of `size`, and a FIN if `fin`. */
+const segment = (
+  tcb: ControlBlock,
+  queued: number,
+  now: number,
+  length: number,
+  fin: boolean,
+  size = tcb.snd.mss
+): Output => {
   const { snd } = tcb
   const sent = SendWindow.flight(snd)
   const isLast = length === queued - sent
@@ -193,7 +203,7 @@ const segment = (tcb: ControlBlock, queued: number, now: number, length: number,
     next.deadlines = transmitted(next, now)
   }
   const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)
-  const emission = Reply.emission(tcb, rcv, seq, flags, length, sent, now)
+  const emission = Reply.emission(tcb, rcv, seq, flags, length, sent, now, length > size ? size : 0)
   const isNew = length > 0 && seq === snd.max && !isProbe
   return { tcb: next, segment: tcb.options.ecn && isNew ? Ecn.marked(next, emission) : emission }
 }
@@ -226,7 +236,7 @@ const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
     : { ...deadlines, retransmit, tail, pace, persist: Infinity, acknowledge: Infinity }
 }
 
-/** How many of `unsent` octets the next segment carries; `limit` is at least the MSS. */
+/** How many of `unsent` octets the next segment carries; `limit` is at least the MSS, and all of them but a tail are whole segments. */
 const textLength = (tcb: ControlBlock, unsent: number, limit: number): number => {
   const { snd } = tcb
   const usable = SendWindow.usable(tcb)

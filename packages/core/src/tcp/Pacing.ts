@@ -10,6 +10,20 @@ const QUANTUM = 1
 export const isEarly = ({ congestion, snd }: ControlBlock, now: number): boolean =>
   congestion.pacingRate !== undefined && snd.paceAt > now + QUANTUM
 
+/**
+ * Octets of text that may leave together, of the `limit` that a device cuts: whole segments. At a pace, no more than are due within the
+ * quantum, and two at least, as Linux does: otherwise each burst would be one of 64 KiB.
+ */
+export const together = ({ congestion, snd }: ControlBlock, limit: number, now: number): number => {
+  const { mss, paceAt } = snd
+  if (limit < 2 * mss) return mss
+  const { pacingRate } = congestion
+  const most = pacingRate === undefined
+    ? limit
+    : Math.min(limit, Math.max(2 * mss, pacingRate * Math.min(QUANTUM, now + QUANTUM - paceAt)))
+  return most - most % mss
+}
+
 /** What a timer of a busy machine may be late, in milliseconds, without a loss of rate: that much is made up for. Longer pauses are pauses. */
 const LATENESS = 10
 

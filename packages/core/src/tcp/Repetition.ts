@@ -20,21 +20,25 @@ interface Output {
   readonly segment: Emission
 }
 
-/** The next lost segment, if it may go now. */
-export const next = (tcb: ControlBlock, queued: number, now: number): Output | undefined => {
+/** The next lost segment, if it may go now; where the device cuts text of up to `limit` octets, adjoining ones with it. */
+export const next = (tcb: ControlBlock, queued: number, now: number, limit: number): Output | undefined => {
   const { snd, transmissions } = tcb
   const lost = Transmissions.firstLost(transmissions)
   if (lost === undefined) return undefined
   const left = Sequence.latest(lost.left, snd.una)
   const offered = SendWindow.within(snd, left)
   const isHeld = offered === 0
-  const length = Math.min(Sequence.difference(left, lost.right), fitting(snd, left), Math.max(offered, 1))
-  if (!snd.forced && (isHeld || SendWindow.allowance(tcb) < Math.min(length, snd.mss) || Pacing.isEarly(tcb, now))) {
-    return undefined
-  }
+  const allowance = SendWindow.allowance(tcb)
+  const size = snd.forced ? snd.mss : together(tcb, limit, allowance, now)
+  const length = Math.min(Sequence.difference(left, lost.right), fitting(snd, left, size), Math.max(offered, 1))
+  if (!snd.forced && (isHeld || allowance < Math.min(length, snd.mss) || Pacing.isEarly(tcb, now))) return undefined
   const again = repeat(tcb, queued, now, left, length)
   return isHeld ? { tcb: asProbe(tcb, again.tcb, now), segment: again.segment } : again
 }
+
+/** Octets that may go again together: whole segments, as many as the congestion window and the pace let go, and one at least. */
+const together = (tcb: ControlBlock, limit: number, allowance: number, now: number): number =>
+  Math.max(tcb.snd.mss, Math.min(Pacing.together(tcb, limit, now), allowance - allowance % tcb.snd.mss))
 
 /**
  * Before a closed window, it is a probe of that (RFC 9293 §3.8.6.1): the peer is expected to drop it, and it stays lost. The persist timer
@@ -58,6 +62,7 @@ const asProbe = (before: ControlBlock, after: ControlBlock, now: number): Contro
 export const repeat = (tcb: ControlBlock, queued: number, now: number, left: number, length: number): Output => {
   const { recovery, snd, transmissions } = tcb
   const right = Sequence.add(left, length)
+  const { mss } = snd
   const hasFin = snd.fin !== undefined && Sequence.greaterThan(right, snd.fin)
   const octets = hasFin ? length - 1 : length
   const offset = Sequence.difference(snd.una, left)
@@ -78,6 +83,7 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
   )
   const flags = TcpFlag.ack | (offset + octets === queued ? TcpFlag.psh : 0) | (hasFin ? TcpFlag.fin : 0)
   const isFast = recovery.phase === "recovery"
+  const segments = Math.max(1, Math.ceil(octets / mss))
   return {
     tcb: {
       ...after,
@@ -92,13 +98,13 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
       },
       counts: {
         ...tcb.counts,
-        retransmitted: tcb.counts.retransmitted + 1,
+        retransmitted: tcb.counts.retransmitted + segments,
         retransmittedOctets: tcb.counts.retransmittedOctets + octets,
-        fastRetransmits: tcb.counts.fastRetransmits + (isFast ? 1 : 0),
-        slowRetransmits: tcb.counts.slowRetransmits + (recovery.phase === "loss" && !snd.forced ? 1 : 0)
+        fastRetransmits: tcb.counts.fastRetransmits + (isFast ? segments : 0),
+        slowRetransmits: tcb.counts.slowRetransmits + (recovery.phase === "loss" && !snd.forced ? segments : 0)
       }
     },
-    segment: Reply.emission(tcb, rcv, left, flags, octets, offset, now)
+    segment: Reply.emission(tcb, rcv, left, flags, octets, offset, now, octets > mss ? mss : 0)
   }
 }
 

@@ -25,7 +25,7 @@ export const acknowledged = (tcb: ControlBlock): ControlBlock => {
 export const carried = (deadlines: Deadlines): Deadlines =>
   deadlines.acknowledge === Infinity ? deadlines : { ...deadlines, acknowledge: Infinity }
 
-/** A segment with the ACK bit; `rcv` is as `settled` has returned it, and what else the options say is in `tcb`. */
+/** A segment with the ACK bit, or several of `segmentSize` octets; `rcv` is as `settled` has returned it, and what else the options say is in `tcb`. */
 export const emission = (
   tcb: ControlBlock,
   rcv: ReceiveSpace,
@@ -33,7 +33,8 @@ export const emission = (
   flags: number,
   length: number,
   textOffset: number,
-  now: number
+  now: number,
+  segmentSize = 0
 ): Emission => ({
   seq,
   ack: rcv.nxt,
@@ -41,6 +42,7 @@ export const emission = (
   wnd: ReceiveWindow.field(rcv),
   up: 0,
   length,
+  segmentSize,
   options: Options.established(tcb, rcv, length, now),
   textOffset
 })
@@ -101,6 +103,7 @@ const empty = (seq: number, ack: number, flags: number): Emission => ({
   wnd: 0,
   up: 0,
   length: 0,
+  segmentSize: 0,
   options: NO_OPTIONS,
   textOffset: 0
 })

@@ -41,6 +41,11 @@ export interface Segment {
   readonly up: number
   /** Octets of text; SYN and FIN are not counted. */
   readonly length: number
+  /**
+   * Octets of text per segment on the wire, the last one may have fewer, when this stands for several of them: one segment to TCP in
+   * everything but what counts segments. Otherwise 0 or absent.
+   */
+  readonly segmentSize?: number | undefined
   readonly options: SegmentOptions
   /** A router marked its packet (RFC 3168 §5); only of what arrives. */
   readonly congestionExperienced?: boolean | undefined
@@ -49,6 +54,10 @@ export interface Segment {
 /** SEG.LEN of RFC 9293: text plus SYN plus FIN. */
 export const sequenceLength = (segment: Segment): number =>
   segment.length + ((segment.flags & TcpFlag.syn) >>> 1) + (segment.flags & TcpFlag.fin)
+
+/** How many segments on the wire it stands for. */
+export const wireSegments = ({ length, segmentSize = 0 }: Segment): number =>
+  segmentSize > 0 && length > segmentSize ? Math.ceil(length / segmentSize) : 1
 
 /** The control bits as the seed prints them, `--UAPRSF`. */
 export const formatFlags = (flags: number): string =>

@@ -36,13 +36,15 @@ export const makeReader = (): ReadSegment => {
     if (tcp.sourcePort(view, at) === 0 || tcp.destinationPort(view, at) === 0) return "zeroPort"
     const hasOptions = headerLength > TcpHeader.size
     if (hasOptions && !TcpOptions.parse(view, at + TcpHeader.size, at + headerLength, parsed)) return "badOptions"
+    const length = packet.length - headerLength
     return {
       seq: tcp.sequence(view, at),
       ack: tcp.acknowledgement(view, at),
       flags: tcp.flags(view, at),
       wnd: tcp.window(view, at),
       up: tcp.urgentPointer(view, at),
-      length: packet.length - headerLength,
+      length,
+      segmentSize: packet.segmentSize < length ? packet.segmentSize : 0,
       options: hasOptions ? parsed : NO_OPTIONS,
       congestionExperienced: (packet.typeOfService & CODEPOINT) === Codepoint.congestionExperienced
     }

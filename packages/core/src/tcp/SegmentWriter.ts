@@ -1,6 +1,7 @@
 /**
  * Puts segments on the wire: the text from the send buffer, the header in
- * front, and the sum of the pseudo-header where the checksum goes.
+ * front, and the sum of the pseudo-header where the checksum goes. One that
+ * stands for several is a single packet here, which the device cuts.
  */
 import { ChecksumState, make } from "../device/Packet.ts"
 import type { Ipv4, OutputResult } from "../ip/Ipv4.ts"
@@ -12,7 +13,7 @@ import { TcpHeader } from "../wire/TcpHeader.ts"
 import * as TcpOptions from "../wire/TcpOptions.ts"
 import type { Endpoints } from "./ControlBlock.ts"
 import { Codepoint } from "./Ecn.ts"
-import { NO_OPTIONS, TcpFlag } from "./Segment.ts"
+import { NO_OPTIONS, TcpFlag, wireSegments } from "./Segment.ts"
 import type { SendBuffer } from "./SendBuffer.ts"
 import type { Emission } from "./TcpMachine.ts"
 
@@ -67,9 +68,10 @@ export const makeWriter = (
     packet.protocol = Protocol.tcp
     // RFC 1191 §6.5: the segment size follows the path's MTU.
     packet.dontFragment = !mayFragment
+    packet.segmentSize = emission.segmentSize ?? 0
     packet.typeOfService = emission.congestionCapable === true ? Codepoint.capable : Codepoint.notCapable
 
-    sent.value++
+    sent.value += wireSegments(emission)
     if ((emission.flags & TcpFlag.rst) !== 0) resetsSent.value++
     if (trace.enabled) {
       // Who looks at the octets wants to see the checksum that goes out.

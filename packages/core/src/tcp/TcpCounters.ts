@@ -5,8 +5,9 @@ import type { Counter, Statistics } from "../Statistics.ts"
 import { type Counts, makeAdder } from "./Counts.ts"
 
 export interface TcpCounters {
-  /** `tcp.received`: segments, good and bad. */
+  /** `tcp.received`: segments, good and bad. `tcp.coalesced`: those of them that came in one packet with the one before. */
   readonly received: Counter
+  readonly coalesced: Counter
   /** Of RFC 4022: `tcp.activeOpens`, `tcp.passiveOpens`, `tcp.failedAttempts`, `tcp.establishedResets`. */
   readonly activeOpens: Counter
   readonly passiveOpens: Counter
@@ -46,6 +47,7 @@ export const makeTcpCounters = (statistics: Statistics["Service"]): TcpCounters 
   const level = (name: string) => statistics.counter(`tcp.${name}`, "level")
   return {
     received: counter("received"),
+    coalesced: counter("coalesced"),
     activeOpens: counter("activeOpens"),
     passiveOpens: counter("passiveOpens"),
     failedAttempts: counter("failedAttempts"),

@@ -78,7 +78,7 @@ export class TcpMachine extends Context.Service<TcpMachine, {
   readonly reject: (segment: Segment) => Emission | undefined
   /**
    * The next segment to send, or undefined. `queued` is the number of octets in the send buffer from SND.UNA's octet on,
-   * sent or not. `limit` is the largest text of one segment in octets, for devices that cut; the effective MSS where it is smaller.
+   * sent or not. `limit` is the most octets of text that a device cuts into segments; the effective MSS where it is smaller.
    */
   readonly output: (
     tcb: ControlBlock,

@@ -4,7 +4,15 @@
  * Positions are octets from RCV.NXT here, and so ordinary numbers. Nothing is
  * kept outside of the window or behind a FIN.
  */
-import { type ControlBlock, copy, type Deadlines, NEVER, type ReceiveSpace, type State } from "./ControlBlock.ts"
+import {
+  type ControlBlock,
+  type Deadlines,
+  draft,
+  draftReceive,
+  NEVER,
+  type ReceiveSpace,
+  type State
+} from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as DuplicateSack from "./DuplicateSack.ts"
@@ -100,43 +108,20 @@ const take = (
   const advanced = Sequence.difference(rcv.nxt, reached)
   const isFinished = advanced === fin
   const nxt = isFinished ? Sequence.add(reached, 1) : reached
-  const wnd = Math.max(0, rcv.wnd - advanced - (isFinished ? 1 : 0))
-  const isPushed = (segment.flags & TcpFlag.psh) !== 0
-  const policy = DelayedAcknowledgement.received(tcb, { advanced, length, isPushed, isFinished, wnd }, now)
-  const next = copy(
-    tcb,
-    tcb.snd,
-    {
-      nxt,
-      wnd,
-      up: Sequence.latest(rcv.up, nxt),
-      irs: rcv.irs,
-      capacity: rcv.capacity,
-      maximum: rcv.maximum,
-      unread: rcv.unread + advanced,
-      ranges: Ranges.beyond(ranges, reached),
-      fin: fin === Infinity ? undefined : Sequence.add(rcv.nxt, fin),
-      mss: rcv.mss,
-      fullSize: policy.fullSize,
-      latestSize: policy.latestSize,
-      unacknowledged: policy.unacknowledged,
-      acknowledge: policy.acknowledge,
-      quick: policy.quick,
-      interactive: policy.interactive,
-      pushed: policy.pushed,
-      textAt: policy.textAt,
-      scale: rcv.scale,
-      acknowledged: rcv.acknowledged,
-      edge: rcv.edge,
-      recent: ranges === rcv.ranges ? rcv.recent : Options.recent(rcv, ranges, Sequence.add(rcv.nxt, from)),
-      duplicate: rcv.duplicate
-    },
-    tcb.transmissions,
-    tcb.congestion,
-    policy.acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity
-      ? { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
-      : tcb.deadlines
-  )
+  const space = draftReceive(rcv)
+  space.nxt = nxt
+  space.wnd = Math.max(0, rcv.wnd - advanced - (isFinished ? 1 : 0))
+  space.up = Sequence.latest(rcv.up, nxt)
+  space.unread += advanced
+  if (fin !== Infinity) space.fin = Sequence.add(rcv.nxt, fin)
+  DelayedAcknowledgement.received(space, tcb, segment, advanced, length, isFinished, now)
+  if (ranges !== rcv.ranges) space.recent = Options.recent(rcv, ranges, Sequence.add(rcv.nxt, from))
+  if (ranges.length > 0) space.ranges = Ranges.beyond(ranges, reached)
+  const next = draft(tcb)
+  next.rcv = space
+  if (space.acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity) {
+    next.deadlines = { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
+  }
   if (isFinished) return finished(next, now)
   return advanced > 0 ? ReceiveTuning.arrived(next, segment, now) : next
 }

@@ -3,7 +3,7 @@
  *
  * It stands beside the control block and not in it, since it changes with each segment and decides nothing.
  */
-import { type Segment, TcpFlag } from "./Segment.ts"
+import { type Segment, TcpFlag, wireSegments } from "./Segment.ts"
 import type { TcpCounters } from "./TcpCounters.ts"
 import type { Outcome } from "./TcpMachine.ts"
 
@@ -30,10 +30,11 @@ export class Traffic {
   }
 
   received(segment: Segment, now: number): void {
-    this.segmentsReceived++
+    const segments = wireSegments(segment)
+    this.segmentsReceived += segments
     if ((segment.flags & TcpFlag.ack) !== 0) this.acknowledgedAt = now
     if (!hasText(segment)) return
-    this.textSegmentsReceived++
+    this.textSegmentsReceived += segments
     this.receivedAt = now
   }
 
@@ -45,11 +46,12 @@ export class Traffic {
   }
 
   sent(segment: Segment, now: number): void {
-    this.segmentsSent++
+    const segments = wireSegments(segment)
+    this.segmentsSent += segments
     if ((segment.flags & TcpFlag.rst) === 0 && (segment.wnd === 0) !== this.isWindowClosed) this.windowMoved()
     if (!hasText(segment)) return
-    this.counters.textSent.value++
-    this.textSegmentsSent++
+    this.counters.textSent.value += segments
+    this.textSegmentsSent += segments
     this.octetsSent += segment.length
     this.sentAt = now
   }

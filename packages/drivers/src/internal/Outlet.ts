@@ -26,6 +26,9 @@ import { NO_COUNTERS, Path, type PathCounters, type PathServices } from "../path
 import type { PacketPool } from "./PacketPool.ts"
 import { Transit } from "./Transit.ts"
 
+/** What the total length of an IPv4 header can say. */
+const LARGEST_PACKET = 65_535
+
 /** What a medium did with a frame: `full` and `unplugged` frames are dropped, and counted by their sender. */
 export type Fate = "taken" | "full" | "unplugged"
 
@@ -35,6 +38,8 @@ export interface OutletOptions {
   /** Frames that wait to be delivered. */
   readonly capacity: number
   readonly checksumOffload: boolean
+  /** Whether large TCP segments pass whole. */
+  readonly offload: boolean
   readonly conditions: Partial<Conditions>
   readonly services: PathServices | undefined
   /** Where frames of the medium come from and go to. */
@@ -122,7 +127,8 @@ export class Outlet {
       const drop = yield* makeDrop("wire")
       const services = this.options.services ??
         { turn: yield* Turn, timers: yield* Timers, entropy: yield* Entropy }
-      const { accept, capacity, checksumOffload, hardwareAddress, pool } = this.options
+      const { accept, capacity, hardwareAddress, offload, pool } = this.options
+      const checksum = offload || this.options.checksumOffload
 
       if (this.transit !== undefined) return yield* new DeviceError({ reason: new DeviceBusy({ device: name }) })
       const attachment = yield* devices.attach({
@@ -132,10 +138,10 @@ export class Outlet {
         flags: { loopback: false, broadcast: true, multicast: true, pointToPoint: false, needsArp: true },
         mtu: mtu ?? 1500,
         hardwareAddress: mac ?? hardwareAddress,
-        offload: { ...NO_OFFLOAD, checksum: checksumOffload },
+        offload: { ...NO_OFFLOAD, checksum, segmentation: offload ? LARGEST_PACKET : 0 },
         transmit: (packet) => {
           const frame = pool.copy(packet)
-          if (!checksumOffload) frame.checksum = ChecksumState.unverified
+          if (!checksum) frame.checksum = ChecksumState.unverified
           const fate = accept(frame)
           if (fate === "unplugged") {
             this.unplugged++
@@ -179,6 +185,7 @@ export const plug = (outlet: Outlet, options: PlugOptions = {}): Layer.Layer<
 
 const sum = (a: PathCounters, b: PathCounters): PathCounters => ({
   offered: a.offered + b.offered,
+  cut: a.cut + b.cut,
   delivered: a.delivered + b.delivered,
   inFlight: a.inFlight + b.inFlight,
   duplicated: a.duplicated + b.duplicated,

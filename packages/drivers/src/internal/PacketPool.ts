@@ -8,6 +8,8 @@ import { HEADROOM, make, type Packet } from "@strata/core/device/Packet"
 
 /** Octets behind the headroom of a small packet: any frame of Ethernet. */
 const SMALL = 2048
+/** Of a large one: any packet of IPv4 with its link header. */
+const LARGE = 65_536 + 32
 const SMALL_KEPT = 512
 const LARGE_KEPT = 128
 
@@ -21,7 +23,9 @@ export class PacketPool {
   copy(original: Packet): Packet {
     const { length } = original
     const kept = (length <= SMALL ? this.small : this.large).pop()
-    const packet = kept !== undefined && capacityOf(kept) >= length ? kept : make(Math.max(SMALL, length))
+    const packet = kept !== undefined && capacityOf(kept) >= length
+      ? kept
+      : make(length <= SMALL ? SMALL : Math.max(LARGE, length))
     return packet.copyFrom(original)
   }
 

@@ -61,6 +61,13 @@ export const ideal: Conditions = {
   blackhole: false
 }
 
+/** Whether anything is done to single packets: else one that stands for several may pass as it is. */
+export const looksAtPackets = (conditions: Conditions): boolean => {
+  const { bandwidth, corruption, duplication, faults, loss, mtu, reordering } = conditions
+  return bandwidth !== Infinity || corruption > 0 || duplication > 0 || faults !== Faults.none || !Loss.isNone(loss) ||
+    mtu !== Infinity || reordering.probability > 0
+}
+
 /** Conditions, or a `RangeError` that says in one line which of them makes no sense. */
 export const check = (conditions: Conditions): Conditions => {
   const { bandwidth, burst, corruption, duplication, latency, loss, marking, mtu, queue, reordering } = conditions

@@ -37,6 +37,9 @@ export const numbers = (...ordinals: ReadonlyArray<number>): Loss => ({ _tag: "N
 
 export const matching = (matches: (packet: Decoded) => boolean): Loss => ({ _tag: "Matching", matches })
 
+/** Whether nothing is ever lost. */
+export const isNone = (loss: Loss): boolean => loss._tag === "Bernoulli" && loss.probability === 0
+
 /** Decides packet by packet; remembers what its kind of loss has to. */
 export class Loser {
   private bad = false

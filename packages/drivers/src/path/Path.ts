@@ -2,7 +2,9 @@
  * One direction of a link.
  *
  * A packet is counted, may be lost, corrupted or duplicated, suffers the faults
- * that are meant for it alone, waits for bandwidth, travels, and arrives.
+ * that are meant for it alone, waits for bandwidth, travels, and arrives. One
+ * that stands for several (`Packet.segmentSize`) is cut first, where there is
+ * more to happen to it than to travel.
  * Chance is drawn only for faults that are switched on, in that order, so that
  * a seed means the same packets whatever else is configured.
  */
@@ -12,16 +14,21 @@ import type { Entropy } from "@strata/core/Entropy"
 import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
 import type { Timer, Timers } from "@strata/core/time/Timers"
 import type { Turn } from "@strata/core/time/Turn"
-import { check, type Conditions, ideal } from "./Conditions.ts"
+import { cut } from "../internal/Segmentation.ts"
+import { check, type Conditions, ideal, looksAtPackets } from "./Conditions.ts"
 import { decode } from "./Decoded.ts"
 import { happens, sample } from "./Distribution.ts"
 import type { Fault } from "./Faults.ts"
 import { Loser } from "./Loss.ts"
 import { markCongestion } from "./Marking.ts"
 
-/** What became of the packets of one path; `offered + duplicated` is the sum of the others but `corrupted`, `reordered` and `marked`. */
+/**
+ * What became of the packets of one path; `offered + cut + duplicated` is the sum of the others but `corrupted`, `reordered` and `marked`.
+ */
 export interface PathCounters {
   readonly offered: number
+  /** Packets more, as one that stood for several was cut. */
+  readonly cut: number
   readonly delivered: number
   readonly inFlight: number
   readonly duplicated: number
@@ -43,6 +50,7 @@ export interface PathServices {
 
 export const NO_COUNTERS: PathCounters = {
   offered: 0,
+  cut: 0,
   delivered: 0,
   inFlight: 0,
   duplicated: 0,
@@ -77,6 +85,7 @@ const LEFT = 64
 
 export class Path {
   private current: Conditions
+  private cuts: boolean
   private readonly framing: Framing
   private readonly services: PathServices
   private readonly deliver: (packet: Packet) => void
@@ -95,6 +104,8 @@ export class Path {
   private left = 0
   /** The latest arrival among packets that keep their place. */
   private latest = -Infinity
+  /** How many packets have come in, as they are on a wire. */
+  private entered = 0
   private readonly counted: Mutable<PathCounters> = { ...NO_COUNTERS }
 
   /** `deliver` is called in a turn, and owns the packet. */
@@ -107,6 +118,7 @@ export class Path {
     this.services = services
     this.framing = framing
     this.current = check({ ...ideal, ...conditions })
+    this.cuts = looksAtPackets(this.current)
     this.deliver = deliver
     this.timer = services.timers.make(() => this.arrive())
   }
@@ -117,6 +129,7 @@ export class Path {
 
   set(changes: Partial<Conditions>): void {
     this.current = check({ ...this.current, ...changes })
+    this.cuts = looksAtPackets(this.current)
   }
 
   counters(): PathCounters {
@@ -125,9 +138,19 @@ export class Path {
 
   /** Takes a packet that nobody else uses. What an ideal path does not delay arrives before this returns. */
   send(packet: Packet): void {
+    this.counted.offered++
+    if (packet.segmentSize === 0 || !this.cuts) return this.enter(packet)
+    this.counted.cut--
+    cut(packet, this.framing, (part) => {
+      this.counted.cut++
+      this.enter(part)
+    })
+  }
+
+  private enter(packet: Packet): void {
     const { conditions } = this
     const { entropy } = this.services
-    const number = ++this.counted.offered
+    const number = ++this.entered
     if (conditions.blackhole) return void this.counted.blackholed++
     if (packet.length - (this.framing === "ethernet" ? HEADER : 0) > conditions.mtu) return void this.counted.tooBig++
     const decoded = () => decode(packet, this.framing)

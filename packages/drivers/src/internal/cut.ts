@@ -4,7 +4,7 @@
  * (RFC 3168 §6.1.2); UDP datagrams have lengths of their own.
  */
 import type { Framing } from "@strata/core/device/Device"
-import { ChecksumState, type Packet } from "@strata/core/device/Packet"
+import { ChecksumState, make, type Packet } from "@strata/core/device/Packet"
 import * as Checksum from "@strata/core/wire/Checksum"
 import { EthernetHeader } from "@strata/core/wire/EthernetHeader"
 import { Ipv4Header, Protocol } from "@strata/core/wire/Ipv4Header"
@@ -14,33 +14,34 @@ import { UdpHeader } from "@strata/core/wire/UdpHeader"
 const ip = Ipv4Header.get
 const CHECKSUM_OFFSET = { tcp: 16, udp: 6 } as const
 
+/** Octets behind the headroom of most: a pool of small packets takes them. */
+const CAPACITY = 2048
+
 /**
  * Passes each packet of the wire to `take`, all octets linear and every checksum computed, and each nobody else's. A
  * packet that stands for one alone is passed as a copy.
  */
 export const cut = (whole: Packet, framing: Framing, take: (packet: Packet) => void): void => {
-  const first = whole.clone()
-  if (whole.segmentSize === 0) return take(first)
-  const network = first.start + (framing === "ethernet" ? EthernetHeader.size : 0)
-  const transport = network + 4 * ip.headerWords(first.view, network)
-  const isTcp = ip.protocol(first.view, network) === Protocol.tcp
-  const payload = transport + (isTcp ? 4 * TcpHeader.get.headerWords(first.view, transport) : UdpHeader.size)
-  const end = Math.min(first.end, network + ip.totalLength(first.view, network))
   const size = whole.segmentSize
-  if (end - payload <= size) {
-    first.segmentSize = 0
-    return take(first)
-  }
-  for (let at = payload, index = 0; at < end; at += size, index++) {
-    const length = Math.min(size, end - at)
-    const segment = first.clone()
-    segment.bytes.set(first.bytes.subarray(at, at + length), payload)
-    segment.end = payload + length
-    segment.segmentSize = 0
-    rewriteNetwork(segment, network, index)
-    if (isTcp) rewriteTcp(segment, transport, at - payload, index === 0, at + length === end)
-    else UdpHeader.set.length(segment.view, transport, segment.end - transport)
-    complete(segment, network, transport, isTcp ? CHECKSUM_OFFSET.tcp : CHECKSUM_OFFSET.udp)
+  if (size === 0) return take(whole.clone())
+  const linear = whole.pieceCount === 0 ? whole : whole.clone()
+  const { bytes, start, view } = linear
+  const network = start + (framing === "ethernet" ? EthernetHeader.size : 0)
+  const transport = network + 4 * ip.headerWords(view, network)
+  const isTcp = ip.protocol(view, network) === Protocol.tcp
+  const payload = transport + (isTcp ? 4 * TcpHeader.get.headerWords(view, transport) : UdpHeader.size)
+  const end = Math.min(linear.end, network + ip.totalLength(view, network))
+  for (let at = payload, index = 0; at < end || index === 0; at += size, index++) {
+    const to = Math.min(at + size, end)
+    const segment = make(Math.max(CAPACITY, payload - start + to - at))
+    segment.append(bytes.subarray(start, payload))
+    segment.append(bytes.subarray(at, to))
+    segment.etherType = whole.etherType
+    const moved = segment.start - start
+    rewriteNetwork(segment, network + moved, index)
+    if (isTcp) rewriteTcp(segment, transport + moved, at - payload, index === 0, to === end)
+    else UdpHeader.set.length(segment.view, transport + moved, segment.end - transport - moved)
+    complete(segment, network + moved, transport + moved, isTcp ? CHECKSUM_OFFSET.tcp : CHECKSUM_OFFSET.udp)
     take(segment)
   }
 }

@@ -1,11 +1,13 @@
 /**
  * IPv4 without a network below it: what a transport sends is kept, what it is to receive is handed in.
  */
-import type { AttachedDevice } from "@strata/core/device/Devices"
+import { type AttachedDevice, Devices } from "@strata/core/device/Devices"
 import { Packet } from "@strata/core/device/Packet"
 import { Entropy } from "@strata/core/Entropy"
 import { type DeliveryError, type ErrorInput, Ipv4, type OutputResult, type TransportInput } from "@strata/core/ip/Ipv4"
+import { Multicast } from "@strata/core/ip/Multicast"
 import { type Destination, Routing } from "@strata/core/ip/Routing"
+import { Ethernet } from "@strata/core/link/Ethernet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
 import { Trace } from "@strata/core/Trace"
@@ -53,7 +55,7 @@ export class Network extends Context.Service<Network, {
   readonly reportError: (protocol: number, error: DeliveryError, quoted: Uint8Array) => void
 }>()("test/Network") {}
 
-const device = { name: "fake0" } as AttachedDevice
+const device = { name: "fake0", flags: { multicast: true } } as AttachedDevice
 const HEADER = 20
 
 const sourceOf = (own: ReadonlyArray<number>, destination: number): number => {
@@ -104,11 +106,21 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
     } as unknown as Ipv4["Service"]
     const routing = {
       isLocal: (address: number) => own.includes(address),
-      isBroadcast: (address: number) => many.includes(address)
+      isBroadcast: (address: number) => many.includes(address),
+      interfaces: () => own.map((address) => ({ address, device })),
+      lookup: () => ({ device })
     } as unknown as Routing["Service"]
-    return Context.make(Network, network).pipe(Context.add(Ipv4, ipv4), Context.add(Routing, routing))
+    const devices = { all: () => [device], watch: () => Effect.void } as unknown as Devices["Service"]
+    const ethernet = { listen: () => () => {} } as unknown as Ethernet["Service"]
+    return Context.make(Network, network).pipe(
+      Context.add(Ipv4, ipv4),
+      Context.add(Routing, routing),
+      Context.add(Devices, devices),
+      Context.add(Ethernet, ethernet)
+    )
   }))
-  return services.pipe(
+  return Layer.fresh(Multicast.layer).pipe(
+    Layer.provideMerge(services),
     Layer.provideMerge(Layer.mergeAll(Turn.layer, Trace.layer, Statistics.layer, Entropy.layerSeeded(7))),
     Layer.fresh
   )

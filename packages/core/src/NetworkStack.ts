@@ -5,7 +5,7 @@
  * | ------------ | ---------------------------------- | -------------------- |
  * | `foundation` | Turn, Timers, Trace, Statistics    |                      |
  * | `link`       | Devices, Ethernet, ArpCache        |                      |
- * | `network`    | Routing, Ipv4                      | `Entropy`            |
+ * | `network`    | Routing, Multicast, Ipv4           | `Entropy`            |
  * | `tcp`        | Tcp, TcpMachine, CongestionControl | `network`, `Entropy` |
  * | `protocols`  | Icmp, Udp, and those of `tcp`      | `Entropy`            |
  * | `layer`      | Entropy, from the platform         |                      |
@@ -33,6 +33,7 @@ import { Devices } from "./device/Devices.ts"
 import { Entropy } from "./Entropy.ts"
 import { Icmp } from "./ip/Icmp.ts"
 import { Ipv4 } from "./ip/Ipv4.ts"
+import { Multicast } from "./ip/Multicast.ts"
 import { Routing } from "./ip/Routing.ts"
 import { ArpCache } from "./link/ArpCache.ts"
 import { Ethernet } from "./link/Ethernet.ts"
@@ -59,6 +60,7 @@ export const link = ArpCache.layer.pipe(
 
 /** Up to IPv4, without a protocol above it; chance is still to be provided. */
 export const network = Ipv4.layer.pipe(
+  Layer.provideMerge(Multicast.layer),
   Layer.provideMerge(Routing.layer),
   Layer.provideMerge(link)
 )

@@ -31,7 +31,9 @@ export { Ethernet } from "./link/Ethernet.ts"
 // Internet.
 export { AnswerBroadcastEcho, type EchoReply, Icmp, PingError, type PingOptions } from "./ip/Icmp.ts"
 export { type DeliveryError, Ipv4, type OutputResult } from "./ip/Ipv4.ts"
+export { type Member, Multicast, type MulticastChange } from "./ip/Multicast.ts"
 export { type Destination, type Interface, type Route, type RouteInfo, Routing, RoutingError } from "./ip/Routing.ts"
+export * as SourceFilter from "./ip/SourceFilter.ts"
 
 // Transport.
 export * as Algorithms from "./tcp/Algorithms.ts"
@@ -55,4 +57,13 @@ export type { TcpInfo } from "./tcp/TcpInfo.ts"
 export { TcpMachine } from "./tcp/TcpMachine.ts"
 export * as TcpMetrics from "./tcp/TcpMetrics.ts"
 export type { TcpSettings } from "./tcp/TcpSettings.ts"
-export { type BindOptions, type Datagram, Udp, UdpError, type UdpPort } from "./udp/Udp.ts"
+export {
+  type BindOptions,
+  type Datagram,
+  type GroupOptions,
+  type JoinOptions,
+  type MulticastOptions,
+  Udp,
+  UdpError,
+  type UdpPort
+} from "./udp/Udp.ts"

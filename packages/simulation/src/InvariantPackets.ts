@@ -16,7 +16,7 @@
  * and for each port the last two sums of a wire. A host, on the way up:
  *
  *     received by its devices = dropped by device or ethernet + arp.received + ipv4.received
- *     ipv4.received + reassembled = dropped by ipv4 + fragments + delivered
+ *     ipv4.received + looped + reassembled = dropped by ipv4 + fragments + delivered
  *     delivered = icmp.received + udp.received + tcp.received − tcp.coalesced, or more where programs handle other protocols
  *
  * and on the way down:
@@ -105,7 +105,7 @@ export const lan = (
 }
 
 /** Drops of `ipv4` that are not of packets on their way up. */
-const IPV4_DOWN = new Set(["noRoute", "noSource", "tooBig"])
+const IPV4_DOWN = new Set(["noRoute", "noSource", "tooBig", "loopFull"])
 const IPV4_QUOTED = new Set(["badQuote", "quoteNotOurs", "quotedFragment", "unbelievableMtu"])
 /** Drops of fragments, which were counted as fragments when they arrived. */
 const isOfFragments = (reason: string): boolean => reason.startsWith("reassembly") || reason.startsWith("fragment")
@@ -145,8 +145,8 @@ export const host = (
 
   const up = count("ipv4.received") + count("arp.received") + dropped("ethernet", always) +
     dropped("device", (reason) => DEVICE_UP.has(reason))
-  const taken = count("ipv4.received") + count("ipv4.reassembled") - count("ipv4.fragmentsReceived") -
-    count("ipv4.delivered") -
+  const taken = count("ipv4.received") + count("ipv4.looped") + count("ipv4.reassembled") -
+    count("ipv4.fragmentsReceived") - count("ipv4.delivered") -
     dropped(
       "ipv4",
       (reason) =>

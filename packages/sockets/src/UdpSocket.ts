@@ -4,7 +4,13 @@
  * A socket is closed with the scope in which it was opened.
  */
 import { Udp, UdpError } from "@strata/core"
-import type { BindOptions as PortOptions, Datagram, SendOptions, UdpPort } from "@strata/core/udp/Udp"
+import type {
+  BindOptions as PortOptions,
+  Datagram,
+  MulticastOptions as PortMulticastOptions,
+  SendOptions,
+  UdpPort
+} from "@strata/core/udp/Udp"
 import { InvalidAddress } from "@strata/core/udp/UdpError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -17,11 +23,32 @@ export type { Datagram, SendOptions }
 /** Where to send to: an address, or text such as `"192.0.2.1:7"`. */
 export type Destination = NetAddress.InetAddressV4 | string
 
-export interface BindOptions extends Omit<PortOptions, "address" | "remote"> {
+/** An address, or text such as `"239.1.2.3"`. */
+export type Address = NetAddress.Ipv4Address | string
+
+export interface MulticastOptions extends Omit<PortMulticastOptions, "interface"> {
+  /** The address of ours by whose device datagrams to a group leave. */
+  readonly interface?: Address | undefined
+}
+
+/** Where a group is joined; see `Groups` of `@strata/core/udp/Groups`. */
+export interface GroupOptions {
+  /** The address of ours on whose device the group is joined; by default the device by which the group is reached. */
+  readonly interface?: Address | undefined
+}
+
+export interface JoinOptions extends GroupOptions {
+  /** From that source only; any by default. */
+  readonly source?: Address | undefined
+}
+
+export interface BindOptions extends Omit<PortOptions, "address" | "remote" | "multicast"> {
   /** All addresses of the host by default; text such as `"192.0.2.2"` will do. */
   readonly address?: NetAddress.Ipv4Address | string | undefined
   /** Receives only from, and sends by default to, that peer. */
   readonly remote?: Destination | undefined
+  /** How datagrams to a group leave. */
+  readonly multicast?: MulticastOptions | undefined
 }
 
 export interface ConnectOptions extends BindOptions {
@@ -46,6 +73,16 @@ export interface UdpSocket {
   ) => Effect.Effect<void, UdpError>
   /** Answers a datagram: to where it came from, from where it was sent to. */
   readonly reply: (to: Datagram, payload: Uint8Array | string) => Effect.Effect<void, UdpError>
+  /** Hears a group, from any source or from one, until the scope closes. */
+  readonly join: (group: Address, options?: JoinOptions) => Effect.Effect<void, UdpError, Scope.Scope>
+  /** Hears no more of one source of a group that was joined from any, until the scope closes. */
+  readonly block: (
+    group: Address,
+    source: Address,
+    options?: GroupOptions
+  ) => Effect.Effect<void, UdpError, Scope.Scope>
+  /** Hears a blocked source again; whether it was blocked. */
+  readonly unblock: (group: Address, source: Address, options?: GroupOptions) => Effect.Effect<boolean, UdpError>
   /** How many datagrams were dropped because the reader was slow. */
   readonly dropped: Effect.Effect<number>
 }
@@ -55,9 +92,10 @@ export const bind = Effect.fnUntraced(function*(
   options: BindOptions = {}
 ): Effect.fn.Return<UdpSocket, UdpError, Udp | Scope.Scope> {
   const udp = yield* Udp
-  const address = options.address === undefined ? undefined : yield* toAddress(options.address)
+  const address = yield* toOptional(options.address)
   const remote = options.remote === undefined ? undefined : yield* toDestination(options.remote)
-  return fromPort(yield* udp.bind({ ...options, address, remote }))
+  const multicast = { ...options.multicast, interface: yield* toOptional(options.multicast?.interface) }
+  return fromPort(yield* udp.bind({ ...options, address, remote, multicast }))
 })
 
 /** A socket that talks with one peer, and is told when that peer cannot be reached. */
@@ -72,6 +110,18 @@ const fromPort = (port: UdpPort): UdpSocket => ({
       ? port.send(toBytes(payload), destination, options)
       : Effect.flatMap(toDestination(destination), (address) => port.send(toBytes(payload), address, options)),
   reply: (to, payload) => port.send(toBytes(payload), to.source, { source: to.destination }),
+  join: Effect.fnUntraced(function*(group, options) {
+    const source = yield* toOptional(options?.source)
+    yield* port.join(yield* toAddress(group), { interface: yield* toOptional(options?.interface), source })
+  }),
+  block: Effect.fnUntraced(function*(group, source, options) {
+    const own = yield* toOptional(options?.interface)
+    yield* port.block(yield* toAddress(group), yield* toAddress(source), { interface: own })
+  }),
+  unblock: Effect.fnUntraced(function*(group, source, options) {
+    const own = yield* toOptional(options?.interface)
+    return yield* port.unblock(yield* toAddress(group), yield* toAddress(source), { interface: own })
+  }),
   dropped: Effect.sync(port.dropped)
 })
 
@@ -82,7 +132,10 @@ const toBytes = (payload: Uint8Array | string): Uint8Array =>
 const toDestination = (input: Destination): Effect.Effect<NetAddress.InetAddressV4, UdpError> =>
   parse(input, NetAddress.inetAddressFromInput(input), NetAddress.isInetAddressV4)
 
-const toAddress = (input: NetAddress.Ipv4Address | string): Effect.Effect<NetAddress.Ipv4Address, UdpError> =>
+const toOptional = (input: Address | undefined): Effect.Effect<NetAddress.Ipv4Address | undefined, UdpError> =>
+  input === undefined ? Effect.succeed(undefined) : toAddress(input)
+
+const toAddress = (input: Address): Effect.Effect<NetAddress.Ipv4Address, UdpError> =>
   parse(input, NetAddress.ipFromInput(input), NetAddress.isIpv4Address)
 
 const parse = <A, B extends A>(

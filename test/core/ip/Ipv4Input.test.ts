@@ -5,8 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Packet } from "@strata/core/device/Packet"
 import { Entropy } from "@strata/core/Entropy"
 import { Ipv4 } from "@strata/core/ip/Ipv4"
+import { Multicast } from "@strata/core/ip/Multicast"
 import { Routing } from "@strata/core/ip/Routing"
-import { Ethernet } from "@strata/core/link/Ethernet"
+import { EVERYTHING } from "@strata/core/ip/SourceFilter"
 import * as NetworkStack from "@strata/core/NetworkStack"
 import { Trace, type TraceDetail } from "@strata/core/Trace"
 import { Loopback } from "@strata/drivers"
@@ -176,15 +177,23 @@ describe("Ipv4 input", () => {
       ])
     }).pipe(Effect.provide(stack)))
 
-  it.effect("takes multicast that the link was told to let in", () =>
+  it.effect("takes multicast to groups that somebody listens to there", () =>
     Effect.gen(function*() {
       const neighbour = yield* Neighbour
       const delivered = yield* receive()
       const { device } = (yield* Routing).interfaces()[0]!
       neighbour.say(packet({ destination: "224.1.2.3", body }), 0x0100_5e01_0203)
-      yield* (yield* Ethernet).join(device, 0x0100_5e01_0203)
+      const member = (yield* Multicast).member()
+      member.listen(device, 0xe001_0203, EVERYTHING)
       neighbour.say(packet({ destination: "224.1.2.3", body }), 0x0100_5e01_0203)
       assert.deepStrictEqual(delivered.map(({ destination }) => destination), ["multicast"])
+      // Another group with the same hardware address.
+      neighbour.say(packet({ destination: "224.129.2.3", body }), 0x0100_5e01_0203)
+      assert.deepStrictEqual(yield* counted("ipv4.dropped."), { groupNotJoined: 1 })
+      member.close()
+      neighbour.say(packet({ destination: "224.1.2.3", body }), 0x0100_5e01_0203)
+      assert.strictEqual(delivered.length, 1)
+      assert.deepStrictEqual(yield* counted("ethernet.dropped."), { notForUs: 2 })
     }).pipe(Effect.provide(stack)))
 
   it.effect("drops packets for one host in frames for all (RFC 1122 §3.3.6)", () =>

@@ -271,6 +271,7 @@ describe("Udp, receiving", () => {
     Effect.gen(function*() {
       const { sent } = yield* Network
       const port = yield* bind({ port: 7, address: ip(GROUP) })
+      yield* port.join(ip(GROUP))
       yield* arrive(7, "one")
       yield* arrive(7, "group", { to: GROUP, kind: "multicast" })
       assert.deepStrictEqual(texts(yield* port.take), ["group"])
@@ -305,8 +306,11 @@ describe("Udp, receiving", () => {
       const { reported } = yield* Network
       yield* arrive(9, "nobody", { to: DIRECTED_BROADCAST, kind: "broadcast" })
       yield* arrive(9, "nobody", { to: "224.0.0.1", kind: "multicast" })
-      assert.deepStrictEqual(reported, [])
       assert.strictEqual(yield* counted("udp.dropped.noListener"), 2)
+      yield* bind({ port: 9 })
+      yield* arrive(9, "no member", { to: "224.0.0.1", kind: "multicast" })
+      assert.strictEqual(yield* counted("udp.dropped.notJoined"), 1)
+      assert.deepStrictEqual(reported, [])
     }))
 
   test("keeps as many datagrams as its capacity, drops the newest and counts them", () =>
@@ -602,6 +606,7 @@ describe("Udp, sending", () => {
     Effect.gen(function*() {
       const { sent } = yield* Network
       const port = yield* bind({ port: 7 })
+      yield* port.join(ip(GROUP))
       yield* arrive(7, "question", { to: OTHER_ADDRESS })
       yield* arrive(7, "broadcast question", { to: DIRECTED_BROADCAST, kind: "broadcast" })
       yield* arrive(7, "multicast question", { to: GROUP, kind: "multicast" })

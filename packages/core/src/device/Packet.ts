@@ -14,6 +14,7 @@
  * segment or a UDP datagram of up to 64 KiB, with the headers of the first.
  */
 import * as Checksum from "../wire/Checksum.ts"
+import type { AttachedDevice } from "./Devices.ts"
 
 /** Room for every header in front of a transport payload, in bytes: Ethernet 14, IPv4 60, TCP 60. */
 export const HEADROOM = 160
@@ -86,6 +87,10 @@ export class Packet {
   dontFragment = false
   /** Encoded IPv4 options to be sent, a multiple of four octets. */
   networkOptions: Uint8Array | undefined = undefined
+  /** By which device a multicast packet leaves; undefined leaves it to the route. */
+  outlet: AttachedDevice | undefined = undefined
+  /** Whether members of the group on this host get a multicast packet of this host too. */
+  looped = false
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.bytes = bytes
@@ -124,6 +129,8 @@ export class Packet {
     this.typeOfService = 0
     this.dontFragment = false
     this.networkOptions = undefined
+    this.outlet = undefined
+    this.looped = false
   }
 
   /** Makes room for a header of `size` bytes in front and returns where it starts. */
@@ -225,6 +232,8 @@ export class Packet {
     this.typeOfService = original.typeOfService
     this.dontFragment = original.dontFragment
     this.networkOptions = original.networkOptions
+    this.outlet = original.outlet
+    this.looped = original.looped
     return this
   }
 }

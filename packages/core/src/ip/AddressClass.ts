@@ -14,6 +14,9 @@ export const isLoopback = (address: number): boolean => address >>> 24 === 127
 /** 224.0.0.0/4. */
 export const isMulticast = (address: number): boolean => address >>> 28 === 0xe
 
+/** 232.0.0.0/8: groups that stand for a channel of one source each (RFC 4607 §1). */
+export const isSourceSpecific = (address: number): boolean => address >>> 24 === 232
+
 /** 240.0.0.0/4, without the limited broadcast. */
 export const isReserved = (address: number): boolean => address >>> 28 === 0xf && address !== LIMITED_BROADCAST
 

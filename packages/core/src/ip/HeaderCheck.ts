@@ -4,9 +4,9 @@
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import * as Checksum from "../wire/Checksum.ts"
-import { Ipv4Header } from "../wire/Ipv4Header.ts"
+import { Ipv4Header, Protocol } from "../wire/Ipv4Header.ts"
 import * as Ipv4Options from "../wire/Ipv4Options.ts"
-import { isLoopback, isReserved, isThisNetwork, isUnicast, LIMITED_BROADCAST } from "./AddressClass.ts"
+import { isLoopback, isMulticast, isReserved, isThisNetwork, isUnicast, LIMITED_BROADCAST } from "./AddressClass.ts"
 
 const header = Ipv4Header.get
 
@@ -38,10 +38,17 @@ const checkOptions = (view: DataView, at: number, end: number): string | undefin
  * Addresses no packet may come with (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7), as far as they alone tell: whether a source
  * is one of this host's own, or a directed broadcast, is for others to say.
  */
-export const checkAddresses = (device: AttachedDevice, source: number, destination: number): string | undefined => {
+export const checkAddresses = (
+  device: AttachedDevice,
+  source: number,
+  destination: number,
+  protocol: number
+): string | undefined => {
   const inside = device.flags.loopback
-  // 0.0.0.0 asks for an address (RFC 1122 §3.2.1.3 (a)), and can only do so by shouting.
-  const asking = source === 0 && destination === LIMITED_BROADCAST
+  // 0.0.0.0 asks for an address (RFC 1122 §3.2.1.3 (a)), and can only do so by shouting; or it is a host without one that
+  // speaks of groups (RFC 9776 §4.2.14), or a bridge that asks for them (RFC 4541 §2.1.1).
+  const asking = source === 0
+    && (destination === LIMITED_BROADCAST || (protocol === Protocol.igmp && isMulticast(destination)))
   if (!asking && (!isUnicast(source) || (isLoopback(source) && !inside))) return "martianSource"
   if (isThisNetwork(destination) || isReserved(destination) || (isLoopback(destination) && !inside)) {
     return "martianDestination"

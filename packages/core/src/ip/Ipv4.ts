@@ -1,8 +1,9 @@
 /**
  * The Internet Protocol, version 4 (RFC 791, RFC 1122 §3.2, RFC 1812).
  *
- * A host, not a router: what is addressed to others is dropped. Packets it sends
- * to broadcast and multicast addresses are not looped back to itself.
+ * A host, not a router: what is addressed to others is dropped, and so are groups
+ * that nobody listens to on that device. Packets it sends to a broadcast address
+ * are not looped back to itself, those to a group where their sender wants it.
  *
  * `HeaderCheck` says what is believed of a packet that arrives, `Reassembly` puts
  * fragments together within 4 MiB and 30 seconds, `Ipv4Output` is the way down,
@@ -26,6 +27,8 @@ import { IcmpType, TimeExceededCode, UnreachableCode } from "../wire/IcmpHeader.
 import { Ipv4Header } from "../wire/Ipv4Header.ts"
 import { checkAddresses, checkHeader } from "./HeaderCheck.ts"
 import { makeOutput } from "./Ipv4Output.ts"
+import { Multicast } from "./Multicast.ts"
+import { makeLoop } from "./MulticastLoop.ts"
 import { PathMtu } from "./PathMtu.ts"
 import { Reassembly } from "./Reassembly.ts"
 import { type Destination, Routing } from "./Routing.ts"
@@ -81,7 +84,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
   /**
    * Sends a packet whose `start` is at the transport header. Reads `destination`, `protocol`, `source` (0: chosen by the
    * route, and written back), `timeToLive` (0: 64, and 1 for multicast), `typeOfService`, `dontFragment`,
-   * `networkOptions` (well-formed). A transport that has a pseudo-header needs the source first: `sourceFor`. Fragments
+   * `networkOptions` (well-formed), and for multicast `outlet` and `looped`. A transport that has a pseudo-header needs the source first: `sourceFor`. Fragments
    * where it must.
    */
   readonly output: (packet: Packet.Packet) => OutputResult
@@ -113,7 +116,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
   static readonly layer: Layer.Layer<
     Ipv4,
     never,
-    Turn | Timers | Trace | Statistics | Entropy | Ethernet | ArpCache | Routing
+    Turn | Timers | Trace | Statistics | Entropy | Ethernet | ArpCache | Routing | Multicast
   > = Layer.effect(
     Ipv4,
     Effect.gen(function*() {
@@ -122,6 +125,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
       const ethernet = yield* Ethernet
       const arp = yield* ArpCache
       const routing = yield* Routing
+      const multicast = yield* Multicast
       const statistics = yield* Statistics
       const drop = yield* makeDrop("ipv4")
       const received = statistics.counter("ipv4.received")
@@ -129,7 +133,12 @@ export class Ipv4 extends Context.Service<Ipv4, {
       const fragments = statistics.counter("ipv4.fragmentsReceived")
       const reassembled = statistics.counter("ipv4.reassembled")
       const pathMtu = new PathMtu()
-      const output = yield* makeOutput(pathMtu)
+      const looped = statistics.counter("ipv4.looped")
+      const loop = yield* makeLoop((device, packet) => {
+        looped.value++
+        deliver(device, packet, "multicast")
+      }, drop)
+      const output = yield* makeOutput(pathMtu, loop)
       const handlers: Array<Handler | undefined> = Array.from({ length: 256 }, () => undefined)
       let reporter: ErrorReporter | undefined
       const report: ErrorReporter = (packet, type, code, parameter) => reporter?.(packet, type, code, parameter)
@@ -188,7 +197,7 @@ export class Ipv4 extends Context.Service<Ipv4, {
         const { start, view } = packet
         const source = header.source(view, start)
         const address = header.destination(view, start)
-        const martian = checkAddresses(device, source, address)
+        const martian = checkAddresses(device, source, address, header.protocol(view, start))
         if (martian !== undefined) return drop(martian, packet)
         // Nobody else may speak as this host or as everybody.
         if (!device.flags.loopback && (routing.isLocal(source) || routing.isBroadcast(source))) {
@@ -196,6 +205,8 @@ export class Ipv4 extends Context.Service<Ipv4, {
         }
         const destination = routing.classify(device, address)
         if (destination === "other") return drop("notForUs", packet)
+        // Different groups share a hardware address: the link lets in more than was joined (RFC 1112 §6.4).
+        if (destination === "multicast" && !multicast.accepts(device, address)) return drop("groupNotJoined", packet)
         // RFC 1122 §3.3.6: a frame for everybody must not carry a packet for one.
         if (destination === "local" && packet.linkDestination !== Packet.LinkDestination.own) {
           return drop("linkBroadcast", packet)

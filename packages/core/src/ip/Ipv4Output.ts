@@ -11,13 +11,16 @@ import { Turn } from "../time/Turn.ts"
 import { makeDrop, Trace } from "../Trace.ts"
 import * as Checksum from "../wire/Checksum.ts"
 import { BROADCAST, EtherType } from "../wire/EthernetHeader.ts"
-import { Ipv4Header } from "../wire/Ipv4Header.ts"
+import { Ipv4Header, Protocol } from "../wire/Ipv4Header.ts"
 import { isLoopback, isMulticast } from "./AddressClass.ts"
 import { copiedOptions, nextLength } from "./Fragmentation.ts"
 import { Identification } from "./Identification.ts"
 import type { OutputResult } from "./Ipv4.ts"
+import { Multicast } from "./Multicast.ts"
+import type { Loop } from "./MulticastLoop.ts"
 import type { PathMtu } from "./PathMtu.ts"
 import { type Route, Routing } from "./Routing.ts"
+import { admits } from "./SourceFilter.ts"
 
 const MAX_DATAGRAM = 0xffff
 const DEFAULT_TIME_TO_LIVE = 64
@@ -27,7 +30,7 @@ const MULTICAST_TIME_TO_LIVE = 1
 const set = Ipv4Header.set
 
 /** `Ipv4.output`. */
-export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu) {
+export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Loop) {
   const turn = yield* Turn
   const trace = yield* Trace
   const statistics = yield* Statistics
@@ -35,6 +38,7 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu) {
   const ethernet = yield* Ethernet
   const arp = yield* ArpCache
   const routing = yield* Routing
+  const multicast = yield* Multicast
   const drop = yield* makeDrop("ipv4")
   const sent = statistics.counter("ipv4.sent")
   const fragmented = statistics.counter("ipv4.fragmented")
@@ -96,17 +100,26 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu) {
 
   return (packet: Packet.Packet): OutputResult => {
     const { destination } = packet
-    const route = routing.lookup(destination, packet.source)
+    const route = packet.outlet === undefined
+      ? routing.lookup(destination, packet.source)
+      : routing.through(packet.outlet, destination)
     if (route === undefined) return refuse("unreachable", "noRoute", packet)
     const { device } = route
     if (packet.source === 0) packet.source = route.source
-    if (packet.source === 0 && route.kind !== "broadcast") return refuse("unreachable", "noSource", packet)
+    if (packet.source === 0 && route.kind !== "broadcast" && packet.protocol !== Protocol.igmp) {
+      return refuse("unreachable", "noSource", packet)
+    }
     if (isLoopback(packet.source) && !device.flags.loopback) return refuse("unreachable", "martianSource", packet)
     if (packet.timeToLive === 0) {
       packet.timeToLive = isMulticast(destination) ? MULTICAST_TIME_TO_LIVE : DEFAULT_TIME_TO_LIVE
     }
     const length = packet.length + Ipv4Header.size + (packet.networkOptions?.length ?? 0)
     if (length > MAX_DATAGRAM) return refuse("tooBig", "tooBig", packet)
+
+    // A loopback device brings everything back by itself.
+    if (packet.looped && !device.flags.loopback && admits(multicast.filter(device, destination), packet.source)) {
+      loop(device, packet)
+    }
 
     const now = turn.now()
     if (packet.dontFragment && pathMtu.isFragmentable(destination, now)) packet.dontFragment = false

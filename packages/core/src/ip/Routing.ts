@@ -103,8 +103,13 @@ export class Routing extends Context.Service<Routing, {
    */
   readonly lookup: (destination: number, source?: number) => Route | undefined
   /**
+   * The way to a multicast group by that device, from the first address on it (0 without one); undefined when it is down or
+   * knows no multicast.
+   */
+  readonly through: (device: AttachedDevice, group: number) => Route | undefined
+  /**
    * How an address looks from the point of view of a packet that arrived on `device`: a directed broadcast is one of
-   * that device's networks; multicast is what the link let in.
+   * that device's networks; multicast may be for nobody (`Multicast`).
    */
   readonly classify: (device: AttachedDevice, address: number) => Destination
   readonly isLocal: (address: number) => boolean
@@ -293,6 +298,10 @@ export class Routing extends Context.Service<Routing, {
 
       return Routing.of({
         lookup,
+        through: (device, group) =>
+          device.up && device.flags.multicast
+            ? hostRoute(group, device, interfaces.find((own) => own.device === device)?.address ?? 0)
+            : undefined,
         classify: (device, address) => {
           if (locals.has(address)) return "local"
           if (address === LIMITED_BROADCAST) return "broadcast"

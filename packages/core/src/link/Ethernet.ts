@@ -46,7 +46,9 @@ export class Ethernet extends Context.Service<Ethernet, {
   readonly output: (device: AttachedDevice, packet: Packet, etherType: number, destination: number) => boolean
   /** Packets of that EtherType go to `input` until the scope closes; the one who registered last gets them. */
   readonly handle: (etherType: number, input: NetworkInput) => Effect.Effect<void, never, Scope.Scope>
-  /** Accepts frames to that multicast group on that device until the scope closes; joins are counted. */
+  /** Accepts frames to that multicast group on that device until the result is called; joins are counted. */
+  readonly listen: (device: AttachedDevice, group: number) => () => void
+  /** The same until the scope closes. */
   readonly join: (device: AttachedDevice, group: number) => Effect.Effect<void, never, Scope.Scope>
 }>()("@strata/core/Ethernet") {
   static readonly layer: Layer.Layer<Ethernet, never, Devices | Trace | Statistics> = Layer.effect(
@@ -138,6 +140,17 @@ export class Ethernet extends Context.Service<Ethernet, {
       yield* devices.handle("ethernet", inputFramed)
       yield* devices.handle("none", inputBare)
 
+      const listen = (device: AttachedDevice, group: number) => {
+        const groups = joined.get(device) ?? new Map<number, number>()
+        joined.set(device, groups.set(group, (groups.get(group) ?? 0) + 1))
+        return () => {
+          const others = groups.get(group)! - 1
+          if (others > 0) groups.set(group, others)
+          else groups.delete(group)
+          if (groups.size === 0 && joined.get(device) === groups) joined.delete(device)
+        }
+      }
+
       return Ethernet.of({
         input: (device, packet) =>
           device.framing === "ethernet" ? inputFramed(device, packet) : inputBare(device, packet),
@@ -156,20 +169,11 @@ export class Ethernet extends Context.Service<Ethernet, {
             () => Effect.sync(() => inputs.get(etherType) === input && inputs.delete(etherType))
           ),
         join: (device, group) =>
-          Effect.acquireRelease(
-            Effect.sync(() => {
-              const groups = joined.get(device) ?? new Map<number, number>()
-              joined.set(device, groups.set(group, (groups.get(group) ?? 0) + 1))
-            }),
-            () =>
-              Effect.sync(() => {
-                const groups = joined.get(device)!
-                const others = groups.get(group)! - 1
-                if (others > 0) return groups.set(group, others)
-                groups.delete(group)
-                return groups.size > 0 || joined.delete(device)
-              })
-          )
+          Effect.asVoid(Effect.acquireRelease(
+            Effect.sync(() => listen(device, group)),
+            (release) => Effect.sync(release)
+          )),
+        listen
       })
     })
   )

@@ -10,7 +10,12 @@ const named = (names: Readonly<Record<number, string>>) => (number: number): str
 
 export const etherTypeName = named({ [EtherType.ipv4]: "IP", [EtherType.arp]: "ARP", [EtherType.ipv6]: "IPv6" })
 
-export const protocolName = named({ [Protocol.icmp]: "ICMP", [Protocol.tcp]: "TCP", [Protocol.udp]: "UDP" })
+export const protocolName = named({
+  [Protocol.icmp]: "ICMP",
+  [Protocol.igmp]: "IGMP",
+  [Protocol.tcp]: "TCP",
+  [Protocol.udp]: "UDP"
+})
 
 export const arpOperationName = named({ [ArpOperation.request]: "Request", [ArpOperation.reply]: "Reply" })
 

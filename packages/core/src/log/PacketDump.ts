@@ -98,7 +98,7 @@ const arp: Describe = (detail, view) => {
 }
 
 /** Protocols whose messages are shown by their own layer. */
-const shownAbove: ReadonlySet<number> = new Set(Object.values(Protocol))
+const shownAbove: ReadonlySet<number> = new Set([Protocol.icmp, Protocol.tcp, Protocol.udp])
 
 const ipv4: Describe = (detail, view) => {
   const { bytes } = detail

@@ -3,6 +3,7 @@
  */
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type { Packet } from "../device/Packet.ts"
+import type { Member } from "../ip/Multicast.ts"
 import { toInet, toIpv4 } from "../wire/Address.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type { Binding } from "./PortTable.ts"
@@ -19,6 +20,18 @@ export interface Datagram {
 /** What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. */
 export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => void
 
+/** How datagrams leave. */
+export interface Sending {
+  /** Of those to one host; 0 leaves it to IPv4. */
+  readonly timeToLive: number
+  /** Of those to a group; 0 leaves it to IPv4. */
+  readonly multicastTimeToLive: number
+  /** The address of ours by whose device those to a group leave; 0 leaves it to the route. */
+  readonly multicastInterface: number
+  /** Whether members on this host get those to a group. */
+  readonly multicastLoopback: boolean
+}
+
 export interface Socket extends Binding {
   /** Whether it may send to broadcast addresses. */
   readonly broadcast: boolean
@@ -26,6 +39,9 @@ export interface Socket extends Binding {
   readonly input: DatagramInput | undefined
   readonly mailbox: Mailbox<Datagram, UdpError>
   readonly addresses: Addresses
+  /** What it has joined. */
+  readonly member: Member
+  readonly sending: Sending
   closed: boolean
 }
 

@@ -1,8 +1,8 @@
 /**
  * The User Datagram Protocol (RFC 768, RFC 1122 §4.1, RFC 8085).
  *
- * A datagram goes to one socket; one sent to a broadcast or multicast address goes to each that has its port and, as
- * its address, that one or all. What no socket wants is answered with port unreachable, unless it was sent to many.
+ * A datagram goes to one socket; one sent to a broadcast address goes to each that has its port and, as its address, that
+ * one or all; one sent to a group to those of them that have joined it (`Groups`). What no socket wants is answered with port unreachable, unless it was sent to many.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,15 +14,17 @@ import type { Packet } from "../device/Packet.ts"
 import { Entropy } from "../Entropy.ts"
 import { isMulticast } from "../ip/AddressClass.ts"
 import { type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
+import { Multicast } from "../ip/Multicast.ts"
 import { type Destination, Routing } from "../ip/Routing.ts"
 import type { Statistics } from "../Statistics.ts"
 import { Turn } from "../time/Turn.ts"
 import { Trace } from "../Trace.ts"
 import { formatInet, formatIpv4, fromIpv4, toIpv4 } from "../wire/Address.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
+import { type GroupOptions, type Groups, type JoinOptions, makeGroups } from "./Groups.ts"
 import { Mailbox, type NonEmpty } from "./Mailbox.ts"
 import { PortTable } from "./PortTable.ts"
-import { Addresses, type Datagram, type DatagramInput, type Socket } from "./Socket.ts"
+import { Addresses, type Datagram, type DatagramInput, type Sending, type Socket } from "./Socket.ts"
 import {
   AddressInUse,
   AddressNotAvailable,
@@ -37,7 +39,7 @@ import {
 import { makeError, makeInput } from "./UdpInput.ts"
 import { makeSend, MAX_PAYLOAD } from "./UdpOutput.ts"
 
-export { type Datagram, type DatagramInput, MAX_PAYLOAD, UdpError }
+export { type Datagram, type DatagramInput, type GroupOptions, type JoinOptions, MAX_PAYLOAD, UdpError }
 
 export interface BindOptions {
   /** All addresses of the host by default; with `remote`, the one from which the route to it leaves. */
@@ -48,12 +50,25 @@ export interface BindOptions {
   readonly remote?: InetAddressV4 | undefined
   /** Permission to send to broadcast addresses; false by default. */
   readonly broadcast?: boolean | undefined
-  /** Shares address and port with other sockets that say so too; false by default. */
+  /** Shares address and port with other sockets that say so too, as members of one group do; false by default. */
   readonly shared?: boolean | undefined
   /** Datagrams kept for a slow reader, 1,024 by default; the newest are dropped at the bound. */
   readonly capacity?: number | undefined
   /** Octets of payload beyond which no further datagram is kept, 4,194,304 by default. */
   readonly receiveBuffer?: number | undefined
+  /** Of datagrams to one host, 1 to 255; 64 by default. */
+  readonly timeToLive?: number | undefined
+  /** How datagrams to a group leave. */
+  readonly multicast?: MulticastOptions | undefined
+}
+
+export interface MulticastOptions {
+  /** The address of ours by whose device they leave; by default that of the socket, or the route. */
+  readonly interface?: Ipv4Address | undefined
+  /** 1 to 255; 1 by default, so that they stay on the link (RFC 1112 §6.1). */
+  readonly timeToLive?: number | undefined
+  /** Whether members of the group on this host get them too; true by default. */
+  readonly loopback?: boolean | undefined
 }
 
 export interface SendOptions {
@@ -65,7 +80,7 @@ export interface SendOptions {
 }
 
 /** A bound port. */
-export interface UdpPort {
+export interface UdpPort extends Groups {
   readonly address: Ipv4Address
   readonly port: number
   readonly remote: InetAddressV4 | undefined
@@ -106,7 +121,11 @@ export class Udp extends Context.Service<Udp, {
     input: DatagramInput
   ) => Effect.Effect<UdpPort, UdpError, Scope.Scope>
 }>()("@strata/core/Udp") {
-  static readonly layer: Layer.Layer<Udp, never, Turn | Trace | Statistics | Entropy | Routing | Ipv4> = Layer.effect(
+  static readonly layer: Layer.Layer<
+    Udp,
+    never,
+    Turn | Trace | Statistics | Entropy | Routing | Multicast | Ipv4
+  > = Layer.effect(
     Udp,
     Effect.gen(function*() {
       const turn = yield* Turn
@@ -114,6 +133,8 @@ export class Udp extends Context.Service<Udp, {
       const entropy = yield* Entropy
       const routing = yield* Routing
       const ipv4 = yield* Ipv4
+      const multicast = yield* Multicast
+      const groups = yield* makeGroups
       const ports = new PortTable<Socket>()
       const input = yield* makeInput(ports)
       const error = makeError(ports)
@@ -142,6 +163,7 @@ export class Udp extends Context.Service<Udp, {
         if (options.port !== undefined && !isPort(options.port)) {
           return yield* failure(new InvalidAddress({ input: `${options.port}`, why: "a port is a number up to 65535" }))
         }
+        const sending = yield* sendingOf(options, routing.isLocal)
         const address = yield* localAddress(options)
         const port = options.port === undefined || options.port === 0
           ? ports.ephemeral(address, entropy.below)
@@ -165,6 +187,8 @@ export class Udp extends Context.Service<Udp, {
             if (trace.enabled) trace.emit({ _tag: tag, queue: `udp ${formatInet(address, port)}`, count, length })
           }),
           addresses: new Addresses(),
+          member: multicast.member(),
+          sending,
           closed: false
         }
         ports.add(socket)
@@ -176,6 +200,7 @@ export class Udp extends Context.Service<Udp, {
         if (socket.closed) return
         socket.closed = true
         ports.remove(socket)
+        turn.run(socket.member.close)
         socket.mailbox.close(new UdpError({ reason: new SocketClosed() }))
         trace.emit({ _tag: "PortReleased", protocol: "udp", address: socket.address, port: socket.port })
       }
@@ -194,6 +219,7 @@ export class Udp extends Context.Service<Udp, {
           remote,
           take: socket.mailbox.take,
           dropped: () => socket.mailbox.dropped,
+          ...groups(socket),
           sendUnsafe,
           send: (payload, destination, options) =>
             Effect.suspend(() => {
@@ -219,5 +245,24 @@ export class Udp extends Context.Service<Udp, {
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 0xffff
+
+/** How a socket sends, or why it cannot send like that. */
+const sendingOf = (
+  { multicast, timeToLive }: BindOptions,
+  isLocal: (address: number) => boolean
+): Effect.Effect<Sending, UdpError> => {
+  const own = multicast?.interface === undefined ? 0 : fromIpv4(multicast.interface)
+  if (own !== 0 && !isLocal(own)) return failure(new AddressNotAvailable({ address: formatIpv4(own) }))
+  for (const wanted of [timeToLive, multicast?.timeToLive]) {
+    if (wanted === undefined || (Number.isInteger(wanted) && wanted >= 1 && wanted <= 255)) continue
+    return failure(new InvalidAddress({ input: `${wanted}`, why: "a time to live is a number from 1 to 255" }))
+  }
+  return Effect.succeed({
+    timeToLive: timeToLive ?? 0,
+    multicastTimeToLive: multicast?.timeToLive ?? 0,
+    multicastInterface: own,
+    multicastLoopback: multicast?.loopback ?? true
+  })
+}
 
 const failure = (reason: UdpError["reason"]) => Effect.fail(new UdpError({ reason }))

@@ -60,6 +60,21 @@ export class InvalidAddress extends Schema.TaggedError<InvalidAddress>()("Invali
     return `${this.input} is not an address that a socket can use: ${this.why}`
   }
 }
+/** The socket has joined that group on that device, from that source, before. */
+export class AlreadyJoined extends Schema.TaggedError<AlreadyJoined>()("AlreadyJoined", { group: Schema.String }) {
+  override get message() {
+    return `the socket has joined ${this.group} already`
+  }
+}
+/** A join or a block that does not go with what the socket has joined before. */
+export class MembershipConflict extends Schema.TaggedError<MembershipConflict>()("MembershipConflict", {
+  group: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `the membership of ${this.group} cannot be changed like that: ${this.why}`
+  }
+}
 export class SocketClosed extends Schema.TaggedError<SocketClosed>()("SocketClosed", {}) {
   override readonly message = "the socket is closed"
 }
@@ -77,6 +92,8 @@ export class UdpError extends Schema.TaggedError<UdpError>()("UdpError", {
     BroadcastNotPermitted,
     NoDestination,
     InvalidAddress,
+    AlreadyJoined,
+    MembershipConflict,
     SocketClosed
   ])
 }) {

@@ -61,6 +61,20 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
   const deliverToAll = (packet: Packet, port: number, sourcePort: number) => {
     const sockets = ports.findAll(packet.destination, port, packet.source, sourcePort)
     if (sockets.length === 0) return drop("noListener", packet)
+    deliverCopies(sockets, packet, sourcePort)
+  }
+
+  /** RFC 9776 §3.1: to the sockets that have joined the group there, from such a source. */
+  const deliverToMembers = (device: AttachedDevice, packet: Packet, port: number, sourcePort: number) => {
+    const { destination: group, source } = packet
+    const sockets = ports.findAll(group, port, source, sourcePort)
+    if (sockets.length === 0) return drop("noListener", packet)
+    const members = sockets.filter(({ member }) => member.admits(device, group, source))
+    if (members.length === 0) return drop("notJoined", packet)
+    deliverCopies(members, packet, sourcePort)
+  }
+
+  const deliverCopies = (sockets: ReadonlyArray<Socket>, packet: Packet, sourcePort: number) => {
     const payload = packet.start + UdpHeader.size
     for (const socket of sockets) {
       packet.start = payload
@@ -89,6 +103,7 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
     const port = header.destinationPort(view, start)
     const sourcePort = header.sourcePort(view, start)
     if (destination === "local") deliverToOne(packet, port, sourcePort)
+    else if (destination === "multicast") deliverToMembers(device, packet, port, sourcePort)
     else deliverToAll(packet, port, sourcePort)
   }
 })

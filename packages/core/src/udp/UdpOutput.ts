@@ -2,9 +2,11 @@
  * The way down: from a socket to IPv4.
  */
 import * as Effect from "effect/Effect"
+import type { AttachedDevice } from "../device/Devices.ts"
 import { ChecksumState, make as makePacket, type Packet } from "../device/Packet.ts"
 import { isMulticast } from "../ip/AddressClass.ts"
 import { Ipv4, type OutputResult } from "../ip/Ipv4.ts"
+import { Multicast } from "../ip/Multicast.ts"
 import { Routing } from "../ip/Routing.ts"
 import { Statistics } from "../Statistics.ts"
 import { Trace } from "../Trace.ts"
@@ -44,6 +46,7 @@ export const makeSend = Effect.gen(function*() {
   const trace = yield* Trace
   const routing = yield* Routing
   const ipv4 = yield* Ipv4
+  const multicast = yield* Multicast
   const sent = (yield* Statistics).counter("udp.sent")
   const packet = makePacket(MAX_PAYLOAD)
 
@@ -51,7 +54,9 @@ export const makeSend = Effect.gen(function*() {
   const sourceFor = (socket: Socket, destination: number, wanted: number): number | undefined => {
     const bound = routing.isLocal(socket.address) ? socket.address : 0
     if (wanted === 0 || wanted === bound || isMulticast(wanted) || routing.isBroadcast(wanted)) {
-      return bound === 0 ? ipv4.sourceFor(destination) : bound
+      if (bound !== 0) return bound
+      const chosen = socket.sending.multicastInterface
+      return chosen !== 0 && isMulticast(destination) ? chosen : ipv4.sourceFor(destination)
     }
     return bound === 0 && routing.isLocal(wanted) ? wanted : undefined
   }
@@ -61,7 +66,8 @@ export const makeSend = Effect.gen(function*() {
     payload: Uint8Array,
     source: number,
     destination: number,
-    port: number
+    port: number,
+    outlet: AttachedDevice | undefined
   ): OutputResult => {
     packet.reset()
     packet.append(payload)
@@ -77,6 +83,13 @@ export const makeSend = Effect.gen(function*() {
     packet.source = source
     packet.destination = destination
     packet.protocol = Protocol.udp
+    if (isMulticast(destination)) {
+      packet.timeToLive = socket.sending.multicastTimeToLive
+      packet.looped = socket.sending.multicastLoopback
+      packet.outlet = outlet
+    } else {
+      packet.timeToLive = socket.sending.timeToLive
+    }
     if (trace.enabled) {
       trace.emit({
         _tag: "Packet",
@@ -96,9 +109,12 @@ export const makeSend = Effect.gen(function*() {
     if (!socket.broadcast && routing.isBroadcast(destination)) {
       return new BroadcastNotPermitted({ destination: formatIpv4(destination) })
     }
+    const chosen = isMulticast(destination) ? socket.sending.multicastInterface : 0
+    const outlet = chosen === 0 ? undefined : multicast.deviceFor(destination, chosen)
+    if (chosen !== 0 && outlet === undefined) return new AddressNotAvailable({ address: formatIpv4(chosen) })
     const source = sourceFor(socket, destination, wanted)
     if (source === undefined) return new AddressNotAvailable({ address: formatIpv4(wanted) })
-    switch (source === 0 ? "unreachable" : transmit(socket, payload, source, destination, port)) {
+    switch (source === 0 ? "unreachable" : transmit(socket, payload, source, destination, port, outlet)) {
       case "sent":
         sent.value++
         return undefined

@@ -23,4 +23,4 @@ export const Ipv4Header = Header.make("Ipv4", {
 })
 
 /** The IP protocol numbers the stack knows by name (IANA "Protocol Numbers"). */
-export const Protocol = { icmp: 1, tcp: 6, udp: 17 } as const
+export const Protocol = { icmp: 1, igmp: 2, tcp: 6, udp: 17 } as const

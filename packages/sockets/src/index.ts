@@ -1,6 +1,8 @@
 /**
  * Sockets for programs, over the protocols of `@strata/core`.
  */
+export * as AddressResolver from "./AddressResolver.ts"
+export * as Dns from "./Dns.ts"
 export * as SimpleServices from "./SimpleServices.ts"
 export * as TcpServer from "./TcpServer.ts"
 export * as TcpSocket from "./TcpSocket.ts"

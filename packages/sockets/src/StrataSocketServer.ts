@@ -1,0 +1,107 @@
+/**
+ * `SocketServer` of Effect over strata's TCP: `NodeSocketServer` of `@effect/platform-node` by another name.
+ *
+ * ```ts
+ * const ServerLive = StrataSocketServer.layer({ port: 7 })
+ * ```
+ *
+ * The server listens from the moment its Layer is built until that is released. Connections wait in the backlog until `run`
+ * takes them, at most `backlog` of them: beyond that, SYNs stay without answer. Each connection is a `Socket` of its own, with
+ * a scope of its own, and is closed when its handler is done.
+ */
+import { Tcp } from "@strata/core"
+import type { Connection, ListenOptions } from "@strata/core/tcp/Tcp"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type { IpAddress } from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type * as Socket from "effect/socket/Socket"
+import * as SocketServer from "effect/socket/SocketServer"
+import * as HostAddress from "./internal/HostAddress.ts"
+import * as Errors from "./internal/SocketErrors.ts"
+import { connectionOptions, fromConnection, NetSocket, type TcpOptions } from "./StrataSocket.ts"
+
+export interface Options extends TcpOptions, Pick<ListenOptions, "synCookies"> {
+  /** All addresses of the host by default, of which 0.0.0.0 is reported; a name needs an `AddressResolver`. */
+  readonly host?: string | IpAddress | undefined
+  /** A random free ephemeral port by default (0). */
+  readonly port?: number | undefined
+  /** Connections that wait to be taken; 511 by default. */
+  readonly backlog?: number | undefined
+  /** As for clients: see `StrataSocket.SocketOptions`. */
+  readonly allowHalfOpen?: boolean | undefined
+  /** Handlers that run at a time, for each `run`; the other connections wait in the backlog. No bound by default. */
+  readonly concurrency?: number | undefined
+}
+
+/** That of `node:net`. */
+const BACKLOG = 511
+
+/** Listens until the scope closes. */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<SocketServer.SocketServer["Service"], SocketServer.SocketServerError, Tcp | Scope.Scope> {
+  const tcp = yield* Tcp
+  const listener = yield* Effect.gen(function*() {
+    const address = options.host === undefined ? undefined : (yield* HostAddress.resolve(options.host))[0]
+    const { backlog = BACKLOG, port, synCookies } = options
+    return yield* tcp.listen({ ...connectionOptions(options), address, port, backlog, synCookies })
+  }).pipe(Effect.mapError(openFailed))
+
+  const run = Effect.fnUntraced(function*<R, E, _>(
+    handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>
+  ): Effect.fn.Return<never, SocketServer.SocketServerError, R> {
+    const places = options.concurrency === undefined ? undefined : yield* Semaphore.make(options.concurrency)
+    const handle = (connection: Connection, scope: Scope.Scope) =>
+      fromConnection(acceptedIn(connection), { allowHalfOpen: options.allowHalfOpen, tlsServer: true }).pipe(
+        Effect.flatMap(handler),
+        Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
+        Effect.provideService(NetSocket, connection),
+        Effect.provideService(Scope.Scope, scope)
+      )
+    /** Takes the next connection, and hands it to a fiber of its own. */
+    const next = (all: Scope.Scope) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function*() {
+          if (places !== undefined) yield* restore(places.take(1))
+          const own = yield* Scope.make()
+          const leave = Effect.andThen(
+            Scope.close(own, Exit.void),
+            places === undefined ? Effect.void : places.release(1)
+          )
+          const connection = yield* restore(Scope.provide(listener.accept, own)).pipe(Effect.onError(() => leave))
+          yield* restore(handle(connection, own)).pipe(Effect.ensuring(leave), Effect.forkIn(all))
+        })
+      )
+    return yield* Effect.scopedWith((all) => Effect.mapError(Effect.forever(next(all)), serverFailed))
+  })
+
+  return SocketServer.SocketServer.of({ address: listener.local, run })
+})
+
+export const layer = (
+  options: Options
+): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Tcp> =>
+  Layer.effect(SocketServer.SocketServer, make(options))
+
+/** The connection for a reader, unless it is gone already. */
+const acceptedIn = (connection: Connection): Effect.Effect<Connection, Socket.SocketError> =>
+  Effect.suspend(() =>
+    connection.state() === "CLOSED"
+      ? Effect.matchEffect(connection.closed, {
+        onFailure: (cause) =>
+          Effect.fail(
+            cause.reason._tag === "ConnectionClosed" ? Errors.closedWith(Errors.NORMAL) : Errors.openFailed(cause)
+          ),
+        onSuccess: () => Effect.fail(Errors.closedWith(Errors.NORMAL))
+      })
+      : Effect.succeed(connection)
+  )
+
+const openFailed = (cause: unknown) =>
+  new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
+
+const serverFailed = (cause: unknown) =>
+  new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerUnknownError({ cause }) })

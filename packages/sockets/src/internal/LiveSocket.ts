@@ -1,0 +1,136 @@
+/**
+ * One life of a socket: from the moment its reader is acquired until it is released.
+ *
+ * Why it ended is said once, and the same from then on. What had arrived before the peer's end is read first.
+ */
+import type { Connection } from "@strata/core/tcp/Tcp"
+import * as Effect from "effect/Effect"
+import type { CloseEvent, SocketError, TlsUpgradeOptions } from "effect/socket/Socket"
+import * as Errors from "./SocketErrors.ts"
+import { type Chunks, isEnd, ofConnection, type Role, type Transport, type Upgrade } from "./Transport.ts"
+
+export interface Options {
+  readonly chunkSize?: number | undefined
+  readonly allowHalfOpen?: boolean | undefined
+}
+
+const DEFAULT_CHUNKS = 4096
+/** Octets up to which a batch of chunks is copied into one, so that it leaves in as few segments as it needs. */
+const JOINED = 65_536
+
+const encoder = new TextEncoder()
+const toBytes = (chunk: Uint8Array | string): Uint8Array => typeof chunk === "string" ? encoder.encode(chunk) : chunk
+
+const alreadyEncrypted = Errors.upgradeFailed(new Error("socket is already upgraded or closed"))
+
+export class LiveSocket {
+  private transport: Transport
+  private readonly chunkSize: number
+  private readonly allowHalfOpen: boolean
+  private over: SocketError | undefined = undefined
+  /** Chunks beyond those that the last pull could have. */
+  private rest: Array<Uint8Array> = []
+  private upgradable = true
+
+  constructor(connection: Connection, { allowHalfOpen = false, chunkSize }: Options) {
+    this.transport = ofConnection(connection)
+    this.allowHalfOpen = allowHalfOpen
+    const valid = chunkSize === Infinity || (Number.isSafeInteger(chunkSize) && chunkSize! > 0)
+    this.chunkSize = valid ? chunkSize! : DEFAULT_CHUNKS
+  }
+
+  readonly pull: Effect.Effect<Chunks, SocketError> = Effect.suspend(() => {
+    if (this.over !== undefined) return Effect.fail(this.over)
+    if (this.rest.length > 0) return Effect.succeed(this.batch(this.rest))
+    return Effect.matchEffect(this.transport.read, {
+      onSuccess: (chunks) => Effect.succeed(chunks.length <= this.chunkSize ? chunks : this.batch([...chunks])),
+      onFailure: (failure) => Effect.andThen(this.ended(failure), Effect.suspend(() => Effect.fail(this.over!)))
+    })
+  })
+
+  write(chunk: Uint8Array | string): Effect.Effect<void, SocketError> {
+    return Effect.mapError(this.transport.write(toBytes(chunk)), Errors.writeFailed)
+  }
+
+  writeAll(chunks: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, SocketError> {
+    if (chunks.length === 1) return this.write(chunks[0]!)
+    const all = chunks.map(toBytes)
+    const length = all.reduce((sum, bytes) => sum + bytes.length, 0)
+    if (length <= JOINED) return this.write(join(all, length))
+    return Effect.forEach(all, (bytes) => this.write(bytes), { discard: true })
+  }
+
+  /** The half-close of a writer that is released. */
+  get end(): Effect.Effect<void> {
+    return this.transport.end
+  }
+
+  /** Closes it as the program says. What the code is stays here: TCP has no way to tell it to the peer. */
+  leave({ code }: CloseEvent): Effect.Effect<void> {
+    return this.close(
+      code > Errors.NORMAL
+        ? Errors.readFailed(new Error(`closed with code ${code}`))
+        : Errors.closedWith(Errors.NORMAL)
+    )
+  }
+
+  /** Closes it, and lets a pull that waits fail with `reason`. */
+  close(reason: SocketError): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.over ??= reason
+      this.rest = []
+      this.upgradable = false
+      return this.transport.close
+    })
+  }
+
+  upgrade(upgrade: Upgrade, role: Role, options: TlsUpgradeOptions): Effect.Effect<void, SocketError> {
+    return Effect.suspend(() => {
+      if (!this.upgradable) return Effect.fail(alreadyEncrypted)
+      const missing = missingIdentity(role, options)
+      if (missing !== undefined) return Effect.fail(Errors.upgradeFailed(new Error(missing)))
+      this.upgradable = false
+      return upgrade(this.transport, role, options).pipe(
+        Effect.tapError((error) => this.close(error)),
+        Effect.onInterrupt(() => this.close(Errors.closedWith(Errors.ABNORMAL))),
+        Effect.map((transport) => {
+          this.transport = transport
+        })
+      )
+    })
+  }
+
+  /** The first `chunkSize` of the chunks, of which the others are kept. */
+  private batch(chunks: Array<Uint8Array>): Chunks {
+    this.rest = chunks.splice(this.chunkSize)
+    return chunks as unknown as Chunks
+  }
+
+  private ended(failure: unknown): Effect.Effect<void> {
+    if (this.over !== undefined) return Effect.void
+    if (!isEnd(failure)) {
+      this.over = Errors.readFailed(failure)
+      return Effect.void
+    }
+    this.over = Errors.closedWith(Errors.NORMAL)
+    // Not at once: a program may answer what it has read to the end, as it may with `node:net`.
+    return this.allowHalfOpen ? Effect.void : Effect.asVoid(Effect.forkDetach(this.transport.end))
+  }
+}
+
+/** A client may have an identity, a server must. */
+const missingIdentity = (role: Role, { cert, key }: TlsUpgradeOptions): string | undefined => {
+  const [hasKey, hasCert] = [key !== undefined, cert !== undefined]
+  if (role === "server" && !(hasKey && hasCert)) return "server TLS upgrade requires both key and cert"
+  return hasKey === hasCert ? undefined : "TLS upgrade credentials must include both key and cert"
+}
+
+const join = (all: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const joined = new Uint8Array(length)
+  let at = 0
+  for (const bytes of all) {
+    joined.set(bytes, at)
+    at += bytes.length
+  }
+  return joined
+}

@@ -85,14 +85,18 @@ export const make = (host: string, observer: Observer | undefined): Observed => 
           ),
         open: (options) =>
           Effect.map(inner.open(options), (connection) => observeConnection(connection, options.sendBuffer)),
-        listen: (options) =>
-          Effect.map(inner.listen(options), (listener): Listener => ({
-            local: listener.local,
-            accept: waits.during(
-              () => `waiting to accept on ${formatInet(listener.local)}`,
-              Effect.map(listener.accept, (connection) => observeConnection(connection, options?.sendBuffer))
-            )
-          }))
+        listen: (options) => {
+          const observed = (connection: Connection) => observeConnection(connection, options?.sendBuffer)
+          return Effect.map(inner.listen(options), (listener): Listener => {
+            const what = () => `waiting to accept on ${formatInet(listener.local)}`
+            return {
+              local: listener.local,
+              accept: waits.during(what, Effect.map(listener.accept, observed)),
+              acceptWith: (taken) =>
+                waits.during(what, listener.acceptWith((connection) => taken(observed(connection))))
+            }
+          })
+        }
       })),
     udp: (layer) =>
       around(Udp, layer, (inner) => ({
@@ -152,7 +156,8 @@ const connectionOf = (inner: Connection, waits: Waits, ends: Ends | undefined): 
     close: inner.close,
     abort: inner.abort,
     established: waits.during(() => `waiting for ${peer()} to be established`, inner.established),
-    closed: waits.during(() => `waiting for ${peer()} to be closed${describeSending(inner)}`, inner.closed)
+    closed: waits.during(() => `waiting for ${peer()} to be closed${describeSending(inner)}`, inner.closed),
+    whenClosed: inner.whenClosed
   }
 }
 

@@ -17,9 +17,9 @@ import { Tcp, type TcpError } from "@strata/core"
 import type { Connection, ListenOptions as PortOptions } from "@strata/core/tcp/Tcp"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { toAddress } from "./internal/TcpAddress.ts"
 import { fromConnection, type TcpSocket } from "./TcpSocket.ts"
@@ -42,27 +42,15 @@ export const listen = Effect.fnUntraced(function*(
 ): Effect.fn.Return<TcpServer, TcpError, Tcp | Scope.Scope> {
   const tcp = yield* Tcp
   const address = options.address === undefined ? undefined : yield* toAddress(options.address)
-  const scope = yield* Effect.scope
   const open = new Set<Connection>()
   yield* Effect.addFinalizer(() => Effect.forEach([...open], (connection) => connection.close, { discard: true }))
   const listener = yield* tcp.listen({ ...options, address })
 
-  const accept = Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const own = yield* Scope.make()
-      const connection = yield* restore(Scope.provide(listener.accept, own)).pipe(
-        // Whoever is interrupted with a connection in hand closes it.
-        Effect.onError(() => Scope.close(own, Exit.void))
-      )
-      open.add(connection)
-      yield* Effect.exit(connection.closed).pipe(
-        Effect.andThen(Effect.sync(() => open.delete(connection))),
-        Effect.interruptible,
-        Effect.forkIn(scope)
-      )
-      return [fromConnection(connection)] as const
-    })
-  ).pipe(Effect.catchReason("TcpError", "ConnectionClosed", () => Cause.done()))
+  const accept = listener.acceptWith((connection) => {
+    open.add(connection)
+    connection.whenClosed(() => open.delete(connection))
+    return [fromConnection(connection)] as const
+  }).pipe(Effect.catchReason("TcpError", "ConnectionClosed", () => Cause.done()))
   return { address: listener.local, connections: Stream.fromPull(Effect.succeed(accept)) }
 })
 
@@ -75,17 +63,35 @@ export const serve = <E, R>(
   self: TcpServer,
   handler: (socket: TcpSocket) => Effect.Effect<unknown, E, R>,
   options?: { readonly concurrency?: number | undefined }
-): Effect.Effect<void, TcpError, Exclude<R, Scope.Scope>> =>
-  self.connections.pipe(
-    Stream.mapEffect(
-      (socket) =>
-        Effect.scoped(handler(socket)).pipe(
-          Effect.ensuring(socket.close),
-          Effect.catchCause((cause) =>
-            Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.logDebug(cause)
-          )
-        ),
-      { concurrency: options?.concurrency ?? "unbounded", unordered: true }
-    ),
+): Effect.Effect<void, TcpError, Exclude<R, Scope.Scope>> => {
+  const handle = (socket: TcpSocket) =>
+    Effect.scoped(handler(socket)).pipe(
+      Effect.ensuring(socket.close),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.logDebug(cause)
+      )
+    )
+  const concurrency = options?.concurrency
+  return concurrency === undefined ? serveAll(self, handle) : self.connections.pipe(
+    Stream.mapEffect(handle, { concurrency, unordered: true }),
     Stream.runDrain
   )
+}
+
+/** A fiber for each connection, begun in the turn in which the connection is taken, and no more than that. */
+const serveAll = <R>(
+  self: TcpServer,
+  handle: (socket: TcpSocket) => Effect.Effect<void, never, R>
+): Effect.Effect<void, TcpError, R> =>
+  Effect.suspend(() => {
+    const handlers = new Set<Fiber.Fiber<void>>()
+    const start = (socket: TcpSocket) =>
+      Effect.map(Effect.forkChild(handle(socket), { startImmediately: true }), (fiber) => {
+        handlers.add(fiber)
+        fiber.addObserver(() => handlers.delete(fiber))
+      })
+    return Effect.andThen(
+      Stream.runForEach(self.connections, start),
+      Effect.suspend(() => Fiber.awaitAll(handlers))
+    )
+  })

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { NetworkStack, Statistics, Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import { Probe, tcp, TcpFlag } from "../../support/Probe.ts"
@@ -132,5 +133,41 @@ describe("acknowledgements that bring back no cookie", () => {
       confirm(5003, late)
       expect(probe.takeTcp()).toMatchObject([{ flags: rst }])
       expect(yield* states).toEqual(["5002 ESTABLISHED"])
+    }).pipe(Effect.provide(stack, { local: true })))
+})
+
+describe("acceptWith", () => {
+  it.effect("hands a connection over in the turn that establishes it, and no scope closes it", () =>
+    Effect.gen(function*() {
+      const { confirm, knock, listener, states } = yield* host({ backlog: 1 })
+      const taken: Array<number> = []
+      const accepting = yield* Effect.forkChild(
+        Effect.scoped(listener.acceptWith((connection) => taken.push(connection.remote.port))),
+        { startImmediately: true }
+      )
+      confirm(5001, knock(5001))
+      expect(taken).toEqual([5001])
+      expect(yield* Fiber.join(accepting)).toBe(1)
+      confirm(5002, knock(5002))
+      expect(taken).toEqual([5001])
+      expect(yield* listener.acceptWith(({ remote }) => remote.port)).toBe(5002)
+      expect(yield* states).toEqual(["5001 ESTABLISHED", "5002 ESTABLISHED"])
+    }).pipe(Effect.provide(stack, { local: true })))
+
+  it.effect("whose connections tell once when they are closed", () =>
+    Effect.gen(function*() {
+      const { confirm, knock, listener } = yield* host({ backlog: 1 })
+      const iss = knock(5001)
+      confirm(5001, iss)
+      const told: Array<string> = []
+      const connection = yield* listener.acceptWith((it) => it)
+      connection.whenClosed(() => told.push("first"))
+      connection.whenClosed(() => told.push("second"))
+      confirm(5001, iss, { flags: ack | psh, text: Uint8Array.of(1) })
+      expect(told).toEqual([])
+      confirm(5001, iss, { flags: rst, seq: 1002 })
+      expect(told).toEqual(["first", "second"])
+      connection.whenClosed(() => told.push("late"))
+      expect(told).toEqual(["first", "second", "late"])
     }).pipe(Effect.provide(stack, { local: true })))
 })

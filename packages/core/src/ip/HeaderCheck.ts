@@ -20,12 +20,17 @@ export const checkHeader = (packet: Packet): string | undefined => {
   if (headerLength < Ipv4Header.size || headerLength > available) return "badHeaderLength"
   const totalLength = header.totalLength(view, start)
   if (totalLength < headerLength || totalLength > available) return "badTotalLength"
-  if (!Checksum.verify(Checksum.add(0, packet.bytes, start, start + headerLength))) return "badChecksum"
+  if (!Checksum.verify(sumOf(packet, headerLength))) return "badChecksum"
   packet.end = start + totalLength
   return headerLength === Ipv4Header.size
     ? undefined
     : checkOptions(view, start + Ipv4Header.size, start + headerLength)
 }
+
+const sumOf = ({ bytes, start, view }: Packet, headerLength: number): number =>
+  headerLength === Ipv4Header.size
+    ? Checksum.ofTwenty(view, start)
+    : Checksum.add(0, bytes, start, start + headerLength)
 
 const checkOptions = (view: DataView, at: number, end: number): string | undefined => {
   const found = Ipv4Options.parse(view, at, end)

@@ -29,6 +29,11 @@ const MULTICAST_TIME_TO_LIVE = 1
 
 const set = Ipv4Header.set
 
+/** Of the first and the fourth 16-bit word of a header (RFC 791 §3.1). */
+const VERSION = 0x4000
+const DONT_FRAGMENT = 0x4000
+const MORE_FRAGMENTS = 0x2000
+
 /** `Ipv4.output`. */
 export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Loop) {
   const turn = yield* Turn
@@ -142,22 +147,19 @@ const pushHeader = (packet: Packet.Packet, id: number, offset: number, more: boo
   const headerLength = Ipv4Header.size + (options?.length ?? 0)
   const at = packet.push(headerLength)
   const { bytes, view } = packet
-  set.version(view, at, 4)
-  set.headerWords(view, at, headerLength >>> 2)
-  view.setUint8(at + 1, packet.typeOfService)
-  set.totalLength(view, at, packet.length)
-  set.identification(view, at, id)
-  set.reserved(view, at, 0)
-  set.dontFragment(view, at, packet.dontFragment ? 1 : 0)
-  set.moreFragments(view, at, more ? 1 : 0)
-  set.fragmentOffset(view, at, offset >>> 3)
-  set.timeToLive(view, at, packet.timeToLive)
-  set.protocol(view, at, packet.protocol)
-  set.checksum(view, at, 0)
-  set.source(view, at, packet.source)
-  set.destination(view, at, packet.destination)
+  const fragmentation = (packet.dontFragment ? DONT_FRAGMENT : 0) | (more ? MORE_FRAGMENTS : 0) | offset >>> 3
+  // Written out in words: each packet comes here.
+  view.setUint16(at, VERSION | headerLength >>> 2 << 8 | packet.typeOfService)
+  view.setUint16(at + 2, packet.length)
+  view.setUint16(at + 4, id)
+  view.setUint16(at + 6, fragmentation)
+  view.setUint16(at + 8, packet.timeToLive << 8 | packet.protocol)
+  view.setUint16(at + 10, 0)
+  view.setUint32(at + 12, packet.source)
+  view.setUint32(at + 16, packet.destination)
   if (options !== undefined) bytes.set(options, at + Ipv4Header.size)
-  set.checksum(view, at, Checksum.finish(Checksum.add(0, bytes, at, at + headerLength)))
+  const sum = options === undefined ? Checksum.ofTwenty(view, at) : Checksum.add(0, bytes, at, at + headerLength)
+  set.checksum(view, at, Checksum.finish(sum))
   packet.networkStart = at
 }
 

@@ -16,6 +16,7 @@ export interface Prefix {
 const MASKS: ReadonlyArray<number> = Array.from({ length: 33 }, (_, length) => netmask(length))
 
 export class RouteTable<A> {
+  /** Keys are signed: V8 keeps those out of the heap, and finds them faster. */
   private readonly byLength: Array<Map<number, A>> = Array.from({ length: 33 }, () => new Map())
   /** The prefix lengths in use, longest first. */
   private lengths: Array<number> = []
@@ -31,7 +32,7 @@ export class RouteTable<A> {
     const lengths = this.lengths
     for (let index = 0; index < lengths.length; index++) {
       const length = lengths[index]!
-      const found = this.byLength[length]!.get((address & MASKS[length]!) >>> 0)
+      const found = this.byLength[length]!.get(address & MASKS[length]!)
       if (found !== undefined) return found
     }
     return undefined
@@ -39,21 +40,21 @@ export class RouteTable<A> {
 
   /** The value of exactly that prefix. */
   get(network: number, prefixLength: number): A | undefined {
-    return this.byLength[prefixLength]!.get(network)
+    return this.byLength[prefixLength]!.get(network | 0)
   }
 
   /** Adds a network, or replaces its value. */
   insert(network: number, prefixLength: number, value: A): void {
     const map = this.byLength[prefixLength]!
-    if (!map.has(network)) this.count++
-    map.set(network, value)
+    if (!map.has(network | 0)) this.count++
+    map.set(network | 0, value)
     if (map.size === 1) this.findLengths()
   }
 
   /** Whether the network was there. */
   remove(network: number, prefixLength: number): boolean {
     const map = this.byLength[prefixLength]!
-    if (!map.delete(network)) return false
+    if (!map.delete(network | 0)) return false
     this.count--
     if (map.size === 0) this.findLengths()
     return true
@@ -62,7 +63,9 @@ export class RouteTable<A> {
   /** All networks, the longest prefixes first. */
   *entries(): Generator<Prefix & { readonly value: A }> {
     for (const prefixLength of this.lengths) {
-      for (const [network, value] of this.byLength[prefixLength]!) yield { network, prefixLength, value }
+      for (const [network, value] of this.byLength[prefixLength]!) {
+        yield { network: network >>> 0, prefixLength, value }
+      }
     }
   }
 

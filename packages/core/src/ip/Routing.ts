@@ -149,6 +149,7 @@ export class Routing extends Context.Service<Routing, {
       const trace = yield* Trace
       const interfaces: Array<Interface> = []
       const routes = new RouteSet()
+      // Keys of what is asked for each packet are signed: V8 keeps those out of the heap, and finds them faster.
       /** The own addresses whose device is up; without a loopback device they cannot be reached from here. */
       const locals = new Map<number, Route | undefined>()
       const broadcasts = new Set<number>()
@@ -176,7 +177,7 @@ export class Routing extends Context.Service<Routing, {
         return first === undefined ? undefined : hostRoute(group, first.device, first.address)
       }
       const unicastRoute = (destination: number): Route | undefined => {
-        if (locals.has(destination)) return locals.get(destination)
+        if (locals.has(destination | 0)) return locals.get(destination | 0)
         if (isThisNetwork(destination) || isReserved(destination)) return undefined
         const route = routes.lookup(destination)
         return isLoopback(destination) && route?.device.flags.loopback !== true ? undefined : route
@@ -188,7 +189,7 @@ export class Routing extends Context.Service<Routing, {
         return cache.set(destination, unicastRoute(destination))
       }
       const isLocal = (address: number): boolean =>
-        locals.has(address) || (isLoopback(address) && lookup(address) !== undefined)
+        locals.has(address | 0) || (isLoopback(address) && lookup(address) !== undefined)
 
       const refreshAddresses = () => {
         locals.clear()
@@ -197,8 +198,8 @@ export class Routing extends Context.Service<Routing, {
         const loopback = devices.all().find((device) => device.flags.loopback && device.up)
         for (const { address, broadcast, device } of interfaces) {
           if (!device.up) continue
-          locals.set(address, loopback && { ...hostRoute(address, loopback, address), kind: "local" })
-          if (broadcast !== LIMITED_BROADCAST) broadcasts.add(broadcast)
+          locals.set(address | 0, loopback && { ...hostRoute(address, loopback, address), kind: "local" })
+          if (broadcast !== LIMITED_BROADCAST) broadcasts.add(broadcast | 0)
         }
       }
       const tellRoute = (tag: "RouteAdded" | "RouteRemoved", route: Route) => {
@@ -303,16 +304,17 @@ export class Routing extends Context.Service<Routing, {
             ? hostRoute(group, device, interfaces.find((own) => own.device === device)?.address ?? 0)
             : undefined,
         classify: (device, address) => {
-          if (locals.has(address)) return "local"
+          if (locals.has(address | 0)) return "local"
           if (address === LIMITED_BROADCAST) return "broadcast"
           if (isMulticast(address)) return "multicast"
           if (isLoopback(address)) return device.flags.loopback ? "local" : "other"
-          return broadcasts.has(address) && interfaces.some((own) => own.device === device && own.broadcast === address)
+          return broadcasts.has(address | 0) &&
+              interfaces.some((own) => own.device === device && own.broadcast === address)
             ? "broadcast"
             : "other"
         },
         isLocal,
-        isBroadcast: (address) => address === LIMITED_BROADCAST || broadcasts.has(address),
+        isBroadcast: (address) => address === LIMITED_BROADCAST || broadcasts.has(address | 0),
         interfaceOf: (device) => interfaces.find((own) => own.device === device),
         interfaces: () => interfaces,
         watch: (listener) =>

@@ -149,6 +149,20 @@ export const transition = (
   }
 }
 
+/** Whether a packet to it goes at once and changes nothing: `Used` would leave it as it is. */
+export const isUndisturbed = ({ deadline, state }: Neighbour): boolean => {
+  switch (state) {
+    case "reachable":
+    case "static":
+    case "probing":
+      return true
+    case "stale":
+      return deadline !== Infinity
+    default:
+      return false
+  }
+}
+
 const stay = (neighbour: Neighbour): Step => ({ neighbour, action: "nothing" })
 
 /** Of two that claim the same address at the same time, the first one is believed. */

@@ -206,10 +206,12 @@ export const make = (options: {
     // The way of a packet.
 
     const output = (device: AttachedDevice, packet: Packet, address: number, source: number): boolean => {
-      const known = find(device, address)?.neighbour
-      return known !== undefined && (known.state === "reachable" || known.state === "static")
-        ? ethernet.output(device, packet, EtherType.ipv4, known.hardware)
-        : outputUnsure(device, packet, address, source)
+      const known = find(device, address)
+      if (known === undefined || !Table.isUndisturbed(known.neighbour)) {
+        return outputUnsure(device, packet, address, source)
+      }
+      known.source = source
+      return ethernet.output(device, packet, EtherType.ipv4, known.neighbour.hardware)
     }
 
     const outputUnsure = (device: AttachedDevice, packet: Packet, address: number, source: number): boolean => {

@@ -31,19 +31,33 @@ export const limitOf = (tcb: ControlBlock, queued: number, isWaiting: boolean): 
 export class Chronograph {
   private limit: Limit = "idle"
   private since = 0
-  private readonly times: Record<Limit, number> = { idle: 0, network: 0, receiveWindow: 0, sendBuffer: 0 }
+  // Milliseconds; what is idle is not counted.
+  private network = 0
+  private receiveWindow = 0
+  private sendBuffer = 0
 
   /** From `now` on, in milliseconds, `limit` is what holds. */
   note(limit: Limit, now: number): void {
     if (limit === this.limit) return
-    this.times[this.limit] += now - this.since
+    const passed = now - this.since
+    switch (this.limit) {
+      case "network":
+        this.network += passed
+        break
+      case "receiveWindow":
+        this.receiveWindow += passed
+        break
+      case "sendBuffer":
+        this.sendBuffer += passed
+        break
+    }
     this.limit = limit
     this.since = now
   }
 
   /** Milliseconds spent so until `now`. */
-  spent(limit: Limit, now: number): number {
-    return this.times[limit] + (limit === this.limit ? now - this.since : 0)
+  spent(limit: Exclude<Limit, "idle">, now: number): number {
+    return this[limit] + (limit === this.limit ? now - this.since : 0)
   }
 
   /** Milliseconds until `now` in which anything was to be sent or acknowledged. */

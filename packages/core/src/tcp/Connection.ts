@@ -72,6 +72,7 @@ export class LiveConnection {
   private mayFragment = false
   private orphanDeadline = Infinity
   private retryAt = Infinity
+  private closeListener: (() => void) | undefined = undefined
 
   constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number) {
     this.host = host
@@ -217,6 +218,21 @@ export class LiveConnection {
     this.become(tcb)
   }
 
+  /** TIME-WAIT counts: nothing more happens to what programs see. */
+  private get over(): boolean {
+    return this.tcb.state === "CLOSED" || this.tcb.state === "TIME-WAIT"
+  }
+
+  /** Calls `listener` at the end of the turn in which the connection is closed, or now if it is. */
+  whenClosed(listener: () => void): void {
+    if (this.over) return listener()
+    const before = this.closeListener
+    this.closeListener = before === undefined ? listener : () => {
+      before()
+      listener()
+    }
+  }
+
   /** Asks for `machine.output` at the end of this turn. */
   outputLater(): void {
     if (this.outputDue || this.tcb.state === "CLOSED") return
@@ -313,6 +329,10 @@ export class LiveConnection {
     if (this.stateChanged) {
       this.stateChanged = false
       this.watchers.wakeAll()
+      if (this.over) {
+        this.closeListener?.()
+        this.closeListener = undefined
+      }
       for (const look of this.onlookers) look()
     }
   }

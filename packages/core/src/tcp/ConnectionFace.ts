@@ -167,6 +167,10 @@ class Face implements Connection {
     })
   }
 
+  get whenClosed(): Connection["whenClosed"] {
+    return (listener) => this.connection.whenClosed(listener)
+  }
+
   private inTurn(work: () => void): Effect.Effect<void> {
     return Effect.sync(() => this.turn.run(work))
   }

@@ -55,12 +55,13 @@ export const makeOpening = (host: Host) => {
   const route = (foreign: InetAddressV4, local: Local): Result.Result<Endpoints, TcpError> =>
     Result.gen(function*() {
       const remoteAddress = Address.fromIpv4(foreign.address)
-      const unreachable = new TcpError({ reason: new Unreachable({ remote: show(remoteAddress, foreign.port) }) })
+      const unreachable = () =>
+        Result.fail(new TcpError({ reason: new Unreachable({ remote: show(remoteAddress, foreign.port) }) }))
       // RFC 9293 §3.9.2.3: an OPEN to a broadcast or multicast address is an error.
-      if (remoteAddress >= 0xe000_0000 || remoteAddress === 0 || foreign.port === 0) yield* Result.fail(unreachable)
-      if (routing.isBroadcast(remoteAddress)) yield* Result.fail(unreachable)
+      if (remoteAddress >= 0xe000_0000 || remoteAddress === 0 || foreign.port === 0) yield* unreachable()
+      if (routing.isBroadcast(remoteAddress)) yield* unreachable()
       const address = (yield* localAddress(local.address)) || ipv4.sourceFor(remoteAddress)
-      if (address === 0) yield* Result.fail(unreachable)
+      if (address === 0) yield* unreachable()
       const now = turn.now()
       const other = (port: number) => connections.get(address, port, remoteAddress, foreign.port)
       const free = (port: number) => !acceptors.taken(address, port) && other(port) === undefined
@@ -150,18 +151,27 @@ export const makeOpening = (host: Host) => {
   }
 
   const listenerFace = (listener: LiveListener): Listener => {
-    const ready = () => listener.closed || listener.ready > 0
-    const accept: Listener["accept"] = Effect.uninterruptibleMask((restore) => {
-      const next: Listener["accept"] = Effect.suspend(() => {
+    const acceptWith: Listener["acceptWith"] = (taken) => {
+      const look = () => {
         if (listener.closed) return Effect.fail(closedHere())
         const connection = listener.accept()
-        if (connection === undefined) return Effect.andThen(restore(listener.accepters.waitUnless(ready)), next)
-        const face = makeFace(connection, turn)
-        return Effect.as(Effect.addFinalizer(() => face.close), face)
+        return connection === undefined ? undefined : Effect.succeed(taken(makeFace(connection, turn)))
+      }
+      const wait = listener.accepters.waitFor(look)
+      return Effect.suspend(() => look() ?? wait)
+    }
+    const accept: Listener["accept"] = Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        let taken: Connection | undefined
+        const connection = acceptWith((next) => taken = next)
+        return restore(connection).pipe(
+          // Whoever is interrupted with a connection in hand closes it.
+          Effect.onError(() => taken?.close ?? Effect.void),
+          Effect.tap((face) => Effect.addFinalizer(() => face.close))
+        )
       })
-      return next
-    })
-    return { local: inetAddress(listener.address, listener.port), accept }
+    )
+    return { local: inetAddress(listener.address, listener.port), accept, acceptWith }
   }
 
   return { connect, listen, open }

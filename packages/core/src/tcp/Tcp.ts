@@ -140,12 +140,19 @@ export interface Connection {
   readonly established: Effect.Effect<void, TcpError>
   /** Waits until everything written was acknowledged and both directions are closed (TIME-WAIT counts as closed), or the connection failed. */
   readonly closed: Effect.Effect<void, TcpError>
+  /** The plain face of `closed`, however it ends: `listener` is called once, at once where it is closed already. */
+  readonly whenClosed: (listener: () => void) => void
 }
 
 export interface Listener {
   readonly local: InetAddressV4
   /** The next established connection. It is closed with the scope: in order, all that was written arriving. */
   readonly accept: Effect.Effect<Connection, TcpError, Scope.Scope>
+  /**
+   * The same for servers of many: no scope closes the connection. It is the caller's from the moment `taken` is called with it, in
+   * the turn in which it is taken and before the fiber goes on; the result is that of `taken`.
+   */
+  readonly acceptWith: <A>(taken: (connection: Connection) => A) => Effect.Effect<A, TcpError>
 }
 
 export class Tcp extends Context.Service<Tcp, {

@@ -31,6 +31,13 @@ export const add = (sum: number, bytes: Uint8Array, start: number, end: number):
   return fold(sum + addPairs(bytes, start, aligned) + ((lead & 1) === 0 ? rest : swap(rest)))
 }
 
+/** The running sum of the twenty octets at `at`: an IPv4 header without options. */
+export const ofTwenty = (view: DataView, at: number): number =>
+  fold(
+    view.getUint32(at) + view.getUint32(at + 4) + view.getUint32(at + 8) + view.getUint32(at + 12) +
+      view.getUint32(at + 16)
+  )
+
 const addPairs = (bytes: Uint8Array, start: number, end: number): number => {
   let total = 0
   let at = start

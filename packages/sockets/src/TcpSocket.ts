@@ -39,12 +39,16 @@ export interface TcpSocket {
   readonly incoming: Stream.Stream<Uint8Array, TcpError>
   /**
    * Writes all it is given, waiting while the send buffer is full. The end of the stream half-closes the connection: the
-   * peer's `incoming` ends, and this side can still read. When the stream fails, the connection is left as it is.
+   * peer's `incoming` ends, and this side can still read. When the stream fails, the connection is left as it is. Of the chunks holds what
+   * `write` says.
    */
   readonly outgoing: Sink.Sink<void, Uint8Array, never, TcpError>
   /**
    * Done when everything is in the send buffer, which waits while that is full. Concurrent writes follow one another whole.
    * When a write is interrupted, a part of it from its beginning, perhaps nothing, is sent. Text is sent as UTF-8.
+   *
+   * The memory of `payload` belongs to the stack until the peer has acknowledged it, and must not be changed meanwhile: large chunks are
+   * sent from where they are. Those who use it again at once open the connection with `copyWrites`.
    */
   readonly write: (payload: Uint8Array | string) => Effect.Effect<void, TcpError>
   /** Half-close: a FIN after all that was written. */

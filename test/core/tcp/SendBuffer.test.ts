@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Packet from "@strata/core/device/Packet"
-import { SendBuffer } from "@strata/core/tcp/SendBuffer"
+import { REFERRED, SendBuffer } from "@strata/core/tcp/SendBuffer"
 import * as Schema from "effect/Schema"
 
 const octets = (length: number, from = 0): Uint8Array => Uint8Array.from({ length }, (_, index) => (from + index) % 251)
@@ -21,13 +21,18 @@ const Step = Schema.Union([
 ])
 
 describe("SendBuffer", () => {
-  it.prop("does what one long array would do", [Schema.Array(Step), natural(500_000)], ([steps, capacity]) => {
-    const buffer = new SendBuffer(capacity)
+  it.prop("does what one long array would do", [Schema.Array(Step), natural(500_000), Schema.Boolean], (
+    [steps, capacity, copies]
+  ) => {
+    const buffer = new SendBuffer(capacity, copies)
+    let longest = 0
     // Octet n of the stream is n modulo 251, so that every octet says where it belongs.
     let released = 0
     let written = 0
     const write = (length: number) => {
       const count = buffer.write(octets(length, written))
+      // Of a chunk that did not fit as a whole, all is held.
+      if (!copies) longest = Math.max(longest, length)
       expect(count).toBe(Math.min(length, capacity - (written - released)))
       written += count
     }
@@ -55,9 +60,57 @@ describe("SendBuffer", () => {
       }
       const last = Math.min(1000, buffer.queued)
       holds(buffer.queued - last, last)
-      expect(buffer.memory).toBeLessThanOrEqual(buffer.queued === 0 ? 0 : buffer.queued + 3 * 65_536)
+      expect(buffer.memory).toBeLessThanOrEqual(buffer.queued === 0 ? 0 : buffer.queued + 3 * 65_536 + 2 * longest)
     }
   }, { arbitrary: { runs: 200 } })
+
+  it("refers to a large chunk, and never writes into it", () => {
+    const buffer = new SendBuffer(100_000)
+    const chunk = octets(REFERRED + 100)
+    expect(buffer.write(chunk, 0, REFERRED)).toBe(REFERRED)
+    buffer.write(octets(50, REFERRED))
+    expect(chunk).toEqual(octets(REFERRED + 100))
+    const packet = Packet.make(2000)
+    buffer.lay(packet, 1000, 1460)
+    expect(packet.pieces[0]!.bytes).toBe(chunk)
+    expect(laid(buffer, 0, REFERRED + 50)).toEqual(octets(REFERRED + 50))
+  })
+
+  it("goes on with the rest of a chunk in the same piece", () => {
+    const buffer = new SendBuffer(100_000)
+    const chunk = octets(20_000)
+    for (let at = 0; at < 20_000; at += 1000) buffer.write(chunk, at, 1000)
+    const packet = Packet.make(2000)
+    buffer.lay(packet, 0, 20_000)
+    expect(packet.pieceCount).toBe(1)
+  })
+
+  it("lets go of a chunk once all of it is acknowledged, and never uses it as a page", () => {
+    const buffer = new SendBuffer(200_000)
+    const chunk = octets(65_536)
+    buffer.write(chunk)
+    buffer.write(octets(10))
+    buffer.release(65_535)
+    expect(buffer.memory).toBeGreaterThanOrEqual(65_536)
+    buffer.release(1)
+    expect(buffer.memory).toBeLessThan(65_536)
+    buffer.write(octets(3000))
+    expect(chunk).toEqual(octets(65_536))
+  })
+
+  it("copies a small chunk, and every one where it is told to", () => {
+    for (const buffer of [new SendBuffer(100_000), new SendBuffer(100_000, true)]) {
+      const bytes = octets(REFERRED - 1)
+      buffer.write(bytes)
+      bytes.fill(255)
+      expect(laid(buffer, 0, bytes.length)).toEqual(octets(bytes.length))
+    }
+    const copying = new SendBuffer(100_000, true)
+    const large = octets(50_000)
+    copying.write(large)
+    large.fill(255)
+    expect(laid(copying, 0, 50_000)).toEqual(octets(50_000))
+  })
 
   it("keeps its own copy", () => {
     const buffer = new SendBuffer(100)

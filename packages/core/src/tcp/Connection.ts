@@ -74,12 +74,12 @@ export class LiveConnection {
   private retryAt = Infinity
   private closeListener: (() => void) | undefined = undefined
 
-  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number) {
+  constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number, copyWrites = false) {
     this.host = host
     this.traffic = new Traffic(host.counters)
     this.tcb = tcb
     this.linger = linger
-    this.writes = new WriteQueue(sendBuffer)
+    this.writes = new WriteQueue(sendBuffer, copyWrites)
     this.sending = this.writes.sending
     // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
     this.receiving = new ReceiveBuffer(tcb.rcv.maximum + ReceiveWindow.slack(tcb.rcv.scale))

@@ -278,7 +278,8 @@ export const makeHost = Effect.gen(function*() {
       host,
       tcb,
       TcpDefaults.boundsOf(options.sendBuffer, defaults.sendBuffer),
-      options.linger ?? defaults.linger
+      options.linger ?? defaults.linger,
+      options.copyWrites ?? defaults.copyWrites
     )
   const host: Host = {
     turn,

@@ -6,10 +6,16 @@
  * `[0, readable)` is in order, what stands behind may have gaps. Pages follow
  * each other without gaps from offset 0 on, but one that nothing was written
  * to has no memory; all together never span more than the capacity.
+ *
+ * Large text, such as that of several segments that came together, has a page of
+ * exactly its own size: a typed array made from another one is not filled with
+ * zeros first, which takes longer than the copy.
  */
 
 const SMALLEST_PAGE = 2 * 1024
 const LARGEST_PAGE = 64 * 1024
+/** Text of so many octets has a page of its own. */
+const LARGE_TEXT = 8 * 1024
 
 interface Page {
   /** Its first octet's offset. */
@@ -107,9 +113,10 @@ export class ReceiveBuffer {
     // A hole in front of text out of order gets pages of its own, which have no memory until something is written.
     for (; base < from; base = this.span()) this.addPage(base, Math.min(LARGEST_PAGE, from - base))
     for (; base < from + count; base = this.span()) {
-      const wanted = Math.max(this.pageSize, Math.min(LARGEST_PAGE, from + count - base))
-      this.addPage(base, Math.min(wanted, this.capacity - base))
-      this.pageSize = Math.min(LARGEST_PAGE, Math.max(SMALLEST_PAGE, this.pageSize * 2))
+      const rest = Math.min(LARGEST_PAGE, from + count - base)
+      const isLarge = rest >= LARGE_TEXT
+      this.addPage(base, isLarge ? rest : Math.min(Math.max(this.pageSize, rest), this.capacity - base))
+      if (!isLarge) this.pageSize = Math.min(LARGEST_PAGE, Math.max(SMALLEST_PAGE, this.pageSize * 2))
     }
   }
 

@@ -79,6 +79,9 @@ export const makeWriter = (
       const network = { source: localAddress, destination: remoteAddress }
       trace.emit({ _tag: "Packet", layer: "tcp", direction: "out", network, bytes: packet.toBytes() })
     }
-    return ipv4.output(packet)
+    const result = ipv4.output(packet)
+    // What was written belongs to its writer again once it is acknowledged; no reference may stay here.
+    if (packet.pieceCount > 0) packet.forgetPieces()
+    return result
   }
 }

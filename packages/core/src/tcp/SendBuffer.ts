@@ -1,21 +1,26 @@
 /**
  * The octets of one connection from SND.UNA on, sent or not.
  *
- * Octets are copied in once, stay where they are until they are acknowledged,
- * and go to the wire from there. They stand in pages, which grow with use up to
- * 64 KiB; a write into an empty buffer that is shorter has a piece of exactly its
- * own size. An empty buffer holds no memory.
+ * They stay where they are until they are acknowledged, and go to the wire from
+ * there. A large chunk is not copied at all: it belongs to the buffer until then.
+ * Small ones are put together in pages, which grow with use up to 64 KiB; a
+ * write into an empty buffer that is shorter has a piece of exactly its own
+ * size. An empty buffer holds no memory.
  */
 import type { Packet } from "../device/Packet.ts"
 
 const SMALLEST_PAGE = 2 * 1024
 const LARGEST_PAGE = 64 * 1024
+/** A chunk of so many octets is referred to: to copy it would cost more than a piece of its own does. */
+export const REFERRED = 4 * 1024
 
 interface Piece {
   readonly bytes: Uint8Array
   /** Octets before this one are acknowledged. */
   start: number
   end: number
+  /** Memory of the buffer's own, to which more may be added. */
+  readonly isOwn: boolean
 }
 
 export class SendBuffer {
@@ -33,8 +38,12 @@ export class SendBuffer {
   private cursorPiece = 0
   private cursorBase = 0
 
-  constructor(capacity: number) {
+  /** Whether all octets are copied. */
+  private readonly copies: boolean
+
+  constructor(capacity: number, copies = false) {
     this.capacity = capacity
+    this.copies = copies
   }
 
   /** Octets held. */
@@ -47,19 +56,20 @@ export class SendBuffer {
     return this.capacity - this.length
   }
 
-  /** Octets of memory held: at most three pages more than the octets themselves need. */
+  /** Octets of memory held, chunks that are referred to included: at most three pages more than they and the octets themselves need. */
   get memory(): number {
     return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, this.spare?.length ?? 0)
   }
 
-  /** Copies as much of `bytes` from `from` on as fits, at most `limit` octets, and returns how many that were. */
+  /** Takes as much of `bytes` from `from` on as fits, at most `limit` octets, and returns how many that were. */
   write(bytes: Uint8Array, from = 0, limit = Infinity): number {
     const count = Math.min(bytes.length - from, this.free, limit)
     if (count <= 0) return 0
     const end = from + count
-    if (this.length === 0 && count < LARGEST_PAGE) {
+    if (!this.copies && bytes.length >= REFERRED) this.refer(bytes, from, end)
+    else if (this.length === 0 && count < LARGEST_PAGE) {
       // A typed array made from another one is not filled with zeros first.
-      this.pieces.push({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count })
+      this.pieces.push({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count, isOwn: true })
     } else {
       for (let at = from; at < end;) at += this.append(bytes, at, end)
     }
@@ -84,8 +94,8 @@ export class SendBuffer {
       gone++
     }
     if (gone > 0) {
-      const { bytes } = this.pieces[gone - 1]!
-      if (bytes.length === LARGEST_PAGE) this.spare = bytes
+      const { bytes, isOwn } = this.pieces[gone - 1]!
+      if (isOwn && bytes.length === LARGEST_PAGE) this.spare = bytes
       this.pieces.splice(0, gone)
     }
     this.cursorPiece = Math.max(0, this.cursorPiece - gone)
@@ -124,11 +134,18 @@ export class SendBuffer {
     }
   }
 
+  /** Adds `bytes[from, end)` as it stands; the rest of a chunk of which a part is here goes on where that ends. */
+  private refer(bytes: Uint8Array, from: number, end: number): void {
+    const last = this.pieces[this.pieces.length - 1]
+    if (last?.bytes === bytes && last.end === from) last.end = end
+    else this.pieces.push({ bytes, start: from, end, isOwn: false })
+  }
+
   /** Copies what fits of `bytes[at, end)` into the last page, a new one when that is full, and returns how much it was. */
   private append(bytes: Uint8Array, at: number, end: number): number {
     let page = this.pieces[this.pieces.length - 1]
-    if (page === undefined || page.end === page.bytes.length) {
-      page = { bytes: this.takePage(end - at), start: 0, end: 0 }
+    if (page === undefined || !page.isOwn || page.end === page.bytes.length) {
+      page = { bytes: this.takePage(end - at), start: 0, end: 0, isOwn: true }
       this.pieces.push(page)
     }
     const count = Math.min(end - at, page.bytes.length - page.end)

@@ -47,6 +47,11 @@ export interface ConnectionOptions {
    * reads in a round trip, or more while that grows; from 131,072 to 33,554,432 by default.
    */
   readonly receiveBuffer?: number | BufferBounds | undefined
+  /**
+   * Whether `write` copies all that it is given, so that its caller may use the memory again as soon as it is done; false by default: see
+   * `Connection.write`.
+   */
+  readonly copyWrites?: boolean | undefined
   readonly settings?: Partial<TcpSettings> | undefined
   /**
    * What `close`, and the end of the scope, do, as SO_LINGER elsewhere: by default they return at once, and the stack sees the
@@ -125,7 +130,11 @@ export interface Connection {
    * The chunks are the reader's to keep.
    */
   readonly read: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], TcpError | Cause.Done>
-  /** Queues all of `bytes` (copied), waiting while the send buffer is full. Concurrent writes are queued one after another. */
+  /**
+   * Queues all of `bytes`, waiting while the send buffer is full. Concurrent writes are queued one after another. The memory belongs to the
+   * stack until the peer has acknowledged it: chunks of 4 KiB and more are not copied but sent, perhaps again, from where they are, and must
+   * not be changed meanwhile. `copyWrites` is for those who cannot promise that.
+   */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, TcpError>
   /** Half-close: a FIN after all that was written. Reading goes on. In LISTEN and SYN-SENT the connection ends (RFC 9293 §3.10.4). */
   readonly closeWrite: Effect.Effect<void, TcpError>

@@ -60,6 +60,7 @@ export interface Defaults {
   readonly backlog: number
   readonly synCookies: NonNullable<ListenOptions["synCookies"]>
   readonly linger: number | undefined
+  readonly copyWrites: boolean
   readonly timeWaits: number
   readonly orphans: number
   readonly orphanOctets: number
@@ -75,6 +76,7 @@ export const complete = (options: TcpDefaultOptions): Defaults => ({
   backlog: options.backlog ?? BACKLOG,
   synCookies: options.synCookies ?? "whenFull",
   linger: options.linger,
+  copyWrites: options.copyWrites ?? false,
   timeWaits: options.timeWaits ?? TIME_WAITS,
   orphans: options.orphans ?? ORPHANS,
   orphanOctets: options.orphanOctets ?? ORPHAN_OCTETS,

@@ -24,8 +24,8 @@ export class WriteQueue {
   private waiting: Array<PendingWrite> = []
   private settled: Array<PendingWrite> = []
 
-  constructor({ initial, maximum }: BufferBounds) {
-    this.sending = new SendBuffer(initial)
+  constructor({ initial, maximum }: BufferBounds, copies: boolean) {
+    this.sending = new SendBuffer(initial, copies)
     this.maximum = maximum
   }
 

@@ -7,8 +7,8 @@
  *       .receives("<SEQ=101><ACK=301><CTL=ACK>").is("ESTABLISHED")
  *
  * After every event the machine's output is collected; every segment of it must be expected by `sends` before the next
- * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`; `<CE=1>` means that a router has marked the packet, `<ECT=1>` that one may.
- * WND, MSS, WS, SACKOK, TS, ECT, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
+ * event and before the test ends. `<DATA=n>` is n octets of text. Options are `<MSS=1460>`, `<WS=7>`, `<SACKOK=1>`, `<SACK=201-301,401-501>` and `<TS=value/echo>`; `<CE=1>` means that a router has marked the packet, `<ECT=1>` that one may. `<SIZE=n>` is how long the segments are that it stands for.
+ * WND, MSS, WS, SACKOK, TS, ECT, SIZE, UP and PSH are compared when the expectation names them, SACK always. Time stands still except in `passes`. The peer's window is 65,535 octets and its MSS 1,460 unless it says otherwise.
  */
 import { assert, onTestFinished } from "@effect/vitest"
 import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
@@ -24,6 +24,8 @@ export interface ScriptOptions {
   /** Octets of the receive buffer, and up to which it grows; not at all by default. */
   readonly capacity?: number
   readonly maximum?: number
+  /** Octets of text that the device cuts into segments; it cuts none by default. */
+  readonly limit?: number
   readonly settings?: Partial<TcpSettings>
   readonly congestion?: CongestionAlgorithm
 }
@@ -77,6 +79,7 @@ export const segment = (text: string): Segment => {
     wnd: Number(fields["WND"] ?? 65_535),
     up: Number(fields["UP"] ?? 0),
     length: Number(fields["DATA"] ?? 0),
+    segmentSize: Number(fields["SIZE"] ?? 0),
     options: optionsOf(fields, names.includes("SYN")),
     congestionExperienced: fields["CE"] !== undefined
   }
@@ -122,6 +125,7 @@ export const format = (sent: Omit<Emission, "textOffset">, like: string): string
     ["SACK", formatBlocks(sent.options.sack)],
     ["TS", wanted["TS"] === undefined ? undefined : formatStamps(sent.options)],
     ["ECT", wanted["ECT"] === undefined ? undefined : Number(sent.congestionCapable ?? false)],
+    ["SIZE", wanted["SIZE"] === undefined ? undefined : sent.segmentSize ?? 0],
     ["UP", wanted["UP"] === undefined ? undefined : sent.up],
     [
       "CTL",
@@ -147,8 +151,11 @@ export class TcpScript {
   private sent: Array<Emission> = []
   private readonly story: Array<string> = []
 
-  constructor(tcb: ControlBlock) {
+  private readonly limit: number | undefined
+
+  constructor(tcb: ControlBlock, limit?: number) {
     this.tcb = tcb
+    this.limit = limit
     this.output()
     onTestFinished(() => void this.sendsNothing())
   }
@@ -281,7 +288,7 @@ export class TcpScript {
 
   private output(): this {
     for (let turn = 0; turn < 1000; turn++) {
-      const next = rfc9293.output(this.tcb, this.queued, this.now)
+      const next = rfc9293.output(this.tcb, this.queued, this.now, this.limit)
       if (next === undefined) return this
       this.tcb = next.tcb
       this.sent.push(next.segment)
@@ -300,11 +307,12 @@ export class TcpScript {
 }
 
 /** Passive OPEN. */
-export const listening = (options: ScriptOptions = {}): TcpScript => new TcpScript(rfc9293.listen(parameters(options)))
+export const listening = (options: ScriptOptions = {}): TcpScript =>
+  new TcpScript(rfc9293.listen(parameters(options)), options.limit)
 
 /** Active OPEN; the SYN is the first segment sent. */
 export const connecting = (options: ScriptOptions = {}): TcpScript =>
-  new TcpScript(rfc9293.connect(parameters(options), 0))
+  new TcpScript(rfc9293.connect(parameters(options), 0), options.limit)
 
 /** What the peer said while an `established` connection was opened. */
 export interface PeerOptions {

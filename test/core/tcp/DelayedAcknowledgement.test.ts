@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { established, listening, type ScriptOptions, type TcpScript } from "../../support/tcpScript.ts"
+import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
+import { rfc9293 } from "@strata/core/tcp/TcpMachine"
+import { established, listening, type ScriptOptions, segment, type TcpScript } from "../../support/tcpScript.ts"
 
 const SEGMENT = 1460
 const quick = (options: ScriptOptions = {}) =>
@@ -123,5 +125,73 @@ describe("delayed acknowledgements (RFC 9293 §3.8.6.3)", () => {
         assert.strictEqual(rcv.acknowledge, "none")
       })
       .receives("<SEQ=401><ACK=111><CTL=ACK>")
+  })
+})
+
+/** `count` segments in order that arrive in one turn: how many acknowledgements leave before its end, and at it. */
+const batch = (before: ControlBlock, count: number, octets = SEGMENT) => {
+  let tcb = before
+  let atOnce = 0
+  for (let index = 0; index < count; index++) {
+    const text = `<SEQ=${tcb.rcv.nxt}><ACK=${tcb.snd.nxt}><DATA=${octets}><SIZE=${SEGMENT}><CTL=ACK>`
+    const outcome = rfc9293.arrives(tcb, segment(text), 0)
+    tcb = rfc9293.consumed(outcome.tcb, outcome.textLength, 0)
+    if (outcome.reply !== undefined) atOnce++
+  }
+  const last = rfc9293.output(tcb, 0, 0)
+  return { tcb: last?.tcb ?? tcb, atOnce, atEnd: last === undefined ? 0 : 1 }
+}
+
+const WIDE = { capacity: 4_000_000, settings: { windowScaling: true, quickAcknowledgements: 0 } } as const
+const wide = (): ControlBlock =>
+  listening(WIDE).receives("<SEQ=300><WS=7><CTL=SYN>").sends("<SEQ=100><ACK=301><CTL=SYN,ACK>")
+    .receives("<SEQ=301><ACK=101><CTL=ACK>").is("ESTABLISHED").tcb
+
+describe("what arrives in one turn", () => {
+  it("is acknowledged once, at its end, and a long batch every 32 segments besides", () => {
+    for (const [count, atOnce, atEnd] of [[2, 0, 1], [31, 0, 1], [32, 1, 0], [40, 1, 1], [64, 2, 0]] as const) {
+      const { tcb: _, ...answers } = batch(wide(), count)
+      assert.deepStrictEqual(answers, { atOnce, atEnd }, `${count} segments`)
+    }
+  })
+
+  it("the same where segments came together", () => {
+    for (const [count, atOnce, atEnd] of [[1, 0, 1], [3, 0, 1], [4, 1, 0], [9, 2, 1]] as const) {
+      const { tcb: _, ...answers } = batch(wide(), count, 8 * SEGMENT)
+      assert.deepStrictEqual(answers, { atOnce, atEnd }, `${count} packets`)
+    }
+  })
+
+  it("is acknowledged pair by pair where something was missing lately (RFC 5681 §4.2): the one acknowledgement may be lost as well", () => {
+    const text = (tcb: ControlBlock, ahead: number) =>
+      segment(`<SEQ=${tcb.rcv.nxt + ahead * SEGMENT}><ACK=101><DATA=${SEGMENT}><CTL=ACK>`)
+    const gap = wide()
+    const ahead = rfc9293.arrives(gap, text(gap, 1), 0).tcb
+    const filled = rfc9293.arrives(ahead, text(ahead, 0), 0).tcb
+    assert.strictEqual(filled.rcv.nxt, 301 + 2 * SEGMENT)
+    const { atOnce, tcb } = batch(filled, 40)
+    assert.strictEqual(atOnce, 20)
+    assert.strictEqual(batch(batch(tcb, 959).tcb, 40).atOnce, 1)
+  })
+
+  it("and where something came twice: what was lost may have been its acknowledgement", () => {
+    const once = batch(wide(), 2).tcb
+    const twice = rfc9293.arrives(once, segment(`<SEQ=301><ACK=101><DATA=${SEGMENT}><CTL=ACK>`), 0)
+    assert.isDefined(twice.reply)
+    assert.strictEqual(batch(twice.tcb, 40).atOnce, 20)
+  })
+
+  it("but what lies behind a gap is told of segment by segment, at once (RFC 5681 §4.2)", () => {
+    let tcb = wide()
+    for (let index = 1; index <= 5; index++) {
+      const outcome = rfc9293.arrives(
+        tcb,
+        segment(`<SEQ=${301 + index * SEGMENT}><ACK=101><DATA=${SEGMENT}><CTL=ACK>`),
+        0
+      )
+      assert.isDefined(outcome.reply)
+      tcb = outcome.tcb
+    }
+    assert.isDefined(rfc9293.arrives(tcb, segment(`<SEQ=301><ACK=101><DATA=${SEGMENT}><CTL=ACK>`), 0).reply)
   })
 })

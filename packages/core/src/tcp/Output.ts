@@ -185,7 +185,7 @@ const segment = (
   if (!isProbe) space.nxt = end
   space.max = Sequence.latest(snd.max, end)
   if (fin) space.fin = Sequence.add(seq, length)
-  if (length % snd.mss !== 0) space.small = Sequence.add(seq, length)
+  if (length % size !== 0) space.small = Sequence.add(seq, length)
   space.sentAt = now
   space.forced = false
   space.peak = peak

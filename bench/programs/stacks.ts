@@ -17,6 +17,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
+import { Allocations } from "../support/allocations.ts"
 import type { Figure } from "../support/measurement.ts"
 import { chunk, Verifier } from "../support/pattern.ts"
 import { main } from "../support/program.ts"
@@ -108,14 +109,21 @@ const transfer = Effect.fnUntraced(function*(client: Tcp["Service"], server: Tcp
   yield* Effect.forkScoped(Effect.forever(sender.write(chunk)))
   const began = performance.now()
   yield* read(began + WARM_UP * 1000)
+  const allocations = new Allocations()
   const [warmed, before, started] = [verifier.octets, process.cpuUsage(), performance.now()]
   yield* read(started + duration * 1000)
   const milliseconds = performance.now() - started
   const { system, user } = process.cpuUsage(before)
+  const allocated = allocations.since()
   if (!verifier.equal) return yield* Effect.die(new Error("what arrived is not what was sent"))
   const octets = verifier.octets - warmed
   yield* sender.abort
-  const figure: Figure = { value: octets * 8 / milliseconds / 1e6, processor: (user + system) / (octets / 2 ** 20) }
+  const mebibytes = octets / 2 ** 20
+  const figure: Figure = {
+    value: octets * 8 / milliseconds / 1e6,
+    processor: (user + system) / mebibytes,
+    allocated: allocated / mebibytes
+  }
   return figure
 }, Effect.scoped)
 

@@ -11,6 +11,8 @@ export interface Figure {
   readonly value: number
   /** Microseconds of the server's processor time for one operation, or for a mebibyte. */
   readonly processor?: number | undefined
+  /** Octets that JavaScript allocated for one of them. */
+  readonly allocated?: number | undefined
   /** Round-trip times in microseconds. */
   readonly p50?: number | undefined
   readonly p99?: number | undefined

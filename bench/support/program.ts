@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { Allocations } from "./allocations.ts"
 import { Failure } from "./failure.ts"
 import type { Contender, Figure } from "./measurement.ts"
 import { placement } from "./testbed.ts"
@@ -36,7 +37,10 @@ export const main = async (
   process.stdout.write(`${JSON.stringify(await measure(Number(seconds)))}\n`)
 }
 
-/** Nanoseconds of processor time that one of `count` operations of `work` takes: the best of all rounds within the time. */
+/**
+ * Nanoseconds of processor time that one of `count` operations of `work` takes, the best of all rounds within the time; and
+ * what one of them allocates, in a round of its own.
+ */
 export const costOf = (count: number, work: () => void, seconds: number): Figure => {
   const end = performance.now() + seconds * 1000
   const round = (): number => {
@@ -49,5 +53,7 @@ export const costOf = (count: number, work: () => void, seconds: number): Figure
   let best = Infinity
   do best = Math.min(best, round())
   while (performance.now() < end)
-  return { value: best }
+  const allocations = new Allocations()
+  work()
+  return { value: best, allocated: allocations.since() / count }
 }

@@ -1,6 +1,6 @@
 /**
  * strata's side of the measurements: `server.ts <options as JSON>`, on a TAP in a namespace. It prints `ready`, and answers
- * each line on its standard input with a line of JSON (`Told`).
+ * each line on its standard input with a line of JSON (`Told`). It ends when its standard input does.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { NetworkStack, Statistics } from "@strata/core"
@@ -8,7 +8,6 @@ import { Tap } from "@strata/drivers"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { createInterface } from "node:readline"
 import { Allocations } from "./allocations.ts"
 import { apis } from "./apis.ts"
 
@@ -44,18 +43,16 @@ const tell = Effect.gen(function*() {
   process.stdout.write(`${JSON.stringify(told)}\n`)
 })
 
-const answers = Stream.fromAsyncIterable(createInterface({ input: process.stdin }), String).pipe(
-  Stream.runForEach(() => tell)
-)
+/** Whoever asks waits for the answer; when nobody can ask any more, it is time to go. */
+const answerAll = Stream.runForEach(Stream.fromAsyncIterable(process.stdin, String), () => tell)
 
 const serve = ({ address, api, device, namespace, offload }: ServerOptions) => {
   const options = { name: device, address, namespace, offload }
   const host = Tap.layer(options).pipe(Layer.provideMerge(NetworkStack.layer))
   return Effect.gen(function*() {
     yield* apis.find(({ name }) => name === api)!.serve
-    yield* Effect.forkScoped(answers)
     process.stdout.write("ready\n")
-    yield* Effect.never
+    yield* answerAll
   }).pipe(Effect.scoped, Effect.provide(host))
 }
 

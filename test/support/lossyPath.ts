@@ -3,8 +3,8 @@
  * bridges it to a TAP for the stack and, by a second cable, to a second kernel: from the first kernel to either it is the
  * same bridge with the same rules.
  *
- * The MTU is 1500 and nothing is offloaded, so that what is lost is one segment each time. Only TCP is lost: who has
- * which address stays known.
+ * The MTU is 1500 and nothing is offloaded, so that what is lost is one segment each time. Only TCP, or UDP as well, is
+ * lost: who has which address stays known.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -30,8 +30,8 @@ export interface LossyPath {
   readonly middle: Namespace.Namespace
   /** The second kernel. */
   readonly far: Namespace.Namespace
-  /** Loses this share, in whole thousandths, of the TCP packets that come in at each port. Counts from zero again. */
-  readonly lose: (share: number) => Effect.Effect<void>
+  /** Loses this share, in whole thousandths, of the packets that come in at each port: of TCP by default. Counts from zero again. */
+  readonly lose: (share: number, protocols?: "tcp" | "{ tcp, udp }") => Effect.Effect<void>
   /** What was lost since `lose`. */
   readonly lost: Effect.Effect<Lost>
 }
@@ -39,19 +39,19 @@ export interface LossyPath {
 /** The bridge's ports in the middle. */
 export const Port = { kernel: "near0", stack: "tap0", far: "far0" } as const
 
-const chain = (name: keyof Lost, port: string, share: number): string => `
+const chain = (name: keyof Lost, port: string, share: number, protocols: string): string => `
   chain ${name} {
     type filter hook ingress device "${port}" priority 0
-    meta protocol ip ip protocol tcp numgen random mod 1000 < ${Math.round(share * 1000)} counter drop
+    meta protocol ip ip protocol ${protocols} numgen random mod 1000 < ${Math.round(share * 1000)} counter drop
   }`
 
 // The first line makes sure that there is a table to delete.
-const rules = (share: number): string => `
+const rules = (share: number, protocols: string): string => `
 table netdev loss
 delete table netdev loss
-table netdev loss {${chain("fromKernel", Port.kernel, share)}
-${chain("fromStack", Port.stack, share)}
-${chain("fromFar", Port.far, share)}
+table netdev loss {${chain("fromKernel", Port.kernel, share, protocols)}
+${chain("fromStack", Port.stack, share, protocols)}
+${chain("fromFar", Port.far, share, protocols)}
 }
 `
 
@@ -76,8 +76,8 @@ export const make: Effect.Effect<LossyPath, never, Scope.Scope> = Effect.gen(fun
   yield* middle.succeed("ip", "link", "add", "bridge0", "type", "bridge", "stp_state", "0")
   for (const port of Object.values(Port)) yield* middle.succeed("ip", "link", "set", port, "master", "bridge0", "up")
   yield* middle.succeed("ip", "link", "set", "bridge0", "up")
-  const lose = Effect.fnUntraced(function*(share: number) {
-    const { exitCode, stderr } = yield* middle.execWith({ input: rules(share) }, "nft", "-f", "-")
+  const lose = Effect.fnUntraced(function*(share: number, protocols: string = "tcp") {
+    const { exitCode, stderr } = yield* middle.execWith({ input: rules(share, protocols) }, "nft", "-f", "-")
     if (exitCode !== 0) return yield* Effect.die(new Error(stderr))
   })
   yield* lose(0)

@@ -4,7 +4,7 @@
  */
 import { TcpServer, UdpSocket } from "@strata/sockets"
 import * as DnsPacket from "dns-packet"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { InetAddressV4 } from "effect/net/NetAddress"
 import * as Stream from "effect/Stream"

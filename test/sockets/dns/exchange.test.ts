@@ -1,95 +1,29 @@
 /**
- * The resolver against name servers in simulated networks: whom it asks, what it believes, and for how long.
+ * Whom the resolver asks, and what it believes.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Statistics } from "@strata/core"
-import { Distribution, Loss } from "@strata/drivers"
-import { type Host, Network, Simulation } from "@strata/simulation"
+import { Simulation } from "@strata/simulation"
 import { Dns as StrataDns, UdpSocket } from "@strata/sockets"
 import { Clock, Effect, Fiber } from "effect"
-import { NetAddress } from "effect/net"
-import { Dns } from "effect/net"
-import { a, answer, type Asked, RCODE, reply, type Script, serve, zone } from "../support/nameServer.ts"
+import { Dns, NetAddress } from "effect/net"
+import { a, answer, type Asked, RCODE, reply, type Script, zone } from "../../support/nameServer.ts"
+import {
+  A,
+  always,
+  CLIENT,
+  code,
+  FIRST,
+  first,
+  largeText,
+  late,
+  reasonOf,
+  SECOND,
+  silence,
+  test,
+  world
+} from "../../support/resolving.ts"
 
-const LATENCY = 5
-const CLIENT = "10.128.0.1"
-const [FIRST, SECOND] = ["10.128.0.2", "10.128.0.3"] as const
-
-interface World {
-  readonly client: Host
-  readonly servers: ReadonlyArray<Host>
-  /** What each server was asked. */
-  readonly logs: ReadonlyArray<ReadonlyArray<Asked>>
-  /** Of the client, as it is now. */
-  readonly count: (name: string) => Effect.Effect<number>
-}
-
-interface Conditions {
-  readonly seed?: number
-  readonly loss?: number
-}
-
-/** A client on a switch with servers that answer by these scripts. */
-const world = Effect.fnUntraced(function*(scripts: ReadonlyArray<Script>, { loss = 0 }: Conditions = {}) {
-  const network = yield* Network
-  const client = yield* network.host("client")
-  const logs = scripts.map((): Array<Asked> => [])
-  const servers = yield* Effect.forEach(
-    scripts,
-    (script, index) => network.host(`ns${index}`, { boot: serve(script, logs[index]) })
-  )
-  yield* network.lan([client, ...servers], {
-    conditions: { latency: Distribution.constant(LATENCY), loss: Loss.bernoulli(loss) }
-  })
-  const count = (name: string) =>
-    Effect.map(
-      Effect.orDie(client.run(Effect.flatMap(Statistics, ({ snapshot }) => snapshot))),
-      (all) => all[name] ?? 0
-    )
-  return { client, servers, logs, count } satisfies World
-})
-
-type Service = Dns.Dns["Service"]
-
-/** Runs a program with a resolver on the client, in virtual time. */
-const test = (
-  name: string,
-  scripts: ReadonlyArray<Script>,
-  options: StrataDns.Options,
-  program: (dns: Service, world: World) => Effect.Effect<unknown, unknown>,
-  conditions: Conditions = {}
-) =>
-  it.effect(name, () =>
-    Simulation.run(
-      Effect.gen(function*() {
-        const made = yield* world(scripts, conditions)
-        const body = Effect.flatMap(Dns.Dns, (dns) => program(dns, made))
-        yield* made.client.run(
-          Effect.provide(
-            body,
-            StrataDns.layerWith({ nameServers: [FIRST, SECOND].slice(0, scripts.length), ...options })
-          )
-        )
-      }),
-      { seed: conditions.seed ?? 1 }
-    ))
-
-const formatted = (addresses: ReadonlyArray<NetAddress.IpAddress>) => addresses.map((one) => NetAddress.formatIp(one))
-const A = (dns: Service, name: string) =>
-  Effect.map(dns.resolve(name, "A"), (records) => formatted(records.map(({ address }) => address)))
-const reasonOf = <A>(effect: Effect.Effect<A, Dns.DnsError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason)
-
-/** Answers any question for A. */
-const always =
-  (address: string, ttl?: number): Script => (asked) => [reply(asked, { answers: [a(asked, address, ttl)] })]
-const late = (address: string, delay: number): Script => (asked) => [
-  { ...reply(asked, { answers: [a(asked, address)] }), delay }
-]
-const code = (rcode: number): Script => (asked) => [reply(asked, { rcode })]
-const silence: Script = () => []
-/** The first questions get one treatment, those after them another. */
-const first = (times: number, before: Script, after: Script): Script => (asked, index) =>
-  (index < times ? before : after)(asked, index)
+const spread = (values: ReadonlyArray<number>) => new Set(values).size
 
 describe("a question", () => {
   test(
@@ -116,7 +50,6 @@ describe("a question", () => {
     (dns, { logs }) =>
       Effect.gen(function*() {
         yield* Effect.forEach(Array.from({ length: 200 }), () => A(dns, "one.example"))
-        const spread = (values: ReadonlyArray<number>) => new Set(values).size
         assert.isAbove(spread(logs[0]!.map(({ id }) => id)), 195)
         assert.isAbove(spread(logs[0]!.map(({ source }) => source.port)), 190)
         // Each half of the numbers is hit about as often as the other.
@@ -178,24 +111,22 @@ describe("a question", () => {
     }))
 })
 
-describe("an answer", () => {
-  const right = (asked: Asked) => reply(asked, { answers: [a(asked, "192.0.2.1")] })
-  const spoofed = (asked: Asked) => ({ answers: [a(asked, "192.0.2.66")] })
-  const otherId = (asked: Asked) => reply({ ...asked, id: asked.id ^ 1 }, spoofed(asked))
-  const otherName = (asked: Asked) =>
-    reply(asked, { ...spoofed(asked), questions: [{ name: "two.example", type: "A" }] })
-  const otherType = (asked: Asked) =>
-    reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "TXT" }] })
-  const otherClass = (asked: Asked) =>
-    reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "A", class: "CH" }] })
-  const noQuestion = (asked: Asked) => reply(asked, { ...spoofed(asked), questions: [] })
-  const twoQuestions = (asked: Asked) =>
-    reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "A" }, { name: asked.name, type: "A" }] })
-  const query = (asked: Asked) => reply(asked, { ...spoofed(asked), type: "query" })
-  const notify = (asked: Asked) => reply(asked, { ...spoofed(asked), flags: 4 << 11 })
-  const cutShort = (asked: Asked) => ({ bytes: answer(asked, spoofed(asked)).subarray(0, -1) })
-  const elsewhere = (asked: Asked) => ({ ...reply(asked, spoofed(asked)), fromElsewhere: true })
+const right = (asked: Asked) => reply(asked, { answers: [a(asked, "192.0.2.1")] })
+const spoofed = (asked: Asked) => ({ answers: [a(asked, "192.0.2.66")] })
+const otherId = (asked: Asked) => reply({ ...asked, id: asked.id ^ 1 }, spoofed(asked))
+const otherName = (asked: Asked) => reply(asked, { ...spoofed(asked), questions: [{ name: "two.example", type: "A" }] })
+const otherType = (asked: Asked) => reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "TXT" }] })
+const otherClass = (asked: Asked) =>
+  reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "A", class: "CH" }] })
+const noQuestion = (asked: Asked) => reply(asked, { ...spoofed(asked), questions: [] })
+const twoQuestions = (asked: Asked) =>
+  reply(asked, { ...spoofed(asked), questions: [{ name: asked.name, type: "A" }, { name: asked.name, type: "A" }] })
+const query = (asked: Asked) => reply(asked, { ...spoofed(asked), type: "query" })
+const notify = (asked: Asked) => reply(asked, { ...spoofed(asked), flags: 4 << 11 })
+const cutShort = (asked: Asked) => ({ bytes: answer(asked, spoofed(asked)).subarray(0, -1) })
+const elsewhere = (asked: Asked) => ({ ...reply(asked, spoofed(asked)), fromElsewhere: true })
 
+describe("an answer", () => {
   it.effect.each(
     [
       ["number", otherId, "id"],
@@ -213,8 +144,7 @@ describe("an answer", () => {
     "with another %s is ignored and counted, and the right one is believed",
     ([, wrong, counter]) =>
       Simulation.run(Effect.gen(function*() {
-        const script: Script = (asked) => [wrong(asked), wrong(asked), right(asked)]
-        const { client, count, logs } = yield* world([script])
+        const { client, count, logs } = yield* world([(asked) => [wrong(asked), wrong(asked), right(asked)]])
         const records = yield* client.run(
           Effect.flatMap(Dns.Dns, (dns) => A(dns, "one.example")).pipe(
             Effect.provide(StrataDns.layerWith({ nameServers: [FIRST] }))
@@ -390,10 +320,10 @@ describe("several servers", () => {
   )
 })
 
-describe("EDNS", () => {
-  const oldServer = (rcode: number): Script => (asked, index) =>
-    asked.edns === undefined ? always("192.0.2.1")(asked, index) : code(rcode)(asked, index)
+const oldServer = (rcode: number): Script => (asked, index) =>
+  asked.edns === undefined ? always("192.0.2.1")(asked, index) : code(rcode)(asked, index)
 
+describe("EDNS", () => {
   for (const rcode of [RCODE.formatError, RCODE.notImplemented]) {
     test(`is left out for a server that answers it with code ${rcode}, from then on`, [oldServer(rcode)], {}, (
       dns,
@@ -461,16 +391,13 @@ describe("EDNS", () => {
 describe("truncation", () => {
   const strings = Array.from({ length: 40 }, (_, index) => `${index}:`.padEnd(200, "x"))
   const large = zone([{ name: "large.example", type: "TXT", ttl: 60, data: strings }])
-  const chunks = (dns: Service) =>
-    Effect.map(dns.resolve("large.example", "TXT"), ([record]): ReadonlyArray<string> => record.chunks)
-
   test(
     "leads to TCP, and what was cut off is not looked at",
     [large],
     {},
     (dns, { count, logs }) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* chunks(dns), strings)
+        assert.deepStrictEqual(yield* largeText(dns), strings)
         assert.deepStrictEqual(logs[0]!.map(({ transport }) => transport), ["udp", "tcp"])
         assert.strictEqual(yield* count("dns.truncated"), 1)
       })
@@ -478,7 +405,7 @@ describe("truncation", () => {
 
   test("need not come first", [large], { tcp: true }, (dns, { logs }) =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* chunks(dns), strings)
+      assert.deepStrictEqual(yield* largeText(dns), strings)
       assert.deepStrictEqual(logs[0]!.map(({ transport }) => transport), ["tcp"])
     }))
 
@@ -491,7 +418,7 @@ describe("truncation", () => {
     {},
     (dns, { count }) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* chunks(dns), strings)
+        assert.deepStrictEqual(yield* largeText(dns), strings)
         assert.strictEqual(yield* count("dns.ignored.id"), 1)
       })
   )
@@ -505,13 +432,13 @@ describe("truncation", () => {
     {},
     (
       dns
-    ) => Effect.map(chunks(dns), (found) => assert.deepStrictEqual(found, strings))
+    ) => Effect.map(largeText(dns), (found) => assert.deepStrictEqual(found, strings))
   )
 
   test(
     "leads to the next server when the connection closes without an answer",
     [(asked) => asked.transport === "udp" ? [reply(asked, { truncated: true })] : []],
     { tries: 2 },
-    (dns) => Effect.map(reasonOf(chunks(dns)), (reason) => assert.strictEqual(reason, "Timeout"))
+    (dns) => Effect.map(reasonOf(largeText(dns)), (reason) => assert.strictEqual(reason, "Timeout"))
   )
 })

@@ -96,6 +96,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [".", "time", "device"],
   ["link", "log"],
   ["ip"],
+  ["igmp"],
   ["udp", "tcp"]
 ]
 /** Files at the top of `core` that compose or name all the others. */

@@ -7,7 +7,7 @@
  * | `link`       | Devices, Ethernet, ArpCache        |                      |
  * | `network`    | Routing, Multicast, Ipv4           | `Entropy`            |
  * | `tcp`        | Tcp, TcpMachine, CongestionControl | `network`, `Entropy` |
- * | `protocols`  | Icmp, Udp, and those of `tcp`      | `Entropy`            |
+ * | `protocols`  | Icmp, Igmp, Udp, and those of `tcp`| `Entropy`            |
  * | `layer`      | Entropy, from the platform         |                      |
  *
  * Devices attach themselves to a stack:
@@ -31,6 +31,7 @@
 import * as Layer from "effect/Layer"
 import { Devices } from "./device/Devices.ts"
 import { Entropy } from "./Entropy.ts"
+import { Igmp } from "./igmp/Igmp.ts"
 import { Icmp } from "./ip/Icmp.ts"
 import { Ipv4 } from "./ip/Ipv4.ts"
 import { Multicast } from "./ip/Multicast.ts"
@@ -69,7 +70,7 @@ export const network = Ipv4.layer.pipe(
 export const tcp = Tcp.layer.pipe(Layer.provideMerge(Layer.mergeAll(TcpMachine.layer, CongestionControl.layer)))
 
 /** All protocols; chance is still to be provided. */
-export const protocols = Layer.mergeAll(Icmp.layer, Udp.layer, tcp).pipe(
+export const protocols = Layer.mergeAll(Icmp.layer, Igmp.layer, Udp.layer, tcp).pipe(
   Layer.provideMerge(network)
 )
 

@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import type { Packet } from "./device/Packet.ts"
 import { type Counter, Statistics } from "./Statistics.ts"
 
-export type PacketLayer = "ethernet" | "arp" | "ipv4" | "icmp" | "udp" | "tcp"
+export type PacketLayer = "ethernet" | "arp" | "ipv4" | "icmp" | "igmp" | "udp" | "tcp"
 
 /** What happened; `stage` is the name of the place it happened in, such as `ipv4.input`. */
 export type TraceDetail =

@@ -35,6 +35,9 @@ export { type Member, Multicast, type MulticastChange } from "./ip/Multicast.ts"
 export { type Destination, type Interface, type Route, type RouteInfo, Routing, RoutingError } from "./ip/Routing.ts"
 export * as SourceFilter from "./ip/SourceFilter.ts"
 
+// Groups.
+export { Igmp, type Membership } from "./igmp/Igmp.ts"
+
 // Transport.
 export * as Algorithms from "./tcp/Algorithms.ts"
 export { type CongestionAlgorithm, CongestionControl } from "./tcp/Congestion.ts"

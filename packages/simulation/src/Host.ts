@@ -2,7 +2,7 @@
  * A simulated host: a whole stack, made of the same Layers as a real one, that
  * can be started, stopped, crashed and cut off.
  */
-import { CongestionControl, Devices, Entropy, Icmp, NetworkStack, Statistics, Tcp, TcpMachine, Udp } from "@strata/core"
+import { CongestionControl, Devices, Entropy, Icmp, Igmp, NetworkStack, Statistics, Tcp, TcpMachine, Udp } from "@strata/core"
 import type { DevicesError } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import type { RoutingError } from "@strata/core/ip/Routing"
@@ -117,7 +117,7 @@ interface Life {
 }
 
 const stackLayer = (options: HostOptions, seed: number, { icmp, machine, tcp, udp }: Observation.Observed) =>
-  Layer.mergeAll(icmp(Icmp.layer), udp(Udp.layer), tcp(Tcp.layer)).pipe(
+  Layer.mergeAll(icmp(Icmp.layer), Igmp.layer, udp(Udp.layer), tcp(Tcp.layer)).pipe(
     Layer.provideMerge(
       Layer.mergeAll(machine(options.machine ?? TcpMachine.layer), options.congestion ?? CongestionControl.layer)
     ),

@@ -4,6 +4,7 @@
 import { ArpOperation } from "../wire/ArpHeader.ts"
 import { EtherType } from "../wire/EthernetHeader.ts"
 import { IcmpType } from "../wire/IcmpHeader.ts"
+import { IgmpType } from "../wire/IgmpHeader.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
 
 const named = (names: Readonly<Record<number, string>>) => (number: number): string => names[number] ?? "UNKNOWN"
@@ -18,6 +19,14 @@ export const protocolName = named({
 })
 
 export const arpOperationName = named({ [ArpOperation.request]: "Request", [ArpOperation.reply]: "Reply" })
+
+export const igmpTypeName = named({
+  [IgmpType.query]: "Query",
+  [IgmpType.reportV1]: "ReportV1",
+  [IgmpType.reportV2]: "ReportV2",
+  [IgmpType.leave]: "Leave",
+  [IgmpType.reportV3]: "ReportV3"
+})
 
 /** RFC 792, RFC 950. */
 export const icmpTypeName = named({

@@ -10,11 +10,12 @@ import { ArpHeader, ArpOperation } from "../wire/ArpHeader.ts"
 import * as Checksum from "../wire/Checksum.ts"
 import { EthernetHeader, EtherType } from "../wire/EthernetHeader.ts"
 import { IcmpEchoHeader, IcmpHeader, IcmpTimestampHeader, IcmpType, UnreachableCode } from "../wire/IcmpHeader.ts"
+import { IgmpHeader, IgmpReportHeader, IgmpType } from "../wire/IgmpHeader.ts"
 import { Ipv4Header, Protocol } from "../wire/Ipv4Header.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import { UdpHeader } from "../wire/UdpHeader.ts"
 import { type Field, hex } from "./Fields.ts"
-import { arpOperationName, etherTypeName, icmpTypeName, protocolName } from "./Names.ts"
+import { arpOperationName, etherTypeName, icmpTypeName, igmpTypeName, protocolName } from "./Names.ts"
 
 export type PacketDetail = Extract<TraceDetail, { readonly _tag: "Packet" }>
 
@@ -98,7 +99,7 @@ const arp: Describe = (detail, view) => {
 }
 
 /** Protocols whose messages are shown by their own layer. */
-const shownAbove: ReadonlySet<number> = new Set([Protocol.icmp, Protocol.tcp, Protocol.udp])
+const shownAbove: ReadonlySet<number> = new Set(Object.values(Protocol))
 
 const ipv4: Describe = (detail, view) => {
   const { bytes } = detail
@@ -183,6 +184,25 @@ const icmp: Describe = (detail, view) => {
   }
 }
 
+const igmp: Describe = (detail, view) => {
+  const { bytes } = detail
+  const type = IgmpHeader.get.type(view, 0)
+  const name = igmpTypeName(type)
+  const isReport = type === IgmpType.reportV3
+  return {
+    text: `${ends(detail)}type=${name}(${hex(type, 2)}), len=${bytes.length}${onInterface(detail.interface)}`,
+    fields: [
+      ["type", `${hex(type, 2)} (${name})`],
+      ["code", IgmpHeader.get.maxResponse(view, 0)],
+      ["sum", `${hex(IgmpHeader.get.checksum(view, 0), 4)} (${hex(expected(bytes, 2), 4)})`],
+      isReport
+        ? ["records", IgmpReportHeader.get.recordCount(view, 0)]
+        : ["group", formatIpv4(IgmpHeader.get.group(view, 0))]
+    ],
+    payload: bytes.subarray(IgmpHeader.size)
+  }
+}
+
 const udp: Describe = (detail, view) => {
   const { bytes } = detail
   const get = UdpHeader.get
@@ -230,13 +250,14 @@ const tcp: Describe = (detail, view) => {
   }
 }
 
-const dumps: Readonly<Record<PacketDetail["layer"], Describe>> = { ethernet, arp, ipv4, icmp, udp, tcp }
+const dumps: Readonly<Record<PacketDetail["layer"], Describe>> = { ethernet, arp, ipv4, icmp, igmp, udp, tcp }
 
 const sizes: Readonly<Record<PacketDetail["layer"], number>> = {
   ethernet: EthernetHeader.size,
   arp: ArpHeader.size,
   ipv4: Ipv4Header.size,
   icmp: IcmpHeader.size,
+  igmp: IgmpHeader.size,
   udp: UdpHeader.size,
   tcp: TcpHeader.size
 }

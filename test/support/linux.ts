@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import * as Namespace from "./namespace.ts"
+import type * as MulticastPeer from "./peers/multicast.ts"
 import type * as TcpPeer from "./peers/tcp.ts"
 import type * as UdpPeer from "./peers/udp.ts"
 
@@ -77,6 +78,10 @@ export const tcpPeer = (kernel: Namespace.Namespace, plan: TcpPeer.Plan) =>
 /** Starts a UDP program beside the kernel. */
 export const udpPeer = (kernel: Namespace.Namespace, plan: UdpPeer.Plan) =>
   kernel.spawn(process.execPath, program("udp"), JSON.stringify(plan))
+
+/** Starts a member of groups beside the kernel. */
+export const multicastPeer = (kernel: Namespace.Namespace, plan: MulticastPeer.Plan) =>
+  kernel.spawn(process.execPath, program("multicast"), JSON.stringify(plan))
 
 const reports = <Report>(running: Namespace.Running): Effect.Effect<ReadonlyArray<Report>> =>
   Effect.map(

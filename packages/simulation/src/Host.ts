@@ -2,7 +2,18 @@
  * A simulated host: a whole stack, made of the same Layers as a real one, that
  * can be started, stopped, crashed and cut off.
  */
-import { CongestionControl, Devices, Entropy, Icmp, Igmp, NetworkStack, Statistics, Tcp, TcpMachine, Udp } from "@strata/core"
+import {
+  CongestionControl,
+  Devices,
+  Entropy,
+  Icmp,
+  Igmp,
+  NetworkStack,
+  Statistics,
+  Tcp,
+  TcpMachine,
+  Udp
+} from "@strata/core"
 import type { DevicesError } from "@strata/core/device/Devices"
 import { type Middleware, wrap } from "@strata/core/device/Middleware"
 import type { RoutingError } from "@strata/core/ip/Routing"

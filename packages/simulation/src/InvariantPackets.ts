@@ -152,14 +152,18 @@ export const host = (
       (reason) =>
         !IPV4_DOWN.has(reason) && !IPV4_QUOTED.has(reason) && !isOfFragments(reason) && reason !== "martianSource"
     )
-  const delivered = count("icmp.received") + count("igmp.received") + count("udp.received") + count("tcp.received") - count("tcp.coalesced")
+  const delivered = count("icmp.received") + count("igmp.received") + count("udp.received") + count("tcp.received") -
+    count("tcp.coalesced")
   const sent = count("ipv4.sent") + count("arp.sent") - transmitted -
     dropped("arp", (reason) => !ARP_UP.has(reason)) -
     dropped("device", (reason) => !DEVICE_UP.has(reason) && reason !== "deviceDown")
 
   return between("packets received by devices, and not passed up or dropped by name:", received - up, 0, down) ??
     between("packets received by ipv4, and not delivered, kept as fragments or dropped by name:", taken, 0, martians) ??
-    between("packets delivered by ipv4, and not received by icmp, igmp, udp or tcp:", count("ipv4.delivered") - delivered) ??
+    between(
+      "packets delivered by ipv4, and not received by icmp, igmp, udp or tcp:",
+      count("ipv4.delivered") - delivered
+    ) ??
     between("packets sent, and not transmitted, dropped by name or waiting:", sent, 0, down + MAY_WAIT)
 }
 

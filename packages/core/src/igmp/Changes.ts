@@ -1,10 +1,10 @@
 /**
  * What is told when a filter changes (RFC 9776 §5.1).
  *
- * A change is told at once, and again as often as the robustness variable says, each time as it looks then: a later change of
- * the same group is told together with what is left of the earlier one.
+ * A change is told at once, and again until that was as often as the robustness variable says, each time as things are then.
+ * A change while an earlier one of the same group is still told takes that one in, and both are told as often again.
  */
-import { difference, isNothing, type SourceFilter } from "../ip/SourceFilter.ts"
+import { admits, difference, isNothing, type SourceFilter } from "../ip/SourceFilter.ts"
 import { IgmpRecordType } from "../wire/IgmpHeader.ts"
 import {
   type Delay,
@@ -17,41 +17,38 @@ import {
 } from "./Memberships.ts"
 
 /** Notes a change of a group that is to be told `robustness` times. */
-export const note = (group: Group | undefined, before: SourceFilter, after: SourceFilter, robustness: number): Group => {
+export const note = (
+  group: Group | undefined,
+  before: SourceFilter,
+  after: SourceFilter,
+  robustness: number
+): Group => {
   const known = group ?? makeGroup(before)
-  if (before.mode !== after.mode) {
-    // The new mode is told with its whole list, which says all that was left to say.
-    return { ...known, filter: after, modeRepeats: robustness, sourceRepeats: new Map() }
-  }
-  const sourceRepeats = new Map(known.sourceRepeats)
-  for (const source of difference(before.sources, after.sources)) sourceRepeats.set(source, robustness)
-  for (const source of difference(after.sources, before.sources)) sourceRepeats.set(source, robustness)
-  return { ...known, filter: after, sourceRepeats }
+  const isTelling = known.repeats > 0
+  const newMode = before.mode !== after.mode || (isTelling && known.changed === undefined)
+  const earlier = isTelling ? known.changed ?? [] : []
+  const changed = newMode
+    ? undefined
+    : new Set([
+      ...earlier,
+      ...difference(before.sources, after.sources),
+      ...difference(after.sources, before.sources)
+    ])
+  return { ...known, filter: after, repeats: robustness, changed }
 }
 
-const hasRepeats = (group: Group): boolean => group.modeRepeats > 0 || group.sourceRepeats.size > 0
-
-/** The records that tell what is left of a group's changes. */
-const recordsOf = (address: number, { filter, modeRepeats, sourceRepeats }: Group): ReadonlyArray<GroupRecord> => {
-  if (modeRepeats > 0) {
+/** The records that tell a group's latest changes. */
+const recordsOf = (address: number, { changed, filter }: Group): ReadonlyArray<GroupRecord> => {
+  if (changed === undefined) {
     const type = filter.mode === "include" ? IgmpRecordType.toInclude : IgmpRecordType.toExclude
     return [{ type, group: address, sources: filter.sources }]
   }
-  const listed = [...sourceRepeats.keys()].filter((source) => filter.sources.has(source))
-  const others = [...sourceRepeats.keys()].filter((source) => !filter.sources.has(source))
-  const [allowed, blocked] = filter.mode === "include" ? [listed, others] : [others, listed]
+  const allowed = [...changed].filter((source) => admits(filter, source))
+  const blocked = [...changed].filter((source) => !admits(filter, source))
   const records: Array<GroupRecord> = []
   if (allowed.length > 0) records.push({ type: IgmpRecordType.allow, group: address, sources: allowed })
   if (blocked.length > 0) records.push({ type: IgmpRecordType.block, group: address, sources: blocked })
   return records
-}
-
-/** The group once its changes were told once more; undefined when nobody listens and nothing is left to tell. */
-const told = (group: Group): Group | undefined => {
-  const sourceRepeats = new Map<number, number>()
-  for (const [source, repeats] of group.sourceRepeats) if (repeats > 1) sourceRepeats.set(source, repeats - 1)
-  const next = { ...group, modeRepeats: Math.max(0, group.modeRepeats - 1), sourceRepeats }
-  return isNothing(next.filter) && !hasRepeats(next) ? undefined : next
 }
 
 /** Tells the changes of these groups; those that are left to tell are told again after a random delay. */
@@ -65,17 +62,14 @@ export const tell = (
   const records: Array<GroupRecord> = []
   for (const address of addresses) {
     const group = groups.get(address)
-    if (group === undefined) continue
+    if (group === undefined || group.repeats === 0) continue
     if (isTold(3, address, group.filter)) records.push(...recordsOf(address, group))
-    const next = told(group)
-    if (next === undefined) groups.delete(address)
-    else groups.set(address, next)
+    const repeats = group.repeats - 1
+    if (repeats === 0 && isNothing(group.filter)) groups.delete(address)
+    else groups.set(address, { ...group, repeats })
   }
-  const more = [...groups.values()].some(hasRepeats)
-  const changesAt = !more
-    ? Infinity
-    : state.changesAt > now && state.changesAt < Infinity
-    ? state.changesAt
-    : now + delay(UNSOLICITED_INTERVAL)
+  const more = [...groups.values()].some(({ repeats }) => repeats > 0)
+  const isSet = state.changesAt > now && state.changesAt < Infinity
+  const changesAt = !more ? Infinity : isSet ? state.changesAt : now + delay(UNSOLICITED_INTERVAL)
   return { state: { ...state, groups, changesAt }, records }
 }

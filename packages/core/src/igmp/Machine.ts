@@ -34,8 +34,8 @@ const settle = (state: Memberships, now: number): Memberships => {
     if (isNothing(group.filter)) continue
     groups.set(address, {
       ...group,
-      modeRepeats: 0,
-      sourceRepeats: new Map(),
+      repeats: 0,
+      changed: undefined,
       answerAt: Infinity,
       asked: undefined,
       joinRepeats: 0,

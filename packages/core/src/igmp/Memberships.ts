@@ -34,10 +34,10 @@ export type Message =
 
 export interface Group {
   readonly filter: SourceFilter
-  /** How often the change of its mode is still to be told. */
-  readonly modeRepeats: number
-  /** How often a change of these sources is still to be told. */
-  readonly sourceRepeats: ReadonlyMap<number, number>
+  /** How often its latest changes are still to be told. */
+  readonly repeats: number
+  /** The sources that they are about; undefined when the mode changed, which is told with the whole list. */
+  readonly changed: ReadonlySet<number> | undefined
   /** When a query about it is answered, or in versions 1 and 2 when it is reported next. `Infinity`: not at all. */
   readonly answerAt: number
   /** The sources that were asked about; undefined for the whole group. */
@@ -96,8 +96,8 @@ export const empty: Memberships = {
 
 export const makeGroup = (filter: SourceFilter): Group => ({
   filter,
-  modeRepeats: 0,
-  sourceRepeats: new Map(),
+  repeats: 0,
+  changed: undefined,
   answerAt: Infinity,
   asked: undefined,
   joinRepeats: 0,

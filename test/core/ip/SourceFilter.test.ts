@@ -11,25 +11,25 @@ const filter = Arbitrary.map(
   Arbitrary.all([Arbitrary.schema(Schema.Literals(["include", "exclude"])), sources]),
   ([mode, list]): SourceFilter.SourceFilter => ({ mode, sources: new Set(list) })
 )
-const filters = Arbitrary.array(filter, { maxLength: 6 })
+const lists = Arbitrary.array(filter, { maxLength: 6 })
 
 /** What a filter is for: the sources it lets through. */
 const meaning = (one: SourceFilter.SourceFilter): ReadonlyArray<number> =>
   [...SOURCES, STRANGER].filter((source) => SourceFilter.admits(one, source))
 
 describe("SourceFilter", () => {
-  it.prop("merged, lets through what any of the filters does", { filters }, ({ filters }) => {
+  it.prop("merged, lets through what any of the filters does", { filters: lists }, ({ filters }) => {
     const expected = [...SOURCES, STRANGER].filter((source) => filters.some((one) => SourceFilter.admits(one, source)))
     assert.deepStrictEqual(meaning(SourceFilter.merge(filters)), expected)
   })
 
-  it.prop("merged, is a member where any is, and of nothing where nobody is", { filters }, ({ filters }) => {
+  it.prop("merged, is a member where any is, and of nothing where nobody is", { filters: lists }, ({ filters }) => {
     const merged = SourceFilter.merge(filters)
     assert.strictEqual(SourceFilter.isNothing(merged), filters.every(SourceFilter.isNothing))
     assert.strictEqual(merged.mode === "exclude", filters.some(({ mode }) => mode === "exclude"))
   })
 
-  it.prop("merged, depends on no order and no repetition", { filters }, ({ filters }) => {
+  it.prop("merged, depends on no order and no repetition", { filters: lists }, ({ filters }) => {
     const again = SourceFilter.merge([...filters, ...filters.toReversed()])
     assert.isTrue(SourceFilter.equals(SourceFilter.merge(filters), again))
   })

@@ -16,9 +16,9 @@ const ADDRESS = 4
 /** What `sourceCount` and `recordCount` can count. */
 const MAX_COUNT = 0xffff
 
-const withoutType = <F extends { readonly type: unknown }>({ type: _, ...fields }: F): Omit<F, "type"> => fields
 const data = { data: Schema.Uint8Array }
-const short = { ...withoutType(IgmpHeader.fields), ...data }
+const { type: _type, ...shortFields } = IgmpHeader.fields
+const short = { ...shortFields, ...data }
 
 const addresses = Schema.Array(Field.ipv4.schema).check(Schema.isMaxLength(MAX_COUNT))
 const words = Schema.Uint8Array.check(
@@ -34,7 +34,7 @@ const record = Schema.Struct({ ...recordFields, sources: addresses, auxiliary: w
 
 /** Between the value and one with addresses as unsigned integers. */
 const message = Schema.Union([
-  Schema.TaggedStruct("Query", withoutType(IgmpHeader.fields)),
+  Schema.TaggedStruct("Query", shortFields),
   Schema.TaggedStruct("QueryV3", { ...queryFields, sources: addresses, ...data }),
   Schema.TaggedStruct("ReportV1", short),
   Schema.TaggedStruct("ReportV2", short),
@@ -139,10 +139,10 @@ const headerBytes = <F extends Header.Fields>(header: Header.Header<F>, raw: obj
   return output
 }
 
-const addressBytes = (addresses: ReadonlyArray<number>): Uint8Array => {
-  const output = new Uint8Array(ADDRESS * addresses.length)
+const addressBytes = (list: ReadonlyArray<number>): Uint8Array => {
+  const output = new Uint8Array(ADDRESS * list.length)
   const view = Header.viewOf(output)
-  addresses.forEach((address, index) => view.setUint32(ADDRESS * index, address))
+  list.forEach((address, index) => view.setUint32(ADDRESS * index, address))
   return output
 }
 

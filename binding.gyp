@@ -4,13 +4,20 @@
     "conditions": [
       ["OS=='linux'", {
         "sources": [
+          "native/checksum.cc",
+          "native/coalesce.cc",
+          "native/departure.cc",
           "native/device.cc",
+          "native/headers.cc",
           "native/interface.cc",
           "native/net_namespace.cc",
           "native/packet_socket.cc",
           "native/poller.cc",
+          "native/segment_out.cc",
           "native/strata.cc",
           "native/tap.cc",
+          "native/testing.cc",
+          "native/udp_join.cc",
           "native/vnet_header.cc"
         ],
         "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],

@@ -195,7 +195,7 @@ size_t Device::Gather(Napi::Env env, size_t first, size_t count) {
   uint8_t* bytes = nullptr;
   size_t size = 0;
   for (size_t frame = 0; frame < count; frame++) {
-    const int32_t* descriptor = descriptor_of(frame);
+    int32_t* descriptor = descriptor_of(frame);
     iovec* own = next + 1;
     own[0] = {slab.Data() + descriptor[kOffset], static_cast<size_t>(descriptor[kLength])};
     const int32_t* piece = table.Data() + size_t(descriptor[kFirstPiece]) * kPieceWords;

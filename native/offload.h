@@ -31,9 +31,9 @@ struct Offload {
 
   bool wants(Wanted what) const { return (wanted & what) != 0; }
   bool has(Capability what) const { return (kernel & what) != 0; }
-  // What the port has to do itself.
+  // What the port has to do itself with received frames.
   bool checks() const { return wants(kWantChecksum) && !has(kKernelChecksum); }
-  bool merges() const { return wants(kWantTcp) && !has(kKernelTcp4); }
+  bool joins() const { return wants(kWantTcp) && !has(kKernelVnet); }
 };
 
 }  // namespace strata

@@ -12,8 +12,12 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 #include <vector>
 
+#include "coalesce.h"
+#include "departure.h"
+#include "headers.h"
 #include "net_namespace.h"
 #include "system_error.h"
 #include "vnet_header.h"
@@ -25,10 +29,11 @@ namespace {
 constexpr unsigned kUdpMajor = 6;
 constexpr unsigned kUdpMinor = 2;
 
-// Linux hands out frames without their VLAN tag; there is room in front of each to put it back.
-constexpr size_t kVlanTag = 4;
+// Linux hands out frames without their VLAN tag, which stands behind these; there is room in front of each to put it back.
 constexpr size_t kMacAddresses = 12;
 constexpr int kReceiveBuffer = 8 << 20;
+// Messages that leave with one call.
+constexpr size_t kAtOnce = 64;
 
 class PacketSocket final : public Port {
  public:
@@ -37,7 +42,7 @@ class PacketSocket final : public Port {
   // Each frame has a slot of its own: where it starts must be known before its length is.
   Moved Receive(const Slab& slab, size_t most) override {
     const size_t max = std::min(most, slab.size / slab.slot_size);
-    Prepare(max);
+    Reserve(max);
     const size_t skipped = has_header() ? 0 : 1;
     for (size_t frame = 0; frame < max; frame++) {
       auto& vectors = vectors_[frame];
@@ -57,34 +62,33 @@ class PacketSocket final : public Port {
       if (errno == EINVAL && has_header()) return {0, 0, false};
       return {0, ReceiveError(errno), true};
     }
-    for (int frame = 0; frame < received; frame++) Describe(slab, frame);
-    Count(received);
-    return {static_cast<size_t>(received), 0, static_cast<size_t>(received) < max};
+    size_t frames = 0;
+    for (int slot = 0; slot < received; slot++) {
+      Count(messages_[slot].msg_len);
+      frames += Deliver(slab, slot, frames);
+    }
+    EndJoining(slab, frames);
+    return {frames, 0, static_cast<size_t>(received) < max};
   }
 
   Moved Send(Outgoing* frames, size_t count) override {
-    Prepare(count);
-    for (size_t frame = 0; frame < count; frame++) {
-      msghdr& message = messages_[frame].msg_hdr;
-      message = {};
-      message.msg_iov = frames[frame].vectors;
-      message.msg_iovlen = frames[frame].count;
-      if (!has_header()) continue;
-      headers_[frame] = WriteVnetHeader(frames[frame]);
-      message.msg_iov--;
-      message.msg_iovlen++;
-      *message.msg_iov = {&headers_[frame], sizeof(VnetHeader)};
+    Departure departure(frames, count, offload(), progress_.segments);
+    progress_.frames = 0;
+    for (size_t prepared = Prepare(departure); prepared > 0; prepared = Prepare(departure)) {
+      for (size_t sent = 0; sent < prepared;) {
+        const int result = ::sendmmsg(fd(), messages_.data() + sent, prepared - sent, 0);
+        tally.calls++;
+        if (result < 0) {
+          if (!IsBlocked(errno)) progress_.segments = 0;
+          return {progress_.frames, errno, false};
+        }
+        for (const size_t end = sent + result; sent < end; sent++) {
+          Count(messages_[sent].msg_len);
+          progress_.Sent(departing_[sent]);
+        }
+      }
     }
-    size_t sent = 0;
-    while (sent < count) {
-      const int result = ::sendmmsg(fd(), messages_.data() + sent, count - sent, 0);
-      tally.calls++;
-      if (result < 0) break;
-      sent += result;
-    }
-    const int error = sent < count ? errno : 0;
-    Count(sent);
-    return {sent, error, false};
+    return {count, 0, false};
   }
 
  private:
@@ -93,21 +97,35 @@ class PacketSocket final : public Port {
     char bytes[CMSG_SPACE(sizeof(tpacket_auxdata))];
   };
 
-  // The first messages have been moved.
-  void Count(size_t frames) {
-    tally.frames += static_cast<uint32_t>(frames);
-    for (size_t frame = 0; frame < frames; frame++) tally.octets += messages_[frame].msg_len - HeaderSize();
+  void Count(uint32_t octets) {
+    tally.frames++;
+    tally.octets += octets - HeaderSize();
+  }
+
+  // Prepares as many messages as leave at once; returns how many.
+  size_t Prepare(Departure& departure) {
+    Reserve(kAtOnce);
+    size_t prepared = 0;
+    while (prepared < kAtOnce && departure.Next(departing_[prepared])) {
+      msghdr& message = messages_[prepared].msg_hdr;
+      message = {};
+      message.msg_iov = departing_[prepared].vectors;
+      message.msg_iovlen = departing_[prepared].count;
+      prepared++;
+    }
+    return prepared;
   }
 
   uint32_t HeaderSize() const { return has_header() ? sizeof(VnetHeader) : 0; }
   bool has_header() const { return offload().has(kKernelVnet); }
 
-  void Prepare(size_t count) {
+  void Reserve(size_t count) {
     if (messages_.size() >= count) return;
     headers_.resize(count);
     messages_.resize(count);
     vectors_.resize(count);
     controls_.resize(count);
+    departing_.resize(count);
   }
 
   // The interface may be down for a while, which is no error of the socket; or it may be gone.
@@ -119,14 +137,52 @@ class PacketSocket final : public Port {
     return ::ioctl(fd(), SIOCGIFNAME, &request) == 0 ? 0 : ENODEV;
   }
 
-  void Describe(const Slab& slab, size_t frame) {
-    msghdr& message = messages_[frame].msg_hdr;
-    size_t offset = frame * slab.slot_size + kVlanTag;
-    size_t length = messages_[frame].msg_len - std::min(messages_[frame].msg_len, HeaderSize());
+  // Joins what came into a slot to the frame before, or describes it as the next one; returns how many frames that makes.
+  size_t Deliver(const Slab& slab, size_t slot, size_t frame) {
     int32_t* descriptor = slab.descriptor(frame);
+    Describe(slab, slot, descriptor);
+    Headers headers;
+    uint8_t* bytes = slab.bytes + descriptor[kOffset];
+    const auto length = static_cast<size_t>(std::max(descriptor[kLength], 0));
+    const bool is_known = offload().checks() && FindHeaders(bytes, length, length, headers);
+    if (is_known && descriptor[kChecksum] == kChecksumUnverified && IsChecksumRight(bytes, headers, length, nullptr)) {
+      descriptor[kChecksum] = kChecksumValid;
+    }
+    const bool is_right = is_known && descriptor[kChecksum] == kChecksumValid;
+    if (joining_ && is_right && coalescer_.Fits(bytes, headers)) {
+      const size_t octets = headers.end - headers.payload;
+      if (coalescer_.length() + octets <= slab.slot_size - kVlanTag) {
+        std::memcpy(coalescer_.end(), bytes + headers.payload, octets);
+        tally.copied += static_cast<uint32_t>(octets);
+        coalescer_.Join(bytes, headers);
+        return 0;
+      }
+    }
+    EndJoining(slab, frame);
+    if (is_right && offload().joins()) {
+      coalescer_.Start(bytes, headers);
+      joining_ = true;
+    }
+    return 1;
+  }
+
+  // The frame before this one is complete.
+  void EndJoining(const Slab& slab, size_t frame) {
+    if (!std::exchange(joining_, false)) return;
+    int32_t* descriptor = slab.descriptor(frame - 1);
+    const size_t size = coalescer_.Finish();
+    if (size == 0) return;
+    descriptor[kLength] = static_cast<int32_t>(coalescer_.length());
+    descriptor[kSegmentSize] = static_cast<int32_t>(size);
+  }
+
+  void Describe(const Slab& slab, size_t slot, int32_t* descriptor) {
+    msghdr& message = messages_[slot].msg_hdr;
+    size_t offset = slot * slab.slot_size + kVlanTag;
+    size_t length = messages_[slot].msg_len - std::min(messages_[slot].msg_len, HeaderSize());
     descriptor[kChecksum] = kChecksumUnverified;
     descriptor[kSegmentSize] = 0;
-    if (has_header()) ReadVnetHeader(headers_[frame], length, descriptor);
+    if (has_header()) ReadVnetHeader(headers_[slot], length, descriptor);
     for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
       if (control->cmsg_level != SOL_PACKET || control->cmsg_type != PACKET_AUXDATA) continue;
       tpacket_auxdata auxiliary;
@@ -158,6 +214,11 @@ class PacketSocket final : public Port {
   std::vector<std::array<iovec, 2>> vectors_;
   std::vector<VnetHeader> headers_;
   std::vector<Control> controls_;
+  std::vector<Message> departing_;
+  Progress progress_;
+  Coalescer coalescer_;
+  // Whether the last frame is still growing.
+  bool joining_ = false;
 };
 
 template <typename Value>

@@ -57,7 +57,7 @@ struct Slab {
 
 // A frame to be sent. In front of the vectors is another one, which is the port's to use.
 struct Outgoing {
-  const int32_t* descriptor;
+  int32_t* descriptor;
   iovec* vectors;
   size_t count;
 };

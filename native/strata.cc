@@ -8,6 +8,7 @@
 #include "packet_socket.h"
 #include "system_error.h"
 #include "tap.h"
+#include "testing.h"
 
 namespace {
 
@@ -33,6 +34,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(strata::Device::Define(env))));
   exports.Set("openTap", Napi::Function::New<Open<strata::OpenTap>>(env, "openTap"));
   exports.Set("openPacketSocket", Napi::Function::New<Open<strata::OpenPacketSocket>>(env, "openPacketSocket"));
+  exports.Set("testing", strata::DefineTesting(env));
   return exports;
 }
 

@@ -8,7 +8,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
+#include <utility>
 
+#include "coalesce.h"
+#include "departure.h"
+#include "headers.h"
 #include "net_namespace.h"
 #include "system_error.h"
 #include "vnet_header.h"
@@ -25,66 +30,127 @@ class Tap final : public Port {
   using Port::Port;
 
   Moved Receive(const Slab& slab, size_t max) override {
-    const bool has_header = offload().has(kKernelVnet);
     size_t at = 0;
+    // Octets of a frame that is in its place already.
+    size_t pending = 0;
     for (size_t frame = 0; frame < max; frame++) {
       const size_t offset = FrameOffset(at);
       if (offset + slab.slot_size > slab.size) return {frame, 0, false};
       uint8_t* bytes = slab.bytes + offset;
-      VnetHeader header;
-      iovec vectors[] = {{&header, sizeof header}, {bytes, slab.slot_size}};
-      const ssize_t read = has_header ? ::readv(fd(), vectors, 2) : ::read(fd(), bytes, slab.slot_size);
-      tally.calls++;
-      if (read < 0) return {frame, errno == EAGAIN ? 0 : errno, true};
-      const size_t length = read - (has_header ? std::min<size_t>(read, sizeof header) : 0);
-      Count(length);
       int32_t* descriptor = slab.descriptor(frame);
+      VnetHeader header;
+      if (pending == 0) {
+        const ssize_t read = ReadFrame(header, bytes, slab.slot_size);
+        if (read < 0) return {frame, errno == EAGAIN ? 0 : errno, true};
+        pending = read;
+      }
+      const size_t length = std::exchange(pending, 0);
       descriptor[kOffset] = static_cast<int32_t>(offset);
       // The kernel does not say whether it cut a frame: one that fills its slot may have been longer.
       const bool whole = length < slab.slot_size;
       descriptor[kLength] = static_cast<int32_t>(whole ? length : -length);
       ReadVnetHeader(header, length, descriptor);
       at = offset + length;
+      Headers headers;
+      if (!offload().checks() || !whole || !FindHeaders(bytes, length, length, headers)) continue;
+      if (!IsChecksumRight(bytes, headers, length, nullptr)) continue;
+      descriptor[kChecksum] = kChecksumValid;
+      if (!offload().joins()) continue;
+
+      coalescer_.Start(bytes, headers);
+      // What does not follow needs a descriptor of its own.
+      const Following following = frame + 1 < max ? Coalesce(slab) : Following{};
+      if (const size_t size = coalescer_.Finish(); size > 0) {
+        descriptor[kSegmentSize] = static_cast<int32_t>(size);
+        descriptor[kLength] = static_cast<int32_t>(coalescer_.length());
+        at = offset + coalescer_.length();
+      }
+      if (following.drained) return {frame + 1, following.error, true};
+      pending = following.length;
     }
     return {max, 0, false};
   }
 
   Moved Send(Outgoing* frames, size_t count) override {
-    for (size_t frame = 0; frame < count; frame++) {
-      if (!Write(frames[frame])) return {frame, errno, false};
+    Departure departure(frames, count, offload(), progress_.segments);
+    progress_.frames = 0;
+    while (departure.Next(message_)) {
+      tally.calls++;
+      const ssize_t written = ::writev(fd(), message_.vectors, static_cast<int>(message_.count));
+      if (written < 0) {
+        if (!IsBlocked(errno)) progress_.segments = 0;
+        return {progress_.frames, errno, false};
+      }
+      Count(static_cast<size_t>(written) - (offload().has(kKernelVnet) ? sizeof(VnetHeader) : 0));
+      progress_.Sent(message_);
     }
     return {count, 0, false};
   }
-
  private:
   // Frames lie one behind the other, so that small ones are neighbours in the cache, each with its IPv4 header aligned.
   static size_t FrameOffset(size_t at) {
     constexpr size_t kAlignment = 32;
-    constexpr size_t kEthernetHeader = 14;
     return (at + kEthernetHeader + kAlignment - 1) / kAlignment * kAlignment + kAlignment - kEthernetHeader;
   }
 
-  bool Write(const Outgoing& frame) {
-    ssize_t written = 0;
-    if (offload().has(kKernelVnet)) {
-      VnetHeader header = WriteVnetHeader(frame);
-      frame.vectors[-1] = {&header, sizeof header};
-      written = ::writev(fd(), frame.vectors - 1, static_cast<int>(frame.count + 1));
-    } else if (frame.count == 1) {
-      written = ::write(fd(), frame.vectors[0].iov_base, frame.vectors[0].iov_len);
-    } else {
-      written = ::writev(fd(), frame.vectors, static_cast<int>(frame.count));
-    }
+  // What came behind the segments that were joined.
+  struct Following {
+    // Octets of a frame that has been put into its place, or 0.
+    size_t length = 0;
+    bool drained = false;
+    int error = 0;
+  };
+
+  // Octets of the next frame, or less than 0.
+  ssize_t ReadFrame(VnetHeader& header, uint8_t* bytes, size_t size) {
+    const bool has_header = offload().has(kKernelVnet);
+    const iovec vectors[] = {{&header, sizeof header}, {bytes, size}};
+    const ssize_t read = has_header ? ::readv(fd(), vectors, 2) : ::read(fd(), bytes, size);
     tally.calls++;
-    if (written < 0) return false;
-    Count(static_cast<size_t>(written));
-    return true;
+    if (read < 0) return read;
+    const ssize_t length = has_header ? std::max<ssize_t>(read - ssize_t{sizeof header}, 0) : read;
+    Count(static_cast<size_t>(length));
+    return length;
+  }
+
+  // Reads frames so that the payload of the next segment comes to lie behind that of the last one.
+  Following Coalesce(const Slab& slab) {
+    while (coalescer_.is_open()) {
+      uint8_t* end = coalescer_.end();
+      uint8_t* place = slab.bytes + FrameOffset(static_cast<size_t>(end - slab.bytes));
+      if (place + slab.slot_size > slab.bytes + slab.size) break;
+      uint8_t header[kMostHeaders];
+      const size_t split = coalescer_.header_length();
+      const iovec vectors[] = {{header, split}, {end, slab.slot_size - split}};
+      const ssize_t read = ::readv(fd(), vectors, 2);
+      tally.calls++;
+      if (read < 0) return {0, true, errno == EAGAIN ? 0 : errno};
+      const auto length = static_cast<size_t>(read);
+      const size_t available = std::min(length, split);
+      Count(length);
+      Headers headers;
+      const bool follows = length < slab.slot_size && FindHeaders(header, available, length, headers) &&
+                           coalescer_.Fits(header, headers) && IsChecksumRight(header, headers, split, end);
+      if (follows) {
+        coalescer_.Join(header, headers);
+        continue;
+      }
+      std::memmove(place + available, end, length - available);
+      std::memcpy(place, header, available);
+      tally.copied += static_cast<uint32_t>(length);
+      return {length, false, 0};
+    }
+    return {};
   }
 
   void Count(size_t octets) {
     tally.frames++;
     tally.octets += static_cast<uint32_t>(octets);
   }
+
+  Coalescer coalescer_;
+  Message message_;
+  Progress progress_;
 };
 
 bool SetInterface(int fd, ifreq& request, short flags) {

@@ -1,25 +1,12 @@
 #include "vnet_header.h"
 
+#include "headers.h"
+
 namespace strata {
 namespace {
 
-// The header that the kernel offers is none of C++: it has a field named `class`.
-constexpr uint8_t kNeedsChecksum = 1;
-constexpr uint8_t kDataValid = 2;
-constexpr uint8_t kSegmentationNone = 0;
-constexpr uint8_t kSegmentationTcp4 = 1;
-constexpr uint8_t kSegmentationTcp6 = 4;
-constexpr uint8_t kSegmentationUdp = 5;
-constexpr uint8_t kSegmentationEcn = 0x80;
-
 constexpr size_t kEtherType = 12;
-constexpr size_t kVlanTag = 4;
-// Of Ethernet and IPv4.
-constexpr size_t kLeastHeaders = 34;
-constexpr int32_t kTcpChecksum = 16;
-constexpr size_t kTcpDataOffset = 12;
-constexpr size_t kTcpFlags = 13;
-constexpr uint8_t kCongestionWindowReduced = 0x80;
+constexpr size_t kLeastHeaders = kEthernetHeader + kIpv4Header;
 
 bool IsIpv6(const uint8_t* frame) {
   const bool tagged = frame[kEtherType] == 0x81 && frame[kEtherType + 1] == 0x00;
@@ -59,10 +46,10 @@ VnetHeader WriteVnetHeader(const Outgoing& frame) {
   header.checksum_offset = static_cast<uint16_t>(descriptor[kChecksumOffset]);
   const auto size = static_cast<size_t>(descriptor[kSegmentSize]);
   const auto* bytes = static_cast<const uint8_t*>(frame.vectors[0].iov_base);
-  if (size == 0 || start < kLeastHeaders || start + kTcpFlags >= frame.vectors[0].iov_len) return header;
+  if (size == 0 || start < kLeastHeaders || start + tcp::kFlags >= frame.vectors[0].iov_len) return header;
 
-  const bool is_tcp = descriptor[kChecksumOffset] == kTcpChecksum;
-  const size_t headers = start + (is_tcp ? size_t{bytes[start + kTcpDataOffset]} >> 4 << 2 : 8);
+  const bool is_tcp = descriptor[kChecksumOffset] == static_cast<int32_t>(tcp::kChecksum);
+  const size_t headers = start + (is_tcp ? size_t{bytes[start + tcp::kDataOffset]} >> 4 << 2 : kUdpHeader);
   // What fits into one segment is one.
   if (Length(frame) <= headers + size) return header;
   header.header_length = static_cast<uint16_t>(headers);
@@ -72,7 +59,7 @@ VnetHeader WriteVnetHeader(const Outgoing& frame) {
     return header;
   }
   header.segmentation = IsIpv6(bytes) ? kSegmentationTcp6 : kSegmentationTcp4;
-  if ((bytes[start + kTcpFlags] & kCongestionWindowReduced) != 0) header.segmentation |= kSegmentationEcn;
+  if ((bytes[start + tcp::kFlags] & tcp::kReduced) != 0) header.segmentation |= kSegmentationEcn;
   return header;
 }
 

@@ -17,6 +17,15 @@ struct VnetHeader {
   uint16_t checksum_offset = 0;
 };
 
+// The header that the kernel offers is none of C++: it has a field named `class`.
+constexpr uint8_t kNeedsChecksum = 1;
+constexpr uint8_t kDataValid = 2;
+constexpr uint8_t kSegmentationNone = 0;
+constexpr uint8_t kSegmentationTcp4 = 1;
+constexpr uint8_t kSegmentationTcp6 = 4;
+constexpr uint8_t kSegmentationUdp = 5;
+constexpr uint8_t kSegmentationEcn = 0x80;
+
 constexpr size_t kVnetHeaderSize = 10;
 static_assert(sizeof(VnetHeader) == kVnetHeaderSize);
 

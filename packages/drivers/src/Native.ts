@@ -135,6 +135,39 @@ export interface NativeDevice {
 export interface Addon {
   readonly openTap: (name: string, namespace: string, wanted: number) => NativeDevice
   readonly openPacketSocket: (name: string, namespace: string, wanted: number) => NativeDevice
+  readonly testing?: Testing
+}
+
+/** A frame as the addon makes it. */
+export interface TestedFrame {
+  readonly bytes: Uint8Array
+  /** Octets of payload per segment, or 0 when it is one. */
+  readonly segmentSize: number
+}
+
+/** The pure functions of the addon, for tests. Frames start with an Ethernet header. */
+export interface Testing {
+  /** The running sum of RFC 1071; portable, or by what the processor has. */
+  readonly checksum: (bytes: Uint8Array, portable: boolean) => number
+  /** A frame with its checksum, whose field held the sum of the pseudo-header. */
+  readonly complete: (
+    linear: Uint8Array,
+    pieces: ReadonlyArray<Uint8Array>,
+    checksumStart: number,
+    checksumOffset: number
+  ) => Uint8Array
+  /** The frames that a large TCP segment is cut into, without the first `skipped`; none when it needs not be cut. */
+  readonly cut: (
+    linear: Uint8Array,
+    pieces: ReadonlyArray<Uint8Array>,
+    checksumStart: number,
+    segmentSize: number,
+    skipped: number
+  ) => ReadonlyArray<Uint8Array>
+  /** What received frames are joined into. */
+  readonly coalesce: (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<TestedFrame>
+  /** What UDP datagrams with partial checksums are joined into on the way out. */
+  readonly join: (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<TestedFrame>
 }
 
 export interface Loader {

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../DeviceError.ts"
 import { type NativeOptions, parseMac, parseMtu, resolveOffload } from "../DeviceOptions.ts"
-import { Capability, lossOf, OnLost, open, type Opener, Wanted } from "../Native.ts"
+import { lossOf, OnLost, open, type Opener, Wanted } from "../Native.ts"
 import { type Counters, NativeDriver, type Sizes } from "./NativeDriver.ts"
 
 export interface Kind {
@@ -76,7 +76,7 @@ export const attachNative: (
     flags: { loopback: false, broadcast: true, multicast: true, pointToPoint: false, needsArp: true },
     mtu,
     hardwareAddress: mac ?? kind.macFrom(native.hardwareAddress()),
-    offload: offloadOf(wanted, native.capabilities()),
+    offload: offloadOf(wanted),
     transmit: driver.transmit,
     flush: driver.flush
   })
@@ -90,10 +90,8 @@ const bitsOf = (wanted: Resolved): number =>
   (wanted.vnet ? Wanted.vnet : 0) | (wanted.checksum ? Wanted.checksum : 0) | (wanted.tcp ? Wanted.tcp : 0) |
   (wanted.udp ? Wanted.udp : 0)
 
-const offloadOf = ({ checksum, tcp }: Resolved, capabilities: number): Offload => ({
-  checksum: checksum && (capabilities & Capability.checksum) !== 0,
-  segmentation: tcp && (capabilities & Capability.tcp4) !== 0 ? MAX_PACKET : 0
-})
+/** What the kernel does not do, the addon does. */
+const offloadOf = ({ checksum, tcp }: Resolved): Offload => ({ checksum, segmentation: tcp ? MAX_PACKET : 0 })
 
 const makeCounters = (name: string, statistics: Statistics["Service"]): Counters => {
   const counter = (what: string) => statistics.counter(`device.${name}.${what}`)

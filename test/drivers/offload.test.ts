@@ -143,11 +143,33 @@ const arbitrarySegment: Arbitrary.Arbitrary<Segment> = Arbitrary.all({
 const arbitraryCuts = Arbitrary.array(between(0, 3000), { maxLength: 6 })
 
 const piecesOf = (bytes: Uint8Array, cuts: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
-  const places = [0, ...cuts.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  const places = [0, ...cuts.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
   return places.slice(1).map((place, index) => bytes.slice(places[index], place))
 }
 
 const hex = (frames: ReadonlyArray<Uint8Array>) => frames.map((frame) => Buffer.from(frame).toString("hex"))
+
+/** The segments of one flow, whose sequence numbers wrap. */
+const nth = (index: number, changes: Partial<Segment> = {}) =>
+  frameOf({ payload: new Uint8Array(100).fill(index), sequence: (0xffff_ff80 + 100 * index) >>> 0, ...changes })
+
+/** A frame with a UDP datagram and a partial checksum. */
+const datagram = (length: number, identification: number, port = 9) => {
+  const bytes = new Uint8Array(TRANSPORT + 8 + length).fill(identification)
+  const view = new DataView(bytes.buffer)
+  bytes.set(headersOf(plain).subarray(0, TRANSPORT))
+  view.setUint16(NETWORK + 2, IP + 8 + length)
+  view.setUint16(NETWORK + 4, identification)
+  view.setUint16(NETWORK + 6, 0)
+  view.setUint8(NETWORK + 9, 17)
+  view.setUint16(NETWORK + 10, 0)
+  view.setUint16(NETWORK + 10, Checksum.finish(Checksum.add(0, bytes, NETWORK, TRANSPORT)))
+  view.setUint16(TRANSPORT, 1000)
+  view.setUint16(TRANSPORT + 2, port)
+  view.setUint16(TRANSPORT + 4, 8 + length)
+  view.setUint16(TRANSPORT + 6, Checksum.pseudoHeader(0xc000_0201, 0xc000_0202, 17, 8 + length))
+  return bytes
+}
 
 describe.skipIf(testing === undefined)("the addon's offload", () => {
   const { checksum, coalesce, complete, cut: cutNative, join } = testing ?? ({} as Native.Testing)
@@ -161,7 +183,7 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
       assert.strictEqual(checksum(part, true), expected)
       assert.strictEqual(checksum(part, false), expected)
     },
-    { arbitrary: { cases: 500 } }
+    { arbitrary: { runs: 500 } }
   )
 
   it("sums all zeros and all ones of every kind of length", () => {
@@ -273,13 +295,11 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
   })
 
   it("joins until a shorter one or PSH, and starts again", () => {
-    const at = (index: number, changes: Partial<Segment> = {}) =>
-      frameOf({ payload: new Uint8Array(100).fill(index), sequence: (0xffff_ff80 + 100 * index) >>> 0, ...changes })
     const short = { payload: new Uint8Array(99) }
-    assert.deepStrictEqual(sizes([at(0), at(1), at(2)]), [100])
-    assert.deepStrictEqual(sizes([at(0), at(1, { flags: FLAGS.ack | FLAGS.psh }), at(2), at(3)]), [100, 100])
-    assert.deepStrictEqual(sizes([at(0), at(1, short), at(2)]), [100, 0])
-    assert.deepStrictEqual(coalesce([at(0), at(1), at(2)])[0]!.bytes.length, TRANSPORT + 32 + 300)
+    assert.deepStrictEqual(sizes([nth(0), nth(1), nth(2)]), [100])
+    assert.deepStrictEqual(sizes([nth(0), nth(1, { flags: FLAGS.ack | FLAGS.psh }), nth(2), nth(3)]), [100, 100])
+    assert.deepStrictEqual(sizes([nth(0), nth(1, short), nth(2)]), [100, 0])
+    assert.deepStrictEqual(coalesce([nth(0), nth(1), nth(2)])[0]!.bytes.length, TRANSPORT + 32 + 300)
   })
 
   it("joins no more than a packet may have", () => {
@@ -322,23 +342,6 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
     }
   )
 
-  const datagram = (length: number, identification: number, port = 9) => {
-    const bytes = new Uint8Array(TRANSPORT + 8 + length).fill(identification)
-    const view = new DataView(bytes.buffer)
-    bytes.set(headersOf(plain).subarray(0, TRANSPORT))
-    view.setUint16(NETWORK + 2, IP + 8 + length)
-    view.setUint16(NETWORK + 4, identification)
-    view.setUint16(NETWORK + 6, 0)
-    view.setUint8(NETWORK + 9, 17)
-    view.setUint16(NETWORK + 10, 0)
-    view.setUint16(NETWORK + 10, Checksum.finish(Checksum.add(0, bytes, NETWORK, TRANSPORT)))
-    view.setUint16(TRANSPORT, 1000)
-    view.setUint16(TRANSPORT + 2, port)
-    view.setUint16(TRANSPORT + 4, 8 + length)
-    view.setUint16(TRANSPORT + 6, Checksum.pseudoHeader(0xc000_0201, 0xc000_0202, 17, 8 + length))
-    return bytes
-  }
-
   it.prop(
     "joins datagrams of one flow, which TypeScript cuts to what they were",
     { length: between(1, 1472), count: between(2, 40), shorter: between(0, 1471) },
@@ -361,8 +364,9 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
     }
   )
 
+  const sizesOf = (frames: ReadonlyArray<Uint8Array>) => join(frames).map(({ segmentSize }) => segmentSize)
+
   it("joins no datagrams that differ in more than their length, and no more than fit", () => {
-    const sizesOf = (frames: ReadonlyArray<Uint8Array>) => join(frames).map(({ segmentSize }) => segmentSize)
     assert.deepStrictEqual(sizesOf([datagram(10, 0), datagram(10, 1)]), [10])
     assert.deepStrictEqual(sizesOf([datagram(10, 0), datagram(11, 1)]), [0, 0])
     assert.deepStrictEqual(sizesOf([datagram(10, 0), datagram(9, 1), datagram(10, 2)]), [10, 0])

@@ -47,6 +47,20 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["ping -s 65508 192.0.2.1", ["--size", "65507"]],
   ["ping -i soon 192.0.2.1", ["--interval"]],
   ["ping --count", ["--count"]],
+  ["iperf3", ["--server", "--client"]],
+  ["iperf3 -s -c 192.0.2.1", ["--server", "--client"]],
+  ["iperf3 -s -t 5", ["--time", "clients only"]],
+  ["iperf3 -c 192.0.2.1 -1", ["--one-off", "servers only"]],
+  ["iperf3 -c somewhere", ["--client", "somewhere"]],
+  ["iperf3 -c 192.0.2.1 -R --bidir", ["--reverse", "--bidir"]],
+  ["iperf3 -c 192.0.2.1 -t 0", ["--time", "86400"]],
+  ["iperf3 -c 192.0.2.1 -t5 -n 1M", ["time", "bytes"]],
+  ["iperf3 -c 192.0.2.1 -P129", ["--parallel", "128"]],
+  ["iperf3 -c 192.0.2.1 -n lots", ["--bytes", "lots", "10M"]],
+  ["iperf3 -c 192.0.2.1 -b 10Q", ["--bitrate", "10Q", "100M"]],
+  ["iperf3 -c 192.0.2.1 -ul 8", ["16", "65507"]],
+  ["iperf3 -c 192.0.2.1 -l 2M", ["1048576"]],
+  ["iperf3 -c 192.0.2.1 -f x", ["--format", "x"]],
   ["demo --device tap:tap0", ["--device"]]
 ]
 
@@ -81,7 +95,9 @@ describe("strata", () => {
   it.effect("explains itself and each command", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runStrata("--help")
-      for (const command of ["serve", "tcps", "tcpc", "udps", "udpc", "ping", "demo"]) expect(stdout).toContain(command)
+      for (const command of ["serve", "tcps", "tcpc", "udps", "udpc", "ping", "iperf3", "demo"]) {
+        expect(stdout).toContain(command)
+      }
       for (const option of ["device", "address", "gateway", "mac", "congestion", "log-level", "hexdump"]) {
         expect(stdout).toContain(`--${option}`)
       }

@@ -10,6 +10,7 @@ import * as IpInterface from "effect/net/IpInterface"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { parseRate, parseSize } from "./iperf3/Units.ts"
 
 export interface Format<A> {
   /** Stands for the value in the help. */
@@ -75,6 +76,35 @@ export const seconds: Format<number> = {
     const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Infinity
     return value <= 3600 ? Option.some(value) : Option.none()
   }
+}
+
+/** Bytes or blocks, at least 1. */
+export const size: Format<number> = {
+  metavar: "count",
+  expected: "a count such as 1000, 64K or 10M",
+  read: (text) => Option.filter(parseSize(text), (value) => value >= 1 && value <= Number.MAX_SAFE_INTEGER)
+}
+
+/** Bits per second, and how many blocks may leave together. */
+export const rate: Format<{ readonly rate: number; readonly burst: number }> = {
+  metavar: "rate",
+  expected: "bits per second such as 100M, 0 for no bound, or a rate and a number of blocks such as 100M/8",
+  read: (text) => {
+    const [, bits = "", blocks = "0"] = /^([^/]*)(?:\/(\d{1,4}))?$/.exec(text) ?? []
+    return Option.map(parseRate(bits), (value) => ({ rate: value, burst: Number(blocks) }))
+  }
+}
+
+/** Seconds that a throughput test may take. */
+export const testTime = integer("seconds", "a number of seconds from 1 to 86400", 1, 86_400)
+
+export const streams = integer("count", "a number of streams from 1 to 128", 1, 128)
+
+/** A name without white space. */
+export const label: Format<string> = {
+  metavar: "name",
+  expected: "a name",
+  read: (text) => /^\S{1,32}$/.test(text) ? Option.some(text) : Option.none()
 }
 
 export const endpoint: Format<NetAddress.InetAddressV4> = {

@@ -12,13 +12,14 @@ import * as Layer from "effect/Layer"
 import { readFileSync, writeSync } from "node:fs"
 import { summarize } from "./Exit.ts"
 import * as Presenter from "./Presenter.ts"
+import * as ShortOptions from "./ShortOptions.ts"
 import { strata } from "./strata.ts"
 
 const version = (): string => JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version
 
 /** The command line as an Effect; `complain` is told what is wrong with it, in one line. */
 export const program = (args: ReadonlyArray<string>, complain: (line: string) => void) =>
-  Command.runWith(strata, { version: version() })(args).pipe(
+  Command.runWith(strata, { version: version() })(ShortOptions.expand(args)).pipe(
     Effect.provide(Layer.mergeAll(
       // Our own `--log-level` takes the place of the built-in one; the wizard has nothing to ask.
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),

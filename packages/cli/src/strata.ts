@@ -11,6 +11,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Format from "./Format.ts"
+import type { RateUnit } from "./iperf3/Units.ts"
 import { hostFlags, type HostOptions, type LogLevel } from "./Options.ts"
 
 const root = Command.make("strata").pipe(
@@ -159,6 +160,97 @@ const ping = Command.make(
   (options) => lazily("warning", () => import("./commands/ping.ts"), (module, host) => module.ping(host, options))
 ).pipe(Command.withDescription("Send ICMP echo requests"))
 
+const size = (name: string, alias: string, description: string) =>
+  Format.flag(name, Format.size).pipe(Flag.withAlias(alias), Flag.withDescription(description), Flag.optional)
+
+const onOff = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+const iperf3 = Command.make(
+  "iperf3",
+  {
+    server: onOff("server", "Wait for clients, and serve one test at a time").pipe(Flag.withAlias("s")),
+    client: Format.flag("client", Format.address).pipe(
+      Flag.withAlias("c"),
+      Flag.withDescription("Run a test with the server at that address"),
+      Flag.optional
+    ),
+    port: Format.flag("port", Format.port).pipe(
+      Flag.withAlias("p"),
+      Flag.withDescription("The server's port (default: 5201)"),
+      Flag.withDefault(5201)
+    ),
+    interval: Format.flag("interval", Format.seconds).pipe(
+      Flag.withAlias("i"),
+      Flag.withDescription("Seconds between reports; 0 for none before the end (default: 1)"),
+      Flag.withDefault(1)
+    ),
+    format: Format.flag("format", Format.oneOf<RateUnit>("unit", ["k", "m", "g", "t", "K", "M", "G", "T"])).pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("The unit of rates: k, m, g, t for bits, capitals for bytes (default: what fits)"),
+      Flag.optional
+    ),
+    json: onOff("json", "Print JSON, when a test is over").pipe(Flag.withAlias("J")),
+    oneOff: onOff("one-off", "Server: leave after one test (also -1)"),
+    udp: onOff("udp", "Send datagrams instead of a stream").pipe(Flag.withAlias("u")),
+    time: Format.flag("time", Format.testTime).pipe(
+      Flag.withAlias("t"),
+      Flag.withDescription("Seconds to send for (default: 10)"),
+      Flag.optional
+    ),
+    bytes: size("bytes", "n", "Bytes to send instead, such as 10M"),
+    blocks: size("blockcount", "k", "Blocks, or datagrams, to send instead"),
+    rate: Format.flag("bitrate", Format.rate).pipe(
+      Flag.withAlias("b"),
+      Flag.withDescription(
+        "Bits per second of each stream, such as 100M, or 100M/8 to send 8 blocks at a time; 0 for no bound (default: 1 Mbit/s for UDP, else 0)"
+      ),
+      Flag.optional
+    ),
+    length: size("length", "l", "Bytes of a block or datagram (default: 128K, or what fits into a packet)"),
+    parallel: Format.flag("parallel", Format.streams).pipe(
+      Flag.withAlias("P"),
+      Flag.withDescription("Streams at the same time (default: 1)"),
+      Flag.withDefault(1)
+    ),
+    reverse: onOff("reverse", "The server sends").pipe(Flag.withAlias("R")),
+    bidir: onOff("bidir", "Both send"),
+    omit: Format.flag("omit", Format.seconds).pipe(
+      Flag.withAlias("O"),
+      Flag.withDescription("Seconds at the beginning that do not count (default: 0)"),
+      Flag.withDefault(0)
+    ),
+    congestion: Format.flag("linux-congestion", Format.label).pipe(
+      Flag.withAlias("C"),
+      Flag.withDescription("Congestion control of both sides (default: --congestion, or each its own)"),
+      Flag.optional
+    ),
+    segmentSize: size("set-mss", "M", "The largest TCP segment in bytes"),
+    noDelay: onOff("no-delay", "Send small blocks at once (without Nagle's algorithm)").pipe(Flag.withAlias("N")),
+    window: size("window", "w", "Bytes of TCP's buffers, of both sides"),
+    zeroCopy: onOff("zerocopy", "Taken and ignored: payload is never prepared anew").pipe(Flag.withAlias("Z")),
+    title: Flag.String("title").pipe(
+      Flag.withAlias("T"),
+      Flag.withDescription("Put this in front of each line"),
+      Flag.optional
+    ),
+    extraData: Flag.String("extra-data").pipe(Flag.withDescription("Put this into the JSON"), Flag.optional),
+    getServerOutput: onOff("get-server-output", "Show the server's report too"),
+    counters64: onOff("udp-counters-64bit", "Number datagrams by 64 bits"),
+    repeatingPayload: onOff("repeating-payload", "Send digits instead of random bytes")
+  },
+  (flags) => lazily("warning", () => import("./commands/iperf3.ts"), (module, host) => module.iperf3(host, flags))
+).pipe(
+  Command.withDescription(
+    "Measure throughput with iperf3's own protocol: against strata or any iperf3, from either side"
+  ),
+  Command.withExamples([
+    { command: "strata iperf3 -s", description: "A server; then, elsewhere: iperf3 -c 192.0.2.2" },
+    { command: "strata iperf3 -c 192.0.2.1 -R -P 4", description: "Receive over four connections" },
+    { command: "strata iperf3 -c 192.0.2.1 -u -b 100M", description: "Send 100 Mbit/s of datagrams" }
+  ])
+)
+
 const demo = Command.make(
   "demo",
   {
@@ -171,4 +263,4 @@ const demo = Command.make(
   )
 )
 
-export const strata = root.pipe(Command.withSubcommands([serve, tcps, tcpc, udps, udpc, ping, demo]))
+export const strata = root.pipe(Command.withSubcommands([serve, tcps, tcpc, udps, udpc, ping, iperf3, demo]))

@@ -1,0 +1,58 @@
+/**
+ * What each side tells the other at the end: how much it sent and received, and what that cost.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type Iperf3Error, malformed } from "./Iperf3Error.ts"
+
+/**
+ * One stream. Retransmits are -1 where nobody counts them (and 2⁶⁴-1 in JSON that thinks it unsigned); errors are lost datagrams,
+ * packets those that were sent, as far as this side knows; jitter and times are seconds.
+ */
+const StreamResults = Schema.Struct({
+  id: Schema.Finite,
+  bytes: Schema.Finite,
+  retransmits: Schema.Finite,
+  jitter: Schema.Finite,
+  errors: Schema.Finite,
+  packets: Schema.Finite,
+  /** What of `errors` and `packets` is from the time that does not count; later versions than 3.12 have it. */
+  omitted_errors: Schema.optionalKey(Schema.Finite),
+  omitted_packets: Schema.optionalKey(Schema.Finite),
+  start_time: Schema.optionalKey(Schema.Finite),
+  end_time: Schema.optionalKey(Schema.Finite)
+})
+export type StreamResults = typeof StreamResults.Type
+
+export const Results = Schema.Struct({
+  /** Per cent of a processor. */
+  cpu_util_total: Schema.Finite,
+  cpu_util_user: Schema.Finite,
+  cpu_util_system: Schema.Finite,
+  /** 1 where `retransmits` counts. */
+  sender_has_retransmits: Schema.Finite,
+  congestion_used: Schema.optionalKey(Schema.String),
+  server_output_text: Schema.optionalKey(Schema.String),
+  server_output_json: Schema.optionalKey(Schema.Unknown),
+  streams: Schema.Array(StreamResults)
+})
+export type Results = typeof Results.Type
+
+/** The most that is taken of them, in octets: the output of a server may be among them. */
+export const LIMIT = 16 * 1024 * 1024
+
+export const decode = (json: unknown): Effect.Effect<Results, Iperf3Error> =>
+  Effect.mapError(
+    Schema.decodeUnknownEffect(Results)(json),
+    (error) => malformed(`results that are none: ${error.message.replaceAll(/\s+/g, " ")}`)
+  )
+
+/** Those of one stream, without what was omitted; undefined when the other side does not tell of it. */
+export const ofStream = (results: Results, id: number): StreamResults | undefined => {
+  const found = results.streams.find((stream) => stream.id === id)
+  return found && {
+    ...found,
+    errors: found.errors - (found.omitted_errors ?? 0),
+    packets: found.packets - (found.omitted_packets ?? 0)
+  }
+}

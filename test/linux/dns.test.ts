@@ -4,11 +4,11 @@
 import { assert, layer } from "@effect/vitest"
 import { NetworkStack, Statistics } from "@strata/core"
 import { Tap } from "@strata/drivers"
-import { AddressResolver, Dns as StrataDns } from "@strata/sockets"
+import { StrataAddressResolver, StrataDns } from "@strata/sockets"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as EffectAddressResolver from "effect/net/AddressResolver"
+import * as AddressResolver from "effect/net/AddressResolver"
 import * as Dns from "effect/net/Dns"
 import * as NetAddress from "effect/net/NetAddress"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -92,7 +92,7 @@ const Host = Layer.unwrap(
 const resolving = <A, E, R>(program: Effect.Effect<A, E, R>, options: StrataDns.Options = {}) =>
   Effect.provide(
     program,
-    AddressResolver.layer.pipe(Layer.provideMerge(StrataDns.layerWith({ nameServers: [KERNEL], ...options }))),
+    StrataAddressResolver.layer.pipe(Layer.provideMerge(StrataDns.layerWith({ nameServers: [KERNEL], ...options }))),
     { local: true }
   )
 
@@ -131,7 +131,7 @@ Namespace.describeLinux("Linux, names that dnsmasq knows", ["dnsmasq", ...LossyP
         const addresses = yield* dns.lookup("alias.example")
         assert.deepStrictEqual(addresses.map((one) => NetAddress.formatIp(one)), ["192.0.2.10", "2001:db8::10"])
         assert.deepStrictEqual(yield* dns.reverse("192.0.2.10"), ["one.example." as never])
-        const resolver = yield* EffectAddressResolver.AddressResolver
+        const resolver = yield* AddressResolver.AddressResolver
         const [endpoint] = yield* resolver.resolve("one.example:80", { family: "IPv4" })
         assert.strictEqual(NetAddress.formatInet(endpoint), "192.0.2.10:80")
       })))

@@ -1,10 +1,10 @@
 /**
  * Sockets for programs, over the protocols of `@strata/core`.
  */
-export * as AddressResolver from "./AddressResolver.ts"
-export * as Dns from "./Dns.ts"
 export * as SimpleServices from "./SimpleServices.ts"
+export * as StrataAddressResolver from "./StrataAddressResolver.ts"
 export * as StrataDatagramSocket from "./StrataDatagramSocket.ts"
+export * as StrataDns from "./StrataDns.ts"
 export * as StrataSocket from "./StrataSocket.ts"
 export * as StrataSocketServer from "./StrataSocketServer.ts"
 export * as TcpServer from "./TcpServer.ts"

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Simulation } from "@strata/simulation"
-import { Dns as StrataDns, UdpSocket } from "@strata/sockets"
+import { StrataDns, UdpSocket } from "@strata/sockets"
 import { Config, Effect, Exit, Fiber, Scope } from "effect"
 import { Dns } from "effect/net"
 import { RCODE, type Script, serve, zone } from "../../support/nameServer.ts"

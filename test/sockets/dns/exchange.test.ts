@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Simulation } from "@strata/simulation"
-import { Dns as StrataDns, UdpSocket } from "@strata/sockets"
+import { StrataDns, UdpSocket } from "@strata/sockets"
 import { Clock, Effect, Fiber } from "effect"
 import { Dns, NetAddress } from "effect/net"
 import { a, answer, type Asked, RCODE, reply, type Script, zone } from "../../support/nameServer.ts"

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Simulation } from "@strata/simulation"
-import { Dns as StrataDns } from "@strata/sockets"
+import { StrataDns } from "@strata/sockets"
 import { Effect } from "effect"
 import { Dns } from "effect/net"
 import { zone } from "../../support/nameServer.ts"

@@ -2,7 +2,7 @@
  * The small parts of the resolver by themselves.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Dns as StrataDns } from "@strata/sockets"
+import { StrataDns } from "@strata/sockets"
 import { candidates } from "@strata/sockets/dns/SearchList"
 import * as Settings from "@strata/sockets/dns/Settings"
 import { Duration, Result } from "effect"

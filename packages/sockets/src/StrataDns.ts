@@ -3,7 +3,7 @@
  * `@effect/platform-node`.
  *
  * ```ts
- * const Names = Dns.layerWith({ nameServers: ["192.0.2.1"], search: ["example.org"] })
+ * const Names = StrataDns.layerWith({ nameServers: ["192.0.2.1"], search: ["example.org"] })
  * const Host = Names.pipe(Layer.provideMerge(NetworkStack.layer))
  * ```
  *
@@ -16,7 +16,7 @@ import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as EffectDns from "effect/net/Dns"
+import * as Dns from "effect/net/Dns"
 import type { DnsRecord, RecordType } from "effect/net/Dns"
 import * as Host from "effect/net/Host"
 import * as NetAddress from "effect/net/NetAddress"
@@ -39,7 +39,7 @@ export type Requirements = Udp | Tcp | Entropy | Statistics
 /** Options from the text of `/etc/resolv.conf`. What it says of name servers that IPv4 does not reach, it says in vain. */
 export const fromResolvConf: (text: string) => ResolvConf = parse
 
-type Service = EffectDns.Dns["Service"]
+type Service = Dns.Dns["Service"]
 
 /** A resolver for as long as the scope is open; questions that are not answered by then fail with `Unknown`. */
 export const make = Effect.fnUntraced(function*(
@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function*(
     return []
   })
 
-  return EffectDns.make({
+  return Dns.make({
     lookup: (host, family) => {
       const known = settings.hosts.addressesOf(host)
       if (known !== undefined) return Effect.succeed(known)
@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function*(
       const known = settings.hosts.namesOf(address)
       if (known.length > 0) return Effect.succeed(known)
       if (SpecialNames.isLoopback(address)) return Effect.succeed([SpecialNames.LOCALHOST])
-      return recordsOf(Host.toFullyQualified(EffectDns.reverseName(address)), "PTR").pipe(
+      return recordsOf(Host.toFullyQualified(Dns.reverseName(address)), "PTR").pipe(
         Effect.map((records) => records.flatMap((record) => record._tag === "PTR" ? [record.host] : [])),
         Effect.mapError((failure) => errorOf(failure, "reverse", NetAddress.formatIp(address)))
       )
@@ -116,24 +116,24 @@ export const make = Effect.fnUntraced(function*(
 
 const errorOf = (
   { cause, reason }: QueryFailure,
-  method: EffectDns.DnsError["method"],
+  method: Dns.DnsError["method"],
   hostname: string,
   recordType?: RecordType
-): EffectDns.DnsError => new EffectDns.DnsError({ reason, method, hostname, recordType, cause })
+): Dns.DnsError => new Dns.DnsError({ reason, method, hostname, recordType, cause })
 
 /** The resolver with its defaults: it asks 127.0.0.1. */
-export const layer: Layer.Layer<EffectDns.Dns, never, Requirements> = Layer.effect(
-  EffectDns.Dns,
+export const layer: Layer.Layer<Dns.Dns, never, Requirements> = Layer.effect(
+  Dns.Dns,
   Effect.orDie(make())
 )
 
 /** The resolver with options. Fails when an address or a name among them is none. */
 export const layerWith = (
   options: Options
-): Layer.Layer<EffectDns.Dns, NetAddress.NetAddressError, Requirements> => Layer.effect(EffectDns.Dns, make(options))
+): Layer.Layer<Dns.Dns, NetAddress.NetAddressError, Requirements> => Layer.effect(Dns.Dns, make(options))
 
 /** The resolver with options read from configuration. */
 export const layerConfig = (
   options: Config.Wrap<Options>
-): Layer.Layer<EffectDns.Dns, Config.ConfigError | NetAddress.NetAddressError, Requirements> =>
-  Layer.effect(EffectDns.Dns, Effect.flatMap(Config.unwrap(options), make))
+): Layer.Layer<Dns.Dns, Config.ConfigError | NetAddress.NetAddressError, Requirements> =>
+  Layer.effect(Dns.Dns, Effect.flatMap(Config.unwrap(options), make))

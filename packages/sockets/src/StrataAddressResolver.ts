@@ -5,7 +5,7 @@
  * addresses with the name of one (`fe80::1%eth0`) fail; those with its number are passed on.
  */
 import type * as Layer from "effect/Layer"
-import * as EffectAddressResolver from "effect/net/AddressResolver"
+import * as AddressResolver from "effect/net/AddressResolver"
 import type { Dns } from "effect/net/Dns"
 
-export const layer: Layer.Layer<EffectAddressResolver.AddressResolver, never, Dns> = EffectAddressResolver.layer()
+export const layer: Layer.Layer<AddressResolver.AddressResolver, never, Dns> = AddressResolver.layer()

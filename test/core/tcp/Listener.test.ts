@@ -160,7 +160,7 @@ describe("acceptWith", () => {
       const iss = knock(5001)
       confirm(5001, iss)
       const told: Array<string> = []
-      const connection = yield* listener.acceptWith((it) => it)
+      const connection = yield* listener.acceptWith((accepted) => accepted)
       connection.whenClosed(() => told.push("first"))
       connection.whenClosed(() => told.push("second"))
       confirm(5001, iss, { flags: ack | psh, text: Uint8Array.of(1) })

@@ -8,13 +8,12 @@ import { established } from "../../support/tcpScript.ts"
 describe("changes", () => {
   it.effect("leave nothing behind with their reader", () =>
     Effect.gen(function*() {
-      const onlookers: Array<() => void> = []
       const connection = {
         tcb: established().tcb,
         traffic: {},
         chronograph: new Chronograph(),
         sending: { queued: 0, capacity: 0 },
-        onlookers,
+        onlookers: new Array<() => void>(),
         host: {
           turn: { now: () => 0, run: (work: () => void) => work() },
           timers: { make: () => ({ set: () => {}, clear: () => {} }) },
@@ -22,8 +21,8 @@ describe("changes", () => {
         }
       }
       const changes = infoChanges(connection as unknown as Parameters<typeof infoChanges>[0])
-      const during = Stream.tap(changes, () => Effect.sync(() => expect(onlookers.length).toBe(1)))
+      const during = Stream.tap(changes, () => Effect.sync(() => expect(connection.onlookers.length).toBe(1)))
       expect(yield* Stream.runCollect(Stream.take(during, 1))).toMatchObject([{ state: "ESTABLISHED" }])
-      expect(onlookers).toEqual([])
+      expect(connection.onlookers).toEqual([])
     }))
 })

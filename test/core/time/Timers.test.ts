@@ -142,7 +142,7 @@ describe("Timers", () => {
       rung(start + 15)
       assert.deepStrictEqual(fired, ["early at 400"])
       assert.deepStrictEqual(told, [15])
-      turn.run(answered.clear)
+      turn.run(() => answered.clear())
       rung(start + 400)
       assert.deepStrictEqual(fired, ["early at 400"])
     }).pipe(Effect.provide(time), Effect.provideService(AlarmMaker, silent))

@@ -34,6 +34,8 @@ const DEVICE_RETRY = 2
 /** Octets of the IPv4 and TCP headers without options. */
 const HEADERS = 40
 
+const NOBODY: ReadonlyArray<never> = []
+
 export class LiveConnection {
   next: LiveConnection | undefined = undefined
   tcb: ControlBlock
@@ -46,7 +48,7 @@ export class LiveConnection {
   /** Fibers that wait for another state. */
   readonly watchers = new Waiters()
   /** Called at the end of each turn in which something happened, and when the state has changed. */
-  readonly onlookers: Array<() => void> = []
+  onlookers: ReadonlyArray<() => void> = NOBODY
   traffic: Traffic
   readonly chronograph = new Chronograph()
   /** The peer's FIN was received in order. */

@@ -48,13 +48,13 @@ export const infoChanges = (connection: LiveConnection, interval: Duration.Input
     yield* Effect.acquireRelease(
       Effect.sync(() =>
         turn.run(() => {
-          connection.onlookers.push(watch.look)
+          connection.onlookers = [...connection.onlookers, watch.look]
           watch.look()
         })
       ),
       () =>
         Effect.sync(() => {
-          connection.onlookers.splice(connection.onlookers.indexOf(watch.look), 1)
+          connection.onlookers = connection.onlookers.filter((look) => look !== watch.look)
           watch.stop()
         })
     )

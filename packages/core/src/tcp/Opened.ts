@@ -1,7 +1,14 @@
 /**
  * The control block of a connection that was just opened.
  */
-import { type ControlBlock, DEFAULT_MSS, NEVER, type State } from "./ControlBlock.ts"
+import {
+  type ControlBlock,
+  DEFAULT_MSS,
+  type EcnState,
+  type KeepAliveState,
+  NEVER,
+  type State
+} from "./ControlBlock.ts"
 import { NO_COUNTS } from "./Counts.ts"
 import * as Rack from "./Rack.ts"
 import * as RateSampling from "./RateSampling.ts"
@@ -11,6 +18,11 @@ import * as RecoveryState from "./RecoveryState.ts"
 import * as Rtt from "./Rtt.ts"
 import type { OpenParameters } from "./TcpMachine.ts"
 import * as Transmissions from "./Transmissions.ts"
+
+// What connections have alike they share: there may be very many.
+const NOTHING: ReadonlyArray<never> = []
+const NO_MARKS: EcnState = { echo: false, reduced: false }
+const UNHEARD: KeepAliveState = { heardAt: -Infinity, asked: 0, isDue: false }
 
 /** It has sent and received nothing. */
 export const make = (state: State, parameters: OpenParameters): ControlBlock => {
@@ -48,7 +60,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
       capacity: receiveCapacity,
       maximum: receiveMaximum,
       unread: 0,
-      ranges: [],
+      ranges: NOTHING,
       fin: undefined,
       mss: receiveMaximumSegmentSize,
       fullSize: Math.min(DEFAULT_MSS, receiveMaximumSegmentSize),
@@ -63,7 +75,7 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
       scale: settings.windowScaling ? ReceiveWindow.shiftFor(receiveMaximum) : 0,
       acknowledged: 0,
       edge: 0,
-      recent: [],
+      recent: NOTHING,
       duplicate: undefined
     },
     transmissions: Transmissions.empty(iss),
@@ -84,9 +96,9 @@ export const make = (state: State, parameters: OpenParameters): ControlBlock => 
     },
     timestamps: { recent: 0, recentAt: -Infinity, offset: parameters.timestampOffset },
     tuning: ReceiveTuning.initial(receiveMaximumSegmentSize),
-    ecn: { echo: false, reduced: false },
+    ecn: NO_MARKS,
     path: { limit: DEFAULT_MSS, failed: DEFAULT_MSS + 1, losses: 0, probe: undefined, probeAt: Infinity },
-    keepAlive: { heardAt: -Infinity, asked: 0, isDue: false },
+    keepAlive: UNHEARD,
     challengedAt: -Infinity,
     reason: undefined,
     softError: false,

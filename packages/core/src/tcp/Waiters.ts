@@ -7,10 +7,11 @@
 import * as Effect from "effect/Effect"
 
 export class Waiters {
-  private waiting: Array<() => void> = []
+  /** Made for the first one who waits: there may be very many connections with nobody. */
+  private waiting: Array<() => void> | undefined = undefined
 
   get size(): number {
-    return this.waiting.length
+    return this.waiting?.length ?? 0
   }
 
   /**
@@ -21,7 +22,7 @@ export class Waiters {
     return Effect.callback<void>((resume) => {
       if (ready()) return resume(Effect.void)
       const wake = () => resume(Effect.void)
-      this.waiting.push(wake)
+      this.add(wake)
       return this.forgetting(wake)
     })
   }
@@ -33,30 +34,36 @@ export class Waiters {
       if (found !== undefined) return resume(found)
       const wake = () => {
         const then = look()
-        if (then === undefined) this.waiting.push(wake)
+        if (then === undefined) this.add(wake)
         else resume(then)
       }
-      this.waiting.push(wake)
+      this.add(wake)
       return this.forgetting(wake)
     })
   }
 
   /** Wakes the fiber that waits longest; it runs before this returns. */
   wakeOne(): void {
-    this.waiting.shift()?.()
+    this.waiting?.shift()?.()
   }
 
   /** Wakes everybody who waits now. */
   wakeAll(): void {
     const all = this.waiting
-    this.waiting = []
+    if (all === undefined) return
+    this.waiting = undefined
     for (const wake of all) wake()
+  }
+
+  private add(wake: () => void): void {
+    if (this.waiting === undefined) this.waiting = [wake]
+    else this.waiting.push(wake)
   }
 
   private forgetting(wake: () => void): Effect.Effect<void> {
     return Effect.sync(() => {
-      const index = this.waiting.indexOf(wake)
-      if (index >= 0) this.waiting.splice(index, 1)
+      const index = this.waiting?.indexOf(wake) ?? -1
+      if (index >= 0) this.waiting!.splice(index, 1)
     })
   }
 }

@@ -28,10 +28,10 @@ export interface Timer {
    * Calls back once, in a turn, at or after `deadline` (milliseconds of `Turn.now`), and no more at any earlier
    * setting. `Infinity` clears.
    */
-  readonly set: (deadline: number) => void
-  readonly clear: () => void
+  set(deadline: number): void
+  clear(): void
   /** The deadline, or `Infinity` when it is not set. */
-  readonly deadline: () => number
+  deadline(): number
 }
 
 export class Timers extends Context.Service<Timers, {
@@ -78,33 +78,58 @@ export class Timers extends Context.Service<Timers, {
         }
       })
 
-      return Timers.of({
-        make: (callback) => {
-          const entry: Entry = { deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run: callback }
-          const clear = () => {
-            if (entry.deadline === Infinity) return
-            if (entry.index >= 0) heap.clear(entry)
-            else entry.deadline = Infinity
-          }
-          return {
-            set: (deadline) => {
-              if (deadline === Infinity) return clear()
-              entry.asked = ++asked
-              if (entry.index >= 0) {
-                heap.set(entry, deadline)
-              } else {
-                entry.deadline = deadline
-                heap.push(entry)
-              }
-              if (entry.index === 0) alarm.set(entry.place)
-            },
-            clear,
-            deadline: () => entry.deadline
-          }
-        }
-      })
+      const clock: Setting = {
+        heap,
+        next: () => ++asked,
+        first: alarm.set
+      }
+      return Timers.of({ make: (callback) => new HeapTimer(clock, callback) })
     })
   )
+}
+
+/** What all timers share. */
+interface Setting {
+  readonly heap: TimerHeap
+  /** Numbers the settings of all timers. */
+  readonly next: () => number
+  /** The earliest deadline is another one. */
+  readonly first: (deadline: number) => void
+}
+
+/** A class, since there may be very many: a timer that is not set holds its entry and nothing else. */
+class HeapTimer implements Timer {
+  private readonly shared: Setting
+  private readonly entry: Entry
+
+  constructor(shared: Setting, run: (asOf: number) => void) {
+    this.shared = shared
+    this.entry = { deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run }
+  }
+
+  set(deadline: number): void {
+    if (deadline === Infinity) return this.clear()
+    const { entry, shared } = this
+    entry.asked = shared.next()
+    if (entry.index >= 0) {
+      shared.heap.set(entry, deadline)
+    } else {
+      entry.deadline = deadline
+      shared.heap.push(entry)
+    }
+    if (entry.index === 0) shared.first(entry.place)
+  }
+
+  clear(): void {
+    const { entry } = this
+    if (entry.deadline === Infinity) return
+    if (entry.index >= 0) this.shared.heap.clear(entry)
+    else entry.deadline = Infinity
+  }
+
+  deadline(): number {
+    return this.entry.deadline
+  }
 }
 
 /** Runs an entry that was due, unless another one has cleared it or set it again. */

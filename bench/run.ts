@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { cpus, release } from "node:os"
+import { check, groups } from "./limits.ts"
 import { measurements } from "./suite.ts"
 import { Failure } from "./support/failure.ts"
 import type { Contender, Figure, Measurement } from "./support/measurement.ts"
@@ -20,6 +21,8 @@ import * as Testbed from "./support/testbed.ts"
 /** The share of the processors that may be busy before a round. */
 const BUSY = 0.1
 const LOOK = 100
+/** Of figures that do not hold their limits at once. */
+const TRIES = 3
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
@@ -93,10 +96,30 @@ const write = (report: Report.Report, { json, markdown }: Options): void => {
   if (markdown !== undefined) writeFileSync(markdown, Report.page(report))
 }
 
+/** Each figure beside its limit; how many are beyond. */
+const counters = Effect.fnUntraced(function*(options: Options) {
+  const testbed = yield* lazyTestbed(options)
+  let beyond = 0
+  for (const group of groups) {
+    say(group.title)
+    for (const { figure, most, what } of yield* check(group, testbed, TRIES)) {
+      if (figure > most) beyond++
+      say(
+        `  ${what.padEnd(44)}${Report.digits(figure).padStart(10)}  at most ${most}${figure > most ? "  EXCEEDED" : ""}`
+      )
+    }
+  }
+  return beyond
+}, Effect.scoped)
+
 const main = Effect.gen(function*() {
   const options = parse(process.argv.slice(2))
   if (typeof options === "string") return yield* Effect.fail(new Failure(options))
   if (options.help) return say(usage.trimEnd())
+  if (options.counters) {
+    const beyond = yield* counters(options)
+    return beyond === 0 ? undefined : yield* Effect.fail(new Failure(`${beyond} limits are exceeded`))
+  }
   const picked = pick(measurements, options.only)
   if (typeof picked === "string") return yield* Effect.fail(new Failure(picked))
   if (options.list) return say(picked.map(({ name, title, unit }) => `${name.padEnd(26)}${title}, ${unit}`).join("\n"))

@@ -1,19 +1,10 @@
 /**
- * How much JavaScript allocates: what the heap grows by between garbage collections.
+ * How much JavaScript allocates: what its heap grows by between garbage collections. What is outside of the heap, the octets of
+ * large arrays, is left out, since it is given back at any time.
  */
 import { GCProfiler } from "node:v8"
 
-interface Heap {
-  readonly usedHeapSize: number
-  readonly externalMemory: number
-}
-
-const sizeOf = ({ externalMemory, usedHeapSize }: Heap): number => usedHeapSize + externalMemory
-
-const sizeNow = (): number => {
-  const { external, heapUsed } = process.memoryUsage()
-  return heapUsed + external
-}
+const sizeNow = (): number => process.memoryUsage().heapUsed
 
 /** The sum of all growth; what is freed between two looks without a collection is not seen. */
 export const growth = (
@@ -40,13 +31,13 @@ export class Allocations {
     this.#size = sizeNow()
   }
 
-  /** Octets allocated since the last call, in the heap and outside of it. */
+  /** Octets allocated since the last call. */
   since(): number {
     const end = sizeNow()
     const { statistics } = this.#profiler.stop()
     const collections = statistics.map(({ afterGC, beforeGC }) => ({
-      before: sizeOf(beforeGC.heapStatistics),
-      after: sizeOf(afterGC.heapStatistics)
+      before: beforeGC.heapStatistics.usedHeapSize,
+      after: afterGC.heapStatistics.usedHeapSize
     }))
     const grown = growth(this.#size, collections, end)
     this.#profiler = new GCProfiler()

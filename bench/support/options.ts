@@ -8,6 +8,7 @@ export interface Options {
   readonly list: boolean
   readonly help: boolean
   readonly sizes: boolean
+  readonly counters: boolean
   /** Parts of names; everything when there are none. */
   readonly only: ReadonlyArray<string>
   readonly rounds: number
@@ -24,6 +25,7 @@ export const usage = `npm run bench -- [options]
 
   --quick            all but what takes long, in two minutes
   --sizes            cost against size instead
+  --counters         what must not grow, whatever the machine: calls, copies, allocations
   --list             what there is to measure
   --only <name>      what has this in its name; may be given several times
   --rounds <n>       rounds of each measurement (5; quick: 3)
@@ -52,6 +54,7 @@ export const parse = (args: ReadonlyArray<string>): Options | string => {
         list: flag,
         help: flag,
         sizes: flag,
+        counters: flag,
         only: { type: "string", multiple: true, default: [] },
         rounds: text,
         seconds: text,

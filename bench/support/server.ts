@@ -23,7 +23,7 @@ export interface ServerOptions {
 /** What it tells about itself. */
 export interface Told {
   readonly counters: Readonly<Record<string, number>>
-  /** Octets allocated by JavaScript since the last question, in its heap and outside of it; 0 the first time. */
+  /** Octets allocated in JavaScript's heap since the last question; 0 the first time. */
   readonly allocated: number
   /** Octets in use after a garbage collection, where the process may ask for one; in the heap and outside of it. */
   readonly used: number

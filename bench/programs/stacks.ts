@@ -3,8 +3,8 @@
  * driver can do.
  *
  * `tcp`: two TCPs, with nothing between them but a queue that hands over
- * segments of 1,460 octets in batches. `stack`: two whole stacks on a wire, with
- * and without checksums. Octets are written a mebibyte at a time and read as they
+ * segments of 1,460 octets in batches. `checksums`: two whole stacks on a wire;
+ * `no checksums` without them, `offload` in large segments besides. Octets are written a mebibyte at a time and read as they
  * come. Both ends share one processor, whose time is told for a mebibyte.
  */
 import { Devices, Entropy, Ipv4, NetworkStack, Routing, Tcp, Turn } from "@strata/core"
@@ -153,6 +153,7 @@ const whole = Effect.fnUntraced(function*(options: Wire.Options, seconds: number
 
 await main({
   tcp: (seconds) => Effect.runPromise(tcpOnly(seconds)),
+  offload: (seconds) => Effect.runPromise(whole({ offload: true }, seconds)),
   "no checksums": (seconds) => Effect.runPromise(whole({ checksumOffload: true }, seconds)),
   checksums: (seconds) => Effect.runPromise(whole({}, seconds))
 })

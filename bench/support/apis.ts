@@ -7,11 +7,12 @@
  */
 import { Tcp, type TcpError, Udp, type UdpError, type UdpPort } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
-import { TcpServer, type TcpSocket, UdpSocket } from "@strata/sockets"
+import { StrataDatagramSocket, StrataSocketServer, TcpServer, type TcpSocket, UdpSocket } from "@strata/sockets"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { chunk, Verifier } from "./pattern.ts"
 
@@ -34,7 +35,7 @@ const verdict = (verifier: Verifier): string => `${verifier.octets} ${verifier.e
 /** Of `@strata/sockets`: Streams and Sinks. */
 const Streams = {
   serve: Effect.fnUntraced(
-    function*(port: number, handler: (peer: TcpSocket.TcpSocket) => Effect.Effect<void, TcpError>) {
+    function*(port: number, handler: (peer: TcpSocket.TcpSocket) => Effect.Effect<void, unknown>) {
       const server = yield* TcpServer.listen({ port, backlog: BACKLOG })
       yield* Effect.forkScoped(TcpServer.serve(server, handler))
     }
@@ -63,7 +64,7 @@ const untilDone = <A, R>(
 
 /** Of `@strata/core`: what Streams and Sinks are made of. */
 const Plain = {
-  serve: Effect.fnUntraced(function*(port: number, handler: (connection: Connection) => Effect.Effect<void, TcpError>) {
+  serve: Effect.fnUntraced(function*(port: number, handler: (connection: Connection) => Effect.Effect<void, unknown>) {
     const tcp = yield* Tcp
     const listener = yield* tcp.listen({ port, backlog: BACKLOG })
     const acceptOne = Effect.gen(function*() {
@@ -97,15 +98,46 @@ const Plain = {
   })
 }
 
+const untilClosed = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.ignore(Effect.forever(effect))
+
+/** Of Effect: what runs on Node's sockets runs on strata's. */
+const Sockets = {
+  serve: Effect.fnUntraced(function*(port: number, handler: (peer: Socket.Socket) => Effect.Effect<void, unknown>) {
+    const server = yield* StrataSocketServer.make({ port, backlog: BACKLOG, allowHalfOpen: true })
+    yield* Effect.forkScoped(server.run(handler))
+  }, Effect.orDie),
+  echo: Effect.fnUntraced(function*(peer: Socket.Socket) {
+    const [reader, writer] = yield* Effect.all([peer.reader, peer.writer])
+    yield* untilClosed(Effect.flatMap(reader.pull, writer.writeAll))
+  }, Effect.scoped),
+  sink: Effect.fnUntraced(function*(peer: Socket.Socket) {
+    const [reader, writer] = yield* Effect.all([peer.reader, peer.writer])
+    const verifier = new Verifier()
+    yield* untilClosed(Effect.map(reader.pull, (chunks) => {
+      for (const received of chunks) verifier.accept(received as Uint8Array)
+    }))
+    yield* writer.write(verdict(verifier))
+  }, Effect.scoped),
+  source: Effect.fnUntraced(function*(peer: Socket.Socket) {
+    const [reader, writer] = yield* Effect.all([peer.reader, peer.writer])
+    yield* Effect.raceFirst(untilClosed(writer.write(chunk)), untilClosed(reader.pull))
+  }, Effect.scoped),
+  echoUdp: Effect.gen(function*() {
+    const socket = yield* StrataDatagramSocket.make({ bind: { port: ECHO } })
+    const [reader, writer] = yield* Effect.all([socket.reader, socket.writer])
+    yield* Effect.forkScoped(untilClosed(Effect.flatMap(reader.pull, writer.writeAll)))
+  }).pipe(Effect.orDie)
+}
+
 /** Serves with all of them. */
 const serveAll = <Peer>(one: {
   readonly serve: (
     port: number,
-    handler: (peer: Peer) => Effect.Effect<void, TcpError>
+    handler: (peer: Peer) => Effect.Effect<void, unknown>
   ) => Effect.Effect<void, TcpError, Tcp | Scope.Scope>
-  readonly echo: (peer: Peer) => Effect.Effect<void, TcpError>
-  readonly sink: (peer: Peer) => Effect.Effect<void, TcpError>
-  readonly source: (peer: Peer) => Effect.Effect<void, TcpError>
+  readonly echo: (peer: Peer) => Effect.Effect<void, unknown>
+  readonly sink: (peer: Peer) => Effect.Effect<void, unknown>
+  readonly source: (peer: Peer) => Effect.Effect<void, unknown>
   readonly echoUdp: Effect.Effect<void, UdpError, Udp | Scope.Scope>
 }): Api["serve"] =>
   Effect.gen(function*() {
@@ -117,5 +149,6 @@ const serveAll = <Peer>(one: {
 
 export const apis: ReadonlyArray<Api> = [
   { name: "stream", title: "strata, Streams", serve: serveAll(Streams) },
-  { name: "plain", title: "strata, `Tcp`", serve: serveAll(Plain) }
+  { name: "plain", title: "strata, `Tcp`", serve: serveAll(Plain) },
+  { name: "effect", title: "strata, `effect/socket`", serve: serveAll(Sockets) }
 ]

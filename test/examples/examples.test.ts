@@ -1,5 +1,5 @@
 /**
- * The examples run as they are, and are short. The one that needs a TAP is run
+ * The examples run as they are, and are short. Those that need a TAP are run
  * in test/linux.
  */
 import { describe, expect, it } from "@effect/vitest"

@@ -17,15 +17,14 @@ import * as ChannelModule from "effect/Channel"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as HostAddress from "./internal/HostAddress.ts"
-import { LiveSocket } from "./internal/LiveSocket.ts"
 import * as Errors from "./internal/SocketErrors.ts"
-import { type Role, TlsUpgrade } from "./internal/Transport.ts"
+import { ofConnection } from "./internal/Transport.ts"
+import { overTransport } from "./internal/TransportSocket.ts"
 
 /** The connection of strata under the current socket, for who wants to know more of it than `Socket` tells. */
 export class NetSocket extends Context.Service<NetSocket, Connection>()("@strata/sockets/StrataSocket/NetSocket") {}
@@ -68,7 +67,11 @@ export interface NetOptions extends TcpOptions, SocketOptions {
 
 /** A socket that connects whenever its reader is acquired. */
 export const makeNet = (options: NetOptions): Effect.Effect<Socket.Socket, never, Tcp> =>
-  Effect.flatMap(Tcp, (tcp) => fromConnection(connect(tcp, options), options))
+  Effect.flatMap(Tcp, (tcp) =>
+    overTransport(Effect.map(connect(tcp, options), ofConnection), options, {
+      _tag: "client",
+      host: nameOf(options)
+    }))
 
 /** `makeNet` as a Channel of octets both ways. */
 export const makeNetChannel = <IE = never>(
@@ -94,61 +97,18 @@ export const fromConnection = <R>(
   open: Effect.Effect<Connection, Socket.SocketError, R>,
   options: SocketOptions & { readonly tlsServer?: boolean | undefined } = {}
 ): Effect.Effect<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
-  Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
-    const connected = Latch.makeUnsafe(false)
-    let current: LiveSocket | undefined
-    const role: Role = options.tlsServer === true ? "server" : "client"
-    const upgrade = Context.get(context, TlsUpgrade)
+  overTransport(
+    Effect.map(open, ofConnection),
+    options,
+    options.tlsServer === true ? { _tag: "server" } : { _tag: "client" }
+  )
 
-    const leave = (live: LiveSocket) =>
-      Effect.suspend(() => {
-        if (current === live) {
-          current = undefined
-          connected.closeUnsafe()
-        }
-        return live.close(Errors.closedWith(Errors.ABNORMAL))
-      })
+/** Whom a client connects to, as text. */
+export const nameOf = ({ host = HostAddress.loopback }: Pick<NetOptions, "host">): string =>
+  typeof host === "string" ? host : NetAddress.formatIp(host)
 
-    const reader: Socket.Socket["reader"] = Effect.gen(function*() {
-      const opened = yield* withinTime(open, options.openTimeout)
-      const live = new LiveSocket(opened, options)
-      yield* Effect.addFinalizer(() => leave(live))
-      current = live
-      connected.openUnsafe()
-      return {
-        pull: live.pull,
-        upgrade: upgrade === undefined
-          ? Socket.SocketUpgradeError.unsupported
-          : (tls) => live.upgrade(upgrade, role, tls ?? {})
-      }
-    }).pipe(
-      Effect.updateContext((own: Context.Context<Scope.Scope>) => Context.merge(context, own) as Context.Context<any>)
-    )
-
-    const withCurrent = (
-      use: (live: LiveSocket) => Effect.Effect<void, Socket.SocketError>
-    ): Effect.Effect<void, Socket.SocketError> =>
-      Effect.suspend(() => current === undefined ? connected.whenOpen(withCurrent(use)) : use(current))
-
-    const writer: Socket.Socket["writer"] = Effect.acquireRelease(
-      Effect.succeed<Socket.Writer>({
-        write: (chunk) => withCurrent((live) => Socket.isCloseEvent(chunk) ? live.leave(chunk) : live.write(chunk)),
-        writeAll: (chunks) => withCurrent((live) => live.writeAll(chunks))
-      }),
-      () => Effect.suspend(() => current === undefined ? Effect.void : current.end)
-    )
-    return Effect.succeed(Socket.make({ reader, writer }))
-  })
-
-const withinTime = <A, R>(
-  open: Effect.Effect<A, Socket.SocketError, R>,
-  duration: Duration.Input | undefined
-): Effect.Effect<A, Socket.SocketError, R> =>
-  duration === undefined
-    ? open
-    : Effect.timeoutOrElse(open, { duration, orElse: () => Effect.fail(Errors.openTimedOut()) })
-
-const connect = (
+/** A connection as the options have it, in the scope of whoever asks. */
+export const connect = (
   tcp: Tcp["Service"],
   options: NetOptions
 ): Effect.Effect<Connection, Socket.SocketError, Scope.Scope> =>

@@ -21,7 +21,9 @@ import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as HostAddress from "./internal/HostAddress.ts"
 import * as Errors from "./internal/SocketErrors.ts"
-import { connectionOptions, fromConnection, NetSocket, type TcpOptions } from "./StrataSocket.ts"
+import { ofConnection, type Transport } from "./internal/Transport.ts"
+import { overTransport } from "./internal/TransportSocket.ts"
+import { connectionOptions, NetSocket, type TcpOptions } from "./StrataSocket.ts"
 
 export interface Options extends TcpOptions, Pick<ListenOptions, "synCookies"> {
   /** All addresses of the host by default, of which 0.0.0.0 is reported; a name needs an `AddressResolver`. */
@@ -40,10 +42,19 @@ export interface Options extends TcpOptions, Pick<ListenOptions, "synCookies"> {
 const BACKLOG = 511
 
 /** Listens until the scope closes. */
-export const make = Effect.fnUntraced(function*(
+export const make = (
   options: Options
+): Effect.Effect<SocketServer.SocketServer["Service"], SocketServer.SocketServerError, Tcp | Scope.Scope> =>
+  makeOver(options)
+
+/** The same over what `secure` makes of a connection; those of which it makes nothing are closed, and no handler hears of them. */
+export const makeOver = Effect.fnUntraced(function*(
+  options: Options,
+  secure?: (transport: Transport) => Effect.Effect<Transport, unknown>
 ): Effect.fn.Return<SocketServer.SocketServer["Service"], SocketServer.SocketServerError, Tcp | Scope.Scope> {
   const tcp = yield* Tcp
+  const secured = secure ?? Effect.succeed
+  const socketOptions = { allowHalfOpen: options.allowHalfOpen, encrypted: secure !== undefined }
   const listener = yield* Effect.gen(function*() {
     const address = options.host === undefined ? undefined : (yield* HostAddress.resolve(options.host))[0]
     const { backlog = BACKLOG, port, synCookies } = options
@@ -55,8 +66,11 @@ export const make = Effect.fnUntraced(function*(
   ): Effect.fn.Return<never, SocketServer.SocketServerError, R> {
     const places = options.concurrency === undefined ? undefined : yield* Semaphore.make(options.concurrency)
     const handle = (connection: Connection, scope: Scope.Scope) =>
-      fromConnection(acceptedIn(connection), { allowHalfOpen: options.allowHalfOpen, tlsServer: true }).pipe(
-        Effect.flatMap(handler),
+      Effect.matchEffect(secured(ofConnection(connection)), {
+        onFailure: () => Effect.void,
+        onSuccess: (transport) =>
+          Effect.flatMap(overTransport(unlessGone(connection, transport), socketOptions, { _tag: "server" }), handler)
+      }).pipe(
         Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
         Effect.provideService(NetSocket, connection),
         Effect.provideService(Scope.Scope, scope)
@@ -86,8 +100,8 @@ export const layer = (
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Tcp> =>
   Layer.effect(SocketServer.SocketServer, make(options))
 
-/** The connection for a reader, unless it is gone already. */
-const acceptedIn = (connection: Connection): Effect.Effect<Connection, Socket.SocketError> =>
+/** What a reader reads from, unless the connection is gone already. */
+const unlessGone = (connection: Connection, transport: Transport): Effect.Effect<Transport, Socket.SocketError> =>
   Effect.suspend(() =>
     connection.state() === "CLOSED"
       ? Effect.matchEffect(connection.closed, {
@@ -97,7 +111,7 @@ const acceptedIn = (connection: Connection): Effect.Effect<Connection, Socket.So
           ),
         onSuccess: () => Effect.fail(Errors.closedWith(Errors.NORMAL))
       })
-      : Effect.succeed(connection)
+      : Effect.succeed(transport)
   )
 
 const openFailed = (cause: unknown) =>

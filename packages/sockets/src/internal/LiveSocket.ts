@@ -3,15 +3,16 @@
  *
  * Why it ended is said once, and the same from then on. What had arrived before the peer's end is read first.
  */
-import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Effect from "effect/Effect"
-import type { CloseEvent, SocketError, TlsUpgradeOptions } from "effect/socket/Socket"
+import { type CloseEvent, type SocketError, SocketUpgradeError, type TlsUpgradeOptions } from "effect/socket/Socket"
 import * as Errors from "./SocketErrors.ts"
-import { type Chunks, isEnd, ofConnection, type Role, type Transport, type Upgrade } from "./Transport.ts"
+import { type Chunks, isEnd, type Role, type Transport, type Upgrade } from "./Transport.ts"
 
 export interface Options {
   readonly chunkSize?: number | undefined
   readonly allowHalfOpen?: boolean | undefined
+  /** Whether it speaks TLS already. */
+  readonly encrypted?: boolean | undefined
 }
 
 const DEFAULT_CHUNKS = 4096
@@ -30,10 +31,11 @@ export class LiveSocket {
   private over: SocketError | undefined = undefined
   /** Chunks beyond those that the last pull could have. */
   private rest: Array<Uint8Array> = []
-  private upgradable = true
+  private upgradable: boolean
 
-  constructor(connection: Connection, { allowHalfOpen = false, chunkSize }: Options) {
-    this.transport = ofConnection(connection)
+  constructor(transport: Transport, { allowHalfOpen = false, chunkSize, encrypted = false }: Options) {
+    this.transport = transport
+    this.upgradable = !encrypted
     this.allowHalfOpen = allowHalfOpen
     const valid = chunkSize === Infinity || (Number.isSafeInteger(chunkSize) && chunkSize! > 0)
     this.chunkSize = valid ? chunkSize! : DEFAULT_CHUNKS
@@ -84,13 +86,16 @@ export class LiveSocket {
     })
   }
 
-  upgrade(upgrade: Upgrade, role: Role, options: TlsUpgradeOptions): Effect.Effect<void, SocketError> {
+  /** Goes on in TLS, or closes the connection when that fails; without `upgrade` it cannot. */
+  upgrade(upgrade: Upgrade | undefined, role: Role, options: TlsUpgradeOptions): Effect.Effect<void, SocketError> {
     return Effect.suspend(() => {
       if (!this.upgradable) return Effect.fail(alreadyEncrypted)
+      if (upgrade === undefined) return SocketUpgradeError.unsupported()
       const missing = missingIdentity(role, options)
       if (missing !== undefined) return Effect.fail(Errors.upgradeFailed(new Error(missing)))
       this.upgradable = false
       return upgrade(this.transport, role, options).pipe(
+        Effect.mapError(Errors.upgradeFailed),
         Effect.tapError((error) => this.close(error)),
         Effect.onInterrupt(() => this.close(Errors.closedWith(Errors.ABNORMAL))),
         Effect.map((transport) => {
@@ -121,7 +126,7 @@ export class LiveSocket {
 /** A client may have an identity, a server must. */
 const missingIdentity = (role: Role, { cert, key }: TlsUpgradeOptions): string | undefined => {
   const [hasKey, hasCert] = [key !== undefined, cert !== undefined]
-  if (role === "server" && !(hasKey && hasCert)) return "server TLS upgrade requires both key and cert"
+  if (role._tag === "server" && !(hasKey && hasCert)) return "server TLS upgrade requires both key and cert"
   return hasKey === hasCert ? undefined : "TLS upgrade credentials must include both key and cert"
 }
 

@@ -5,7 +5,7 @@ import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { SocketError, TlsUpgradeOptions } from "effect/socket/Socket"
+import type { TlsUpgradeOptions } from "effect/socket/Socket"
 
 export type Chunks = readonly [Uint8Array, ...Array<Uint8Array>]
 
@@ -20,14 +20,17 @@ export interface Transport {
   readonly close: Effect.Effect<void>
 }
 
-export type Role = "client" | "server"
+/** Which side of TLS it is. The client knows whom it called, by address or by name. */
+export type Role =
+  | { readonly _tag: "client"; readonly host?: string | undefined }
+  | { readonly _tag: "server" }
 
 /** Speaks TLS over a transport; fails with what went wrong, after which the transport is of no use. */
 export type Upgrade = (
   transport: Transport,
   role: Role,
   options: TlsUpgradeOptions
-) => Effect.Effect<Transport, SocketError>
+) => Effect.Effect<Transport, unknown>
 
 /** How sockets upgrade to TLS; without it they do not. `StrataTls.layer` brings it where there is Node. */
 export const TlsUpgrade = Context.Reference<Upgrade | undefined>("@strata/sockets/TlsUpgrade", {

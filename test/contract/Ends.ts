@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { MulticastInterface } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { DatagramSocket, DatagramSocketError, ReceiveBufferOptions } from "effect/socket/DatagramSocket"
 import type { Socket } from "effect/socket/Socket"
@@ -35,6 +36,7 @@ export interface DatagramOptions {
   readonly bind?: { readonly address?: string; readonly port?: number }
   readonly reuseAddress?: boolean
   readonly broadcast?: boolean
+  readonly multicast?: { readonly interface: MulticastInterface; readonly loopback: boolean }
   readonly receiveBuffer?: ReceiveBufferOptions
   readonly onError?: (error: DatagramSocketError) => void
 }

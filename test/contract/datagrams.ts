@@ -54,6 +54,23 @@ const until = Effect.fnUntraced(function*(holds: () => boolean) {
   while (!holds()) yield* Effect.sleep(5)
 })
 
+const ip = (text: string) => NetAddress.ipFromStringUnsafe(text) as NetAddress.Ipv4Address
+
+/** A socket on all addresses of the server, and one of the client that talks to it by a group. */
+const grouped = Effect.gen(function*() {
+  const ends = yield* Ends
+  const group = ip("239.255.7.7") as NetAddress.MulticastAddress<NetAddress.Ipv4Address>
+  const { port, reader } = yield* open("server")
+  const { writer } = yield* open("client", { multicast: { interface: ip(ends.client.host), loopback: true } })
+  return {
+    say: (payload: string) => writer.write({ payload, address: NetAddress.inetAddressUnsafe(group, port) }),
+    sayToOne: (payload: string) => writer.write({ payload, address: address(ends.server.host, port) }),
+    reader,
+    place: { group, interface: ip(ends.server.host) },
+    client: ip(ends.client.host)
+  }
+})
+
 const tests: Record<string, Case["program"]> = {
   "a datagram is answered": Effect.gen(function*() {
     const there = yield* server()
@@ -216,6 +233,31 @@ const tests: Record<string, Case["program"]> = {
     yield* socket.reader
     yield* Fiber.join(writing)
     assert.deepEqual(texts(yield* take(there.reader, 1)), ["early"])
+  }),
+
+  "a group is heard from joining it to leaving it": Effect.gen(function*() {
+    const { place, reader, say, sayToOne } = yield* grouped
+    yield* Effect.scoped(Effect.gen(function*() {
+      yield* reader.joinMulticast(place)
+      yield* say("to all of you")
+      assert.deepEqual(texts(yield* take(reader, 1)), ["to all of you"])
+      const { reason } = yield* Effect.flip(reader.joinMulticast(place))
+      assert.equal(reason._tag === "DatagramSocketOpenError" && reason.kind, "AddressInUse")
+    }))
+    yield* say("to the others")
+    yield* sayToOne("to you")
+    assert.deepEqual(texts(yield* take(reader, 1)), ["to you"])
+  }),
+
+  "a group is heard from one source": Effect.gen(function*() {
+    const { client, place, reader, say, sayToOne } = yield* grouped
+    yield* reader.joinMulticast({ ...place, source: ip("198.51.100.7") })
+    yield* say("from somebody else")
+    yield* sayToOne("to you")
+    assert.deepEqual(texts(yield* take(reader, 1)), ["to you"])
+    yield* reader.joinMulticast({ ...place, source: client })
+    yield* say("from me")
+    assert.deepEqual(texts(yield* take(reader, 1)), ["from me"])
   }),
 
   "the address is the one that was bound": Effect.gen(function*() {

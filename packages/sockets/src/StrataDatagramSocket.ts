@@ -40,6 +40,17 @@ export type Options =
     readonly kernelReceiveBufferSize?: number | undefined
     /** Permission to send to broadcast addresses; false by default. */
     readonly broadcast?: boolean | undefined
+    /** Of datagrams to one host, 1 to 255; 64 by default. */
+    readonly ttl?: number | undefined
+    /** How datagrams to a group leave. */
+    readonly multicast?: {
+      /** The own address by whose device they leave; the route's by default. */
+      readonly interface?: NetAddress.MulticastInterface | undefined
+      /** Whether members of the group on this host hear them; true by default. */
+      readonly loopback?: boolean | undefined
+      /** 1 to 255; 1 by default. */
+      readonly ttl?: number | undefined
+    } | undefined
     readonly receiveBuffer?: DatagramSocket.ReceiveBufferOptions | undefined
     /** Told of errors that no write is left to fail with: what ICMP reports about the connected peer. */
     readonly onError?: ((error: DatagramSocket.DatagramSocketError) => void) | undefined

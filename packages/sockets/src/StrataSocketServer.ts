@@ -69,7 +69,7 @@ export const makeOver = Effect.fnUntraced(function*(
       Effect.matchEffect(secured(ofConnection(connection)), {
         onFailure: () => Effect.void,
         onSuccess: (transport) =>
-          Effect.flatMap(overTransport(unlessGone(connection, transport), socketOptions, { _tag: "server" }), handler)
+          Effect.flatMap(overTransport(onlyReader(connection, transport), socketOptions, { _tag: "server" }), handler)
       }).pipe(
         Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
         Effect.provideService(NetSocket, connection),
@@ -100,19 +100,26 @@ export const layer = (
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Tcp> =>
   Layer.effect(SocketServer.SocketServer, make(options))
 
-/** What a reader reads from, unless the connection is gone already. */
-const unlessGone = (connection: Connection, transport: Transport): Effect.Effect<Transport, Socket.SocketError> =>
-  Effect.suspend(() =>
-    connection.state() === "CLOSED"
-      ? Effect.matchEffect(connection.closed, {
-        onFailure: (cause) =>
-          Effect.fail(
-            cause.reason._tag === "ConnectionClosed" ? Errors.closedWith(Errors.NORMAL) : Errors.openFailed(cause)
-          ),
-        onSuccess: () => Effect.fail(Errors.closedWith(Errors.NORMAL))
-      })
-      : Effect.succeed(transport)
+/** What the reader of a handler reads from, unless the connection is gone; there is one reader, and no other after it. */
+const onlyReader = (
+  connection: Connection,
+  transport: Transport
+): Effect.Effect<Transport, Socket.SocketError, Scope.Scope> => {
+  let released = false
+  const release = Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      released = true
+    })
   )
+  return Effect.suspend(() => {
+    if (released) return Effect.fail(Errors.closedWith(Errors.NORMAL))
+    if (connection.state() !== "CLOSED") return Effect.as(release, transport)
+    return Effect.matchEffect(connection.closed, {
+      onFailure: (cause) => Effect.fail(Errors.openFailed(cause)),
+      onSuccess: () => Effect.fail(Errors.closedWith(Errors.NORMAL))
+    })
+  })
+}
 
 const openFailed = (cause: unknown) =>
   new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })

@@ -37,8 +37,9 @@ export const readError = (reason: Reason): DatagramSocketError =>
 const openKind = ({ _tag }: Reason): DatagramSocketOpenError["kind"] => {
   switch (_tag) {
     case "AddressInUse":
-    // As bind(2) says it.
+    // As the system calls say it.
     case "PortsExhausted":
+    case "AlreadyJoined":
       return "AddressInUse"
     case "AddressNotAvailable":
       return "AddressNotAvailable"

@@ -4,6 +4,7 @@
  * A fiber hands over what arrives, once per turn. It ends with the port.
  */
 import type { Udp, UdpPort } from "@strata/core"
+import type { MulticastOptions } from "@strata/core/udp/Udp"
 import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,7 +36,9 @@ export const openPort = Effect.fnUntraced(function*(
       broadcast: options.broadcast,
       shared: options.reuseAddress === true || options.reusePort === true,
       capacity: PER_TURN,
-      receiveBuffer: options.kernelReceiveBufferSize
+      receiveBuffer: options.kernelReceiveBufferSize,
+      timeToLive: options.ttl,
+      multicast: options.multicast === undefined ? undefined : yield* leaving(options.multicast)
     }),
     own
   ).pipe(Effect.mapError(Errors.openError))
@@ -44,7 +47,7 @@ export const openPort = Effect.fnUntraced(function*(
     address: backing(NetAddress.inetAddressUnsafe(port.address, port.port) as NetAddress.InetAddressV4),
     peer: remote === undefined ? undefined : backing(remote),
     connected: options.connect !== undefined,
-    joinMulticast: () => Effect.fail(Errors.unsupported("multicast")),
+    joinMulticast: (group) => join(port, group),
     // Closing a port takes no time.
     close: () => Effect.runSync(Scope.close(own, Exit.void)),
     ...sending(port, remote)
@@ -83,6 +86,43 @@ const sending = (
       done()
     }
   }
+}
+
+/** How datagrams to a group leave. */
+const leaving = (options: NonNullable<Options["multicast"]>): Effect.Effect<MulticastOptions, DatagramSocketError> =>
+  Effect.map(ingress(options.interface), (address) => ({
+    interface: address,
+    timeToLive: options.ttl,
+    loopback: options.loopback
+  }))
+
+interface Membership {
+  readonly group: NetAddress.IpAddress
+  readonly interface?: NetAddress.MulticastInterface | undefined
+  readonly source?: NetAddress.IpAddress | undefined
+}
+
+/** Joins a group; gives how to leave it. */
+const join = Effect.fnUntraced(function*(
+  port: UdpPort,
+  { group, interface: from, source }: Membership
+): Effect.fn.Return<() => Effect.Effect<void>, DatagramSocketError> {
+  const own = yield* ingress(from)
+  if (!isIpv4(group) || (source !== undefined && !isIpv4(source))) return yield* Effect.fail(Errors.unsupported("IPv6"))
+  const membership = yield* Scope.make()
+  yield* Scope.provide(port.join(group, { interface: own, source }), membership).pipe(Effect.mapError(Errors.openError))
+  return () => Scope.close(membership, Exit.void)
+})
+
+const isIpv4 = (address: unknown): address is NetAddress.Ipv4Address => NetAddress.isIpv4Address(address)
+
+/** 0.0.0.0 leaves the choice of the interface to the route. */
+const ingress = (
+  address: NetAddress.MulticastInterface | undefined
+): Effect.Effect<NetAddress.Ipv4Address | undefined, DatagramSocketError> => {
+  if (address === undefined) return Effect.succeed(undefined)
+  if (!isIpv4(address)) return Effect.fail(Errors.unsupported("IPv6"))
+  return Effect.succeed(fromIpv4(address) === 0 ? undefined : address)
 }
 
 const handOver = (port: UdpPort, events: BackingEvents): Effect.Effect<void> => {

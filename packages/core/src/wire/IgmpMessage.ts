@@ -17,7 +17,7 @@ const ADDRESS = 4
 const MAX_COUNT = 0xffff
 
 const data = { data: Schema.Uint8Array }
-const { type: _type, ...shortFields } = IgmpHeader.fields
+const { type: _kind, ...shortFields } = IgmpHeader.fields
 const short = { ...shortFields, ...data }
 
 const addresses = Schema.Array(Field.ipv4.schema).check(Schema.isMaxLength(MAX_COUNT))

@@ -30,6 +30,15 @@ describe("examples", () => {
     }
   })
 
+  it.live("multicast", () =>
+    Effect.gen(function*() {
+      expect(yield* example("multicast")).toEqual({
+        code: 0,
+        stdout: "239.1.2.3: hello 239.1.2.3\n232.1.2.3: hello 232.1.2.3\n",
+        stderr: ""
+      })
+    }))
+
   it.live("metrics", () =>
     Effect.gen(function*() {
       expect(yield* example("metrics")).toEqual({

@@ -10,7 +10,17 @@ import * as IgmpMessage from "@strata/core/wire/IgmpMessage"
 import { Loopback } from "@strata/drivers"
 import { Context, Effect, Exit, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { counted, host, ipv4, Neighbour, packet, type PacketOptions, raw, type Seen, STACK } from "../../support/internet.ts"
+import {
+  counted,
+  host,
+  ipv4,
+  Neighbour,
+  packet,
+  type PacketOptions,
+  raw,
+  type Seen,
+  STACK
+} from "../../support/internet.ts"
 
 const GROUP = "239.1.2.3"
 const ALERT = [148, 4, 0, 0]
@@ -184,7 +194,11 @@ describe("drops", () => {
     ["badGroup", "a query about a host", ofGroup(0x11, 10, "192.0.2.7")],
     ["badGroup", "a report of a host", ofGroup(0x16, 0, "192.0.2.7")],
     ["badLength", "a query between two versions", message(0x11, 10, 0, 0, 239, 1, 2, 3, 2, 125)],
-    ["sourcesOfNoGroup", "a query about sources of no group", message(0x11, 10, 0, 0, 0, 0, 0, 0, 2, 125, 0, 1, 1, 2, 3, 4)],
+    [
+      "sourcesOfNoGroup",
+      "a query about sources of no group",
+      message(0x11, 10, 0, 0, 0, 0, 0, 0, 2, 125, 0, 1, 1, 2, 3, 4)
+    ],
     ["forRouters", "another host's leave", ofGroup(0x17)],
     ["forRouters", "another host's report of version 3", message(0x22, 0, 0, 0, 0, 0, 0, 0)],
     ["unknownType", "a type nobody knows", ofGroup(0x13)]

@@ -34,7 +34,11 @@ interface Heard {
 const recordsIn = (message: IgmpMessage.IgmpMessage): ReadonlyArray<GroupRecord> =>
   message._tag !== "ReportV3"
     ? []
-    : message.records.map(({ group, sources, type }) => ({ type, group: fromIpv4(group), sources: sources.map(fromIpv4) }))
+    : message.records.map(({ group, sources, type }) => ({
+      type,
+      group: fromIpv4(group),
+      sources: sources.map(fromIpv4)
+    }))
 
 /** Makes a querier of a host, in this scope; it hears all reports, leaves, and what goes to the groups above. */
 const querier = Effect.gen(function*() {
@@ -184,39 +188,42 @@ describe("a querier on a LAN", () => {
       }))
     })))
 
-  it.effect.each([1, 2, 3])("knows everything after one query, however much was lost before (seed %i)", (seed) =>
-    Simulation.run(
-      Effect.gen(function*() {
-        const { link, members, router } = yield* lan
-        const truth = new Map(members.map((host) => [host, new Map<string, Scope.Closeable>()]))
-        yield* router.run(Effect.gen(function*() {
-          const { ask, views } = yield* querier
-          yield* link.set({ loss: Loss.bernoulli(0.5) })
-          const { below } = yield* Entropy
-          for (let step = 0; step < 60; step++) {
-            const host = members[below(3)]!
-            const group = GROUPS[below(3)]!
-            const joined = truth.get(host)!
-            const scope = joined.get(group)
-            if (scope === undefined) joined.set(group, yield* joining(host, group))
-            else {
-              joined.delete(group)
-              yield* leave(host, scope)
+  it.effect.each([1, 2, 3])(
+    "knows everything after one query, however much was lost before (seed %i)",
+    (seed) =>
+      Simulation.run(
+        Effect.gen(function*() {
+          const { link, members, router } = yield* lan
+          const truth = new Map(members.map((host) => [host, new Map<string, Scope.Closeable>()]))
+          yield* router.run(Effect.gen(function*() {
+            const { ask, views } = yield* querier
+            yield* link.set({ loss: Loss.bernoulli(0.5) })
+            const { below } = yield* Entropy
+            for (let step = 0; step < 60; step++) {
+              const host = members[below(3)]!
+              const group = GROUPS[below(3)]!
+              const joined = truth.get(host)!
+              const scope = joined.get(group)
+              if (scope === undefined) joined.set(group, yield* joining(host, group))
+              else {
+                joined.delete(group)
+                yield* leave(host, scope)
+              }
+              yield* Effect.sleep(step % 4 === 0 ? "2 seconds" : "30 millis")
             }
-            yield* Effect.sleep(step % 4 === 0 ? "2 seconds" : "30 millis")
-          }
-          yield* link.set({ loss: Loss.bernoulli(0) })
-          yield* Effect.sleep("10 seconds")
-          views.clear()
-          yield* ask(queryV3())
-          yield* Effect.sleep("10 seconds")
-          assert.isTrue(members.some((host) => truth.get(host)!.size > 0))
-          for (const host of members) {
-            const view = views.get(addressOf(host)) ?? new Router()
-            assert.sameMembers([...view.groups.keys()], [...truth.get(host)!.keys()].map(raw))
-          }
-        }))
-      }),
-      { seed }
-    ))
+            yield* link.set({ loss: Loss.bernoulli(0) })
+            yield* Effect.sleep("10 seconds")
+            views.clear()
+            yield* ask(queryV3())
+            yield* Effect.sleep("10 seconds")
+            assert.isTrue(members.some((host) => truth.get(host)!.size > 0))
+            for (const host of members) {
+              const view = views.get(addressOf(host)) ?? new Router()
+              assert.sameMembers([...view.groups.keys()], [...truth.get(host)!.keys()].map(raw))
+            }
+          }))
+        }),
+        { seed }
+      )
+  )
 })

@@ -30,6 +30,8 @@ const words = (messages: ReadonlyArray<Message>): ReadonlyArray<string> =>
       : [`${message._tag} ${groupNames.get(message.group)}`]
   )
 
+const longest = (bound: number) => bound
+
 /** A host whose delays are a part of what they could be: at the end of it by default. */
 const host = (part = 1) => {
   let state: Memberships = empty
@@ -157,17 +159,16 @@ describe("changes (RFC 9776 §5.1)", () => {
     ({ changes }) => {
       const attentive = new Router()
       const distracted = new Router()
-      const delay = (bound: number) => bound
       let state = empty
       let now = 0
       for (const { filter: wanted, group, wait } of changes) {
-        const told = Machine.change(state, [[group, wanted]], now, delay)
+        const told = Machine.change(state, [[group, wanted]], now, longest)
         attentive.hear(told.messages)
         state = told.state
         const end = now + wait
         while (deadline(state) <= end) {
           now = deadline(state)
-          const again = Machine.elapse(state, now, delay)
+          const again = Machine.elapse(state, now, longest)
           attentive.hear(again.messages)
           distracted.hear(again.messages)
           state = again.state
@@ -176,7 +177,7 @@ describe("changes (RFC 9776 §5.1)", () => {
       }
       while (deadline(state) < Infinity) {
         now = deadline(state)
-        const again = Machine.elapse(state, now, delay)
+        const again = Machine.elapse(state, now, longest)
         distracted.hear(again.messages)
         state = again.state
       }
@@ -282,17 +283,17 @@ describe("answers (RFC 9776 §5.2)", () => {
   })
 })
 
+/** Right after a query of that version. */
+const after = (version: 1 | 2 = 2, part = 1) => {
+  const one = member(part)
+  one.query({ version })
+  one.pass(10_000)
+  return one
+}
+
 describe("older queriers (RFC 9776 §7.2)", () => {
   /** As version 1 and 2 have no such numbers, two queries lie 125 s apart. */
   const PRESENT = 2 * 125_000 + 10_000
-
-  /** Right after a query of that version. */
-  const with2 = (version: 1 | 2 = 2, part = 1) => {
-    const one = member(part)
-    one.query({ version })
-    one.pass(10_000)
-    return one
-  }
 
   it.each([[1, "ReportV1"], [2, "ReportV2"]] as const)(
     "of version %i get a report for each group, but for channels (RFC 4604 §2.2)",
@@ -307,7 +308,7 @@ describe("older queriers (RFC 9776 §7.2)", () => {
   )
 
   it("are told of a join twice, and in version 2 of a leave", () => {
-    const one = with2()
+    const one = after()
     one.listen(GROUP, NOTHING)
     one.pass(1000)
     assert.deepStrictEqual(one.listen(GROUP, include([1])), ["ReportV2 group"])
@@ -316,13 +317,13 @@ describe("older queriers (RFC 9776 §7.2)", () => {
     assert.deepStrictEqual(one.listen(GROUP, NOTHING), ["Leave group"])
     assert.deepStrictEqual(one.listen(CHANNEL, NOTHING), [])
     assert.deepStrictEqual(one.pass(60_000), [])
-    const older = with2(1)
+    const older = after(1)
     assert.deepStrictEqual(older.listen(GROUP, NOTHING), [])
     assert.deepStrictEqual(older.listen(GROUP, EVERYTHING), ["ReportV1 group"])
   })
 
   it("need one report of each group: who hears another's keeps silent, and does not leave", () => {
-    const one = with2()
+    const one = after()
     one.query({ version: 2, maxResponse: 5000 })
     one.hear(GROUP)
     assert.deepStrictEqual(one.pass(60_000), ["25000: ReportV2 other"])
@@ -331,14 +332,14 @@ describe("older queriers (RFC 9776 §7.2)", () => {
   })
 
   it("are not told a join again when another host reports the group", () => {
-    const one = with2()
+    const one = after()
     one.listen(0xef09_0909, EVERYTHING)
     one.hear(0xef09_0909)
     assert.deepStrictEqual(one.pass(60_000), [])
   })
 
   it("set a timer again only when it would run too long (RFC 2236 §3)", () => {
-    const one = with2()
+    const one = after()
     one.query({ version: 2, maxResponse: 5000 })
     one.pass(1000)
     one.query({ version: 2, maxResponse: 4500 })

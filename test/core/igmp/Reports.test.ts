@@ -22,6 +22,12 @@ const recordsOf = (records: ReadonlyArray<GroupRecord>, capacity: number) =>
 
 const sources = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
+const record = (type: number, ...list: ReadonlyArray<number>): GroupRecord => ({
+  type,
+  group: GROUP,
+  sources: list
+})
+
 describe("reports", () => {
   it("of older versions go to the group, leaves to all routers", () => {
     for (
@@ -40,7 +46,6 @@ describe("reports", () => {
   })
 
   it("of version 3 take as many records as fit", () => {
-    const record = (type: number, ...list: ReadonlyArray<number>): GroupRecord => ({ type, group: GROUP, sources: list })
     const three = [record(4), record(5, 1, 2), record(6, 3)]
     assert.deepStrictEqual(recordsOf(three, 44), [[[4], [5, 1, 2], [6, 3]]])
     assert.deepStrictEqual(recordsOf(three, 43), [[[4], [5, 1, 2]], [[6, 3]]])

@@ -145,7 +145,7 @@ describe("iperf3 over TCP", () => {
         assert.isAtMost(sums(told).received, 6_600_000)
         const { told: free } = yield* measure({})
         assert.strictEqual(endOf(free).congestion.sender, "cubic")
-      }), { path: { ...PATH, bandwidth: 1e9 } }))
+      }), { path: { ...PATH, bandwidth: 2e8 } }))
 
   it.effect("gives the client the server's report", () =>
     withServer(({ measure, served }) =>
@@ -218,10 +218,10 @@ describe("iperf3 over UDP", () => {
   it.effect("without a bound fills the path, and knows what did not fit", () =>
     withServer(({ measure }) =>
       Effect.gen(function*() {
-        const { told } = yield* measure({ protocol: "udp", time: 1, length: 1000 })
+        const { told } = yield* measure({ protocol: "udp", time: 0.2, length: 1000 })
         const { receiver, sender } = endOf(told).streams[0]!
         assert.isAbove(sender!.bytes, receiver!.bytes)
-        assert.isAtLeast(receiver!.bytes, 40 * MBIT)
+        assert.isAtLeast(receiver!.bytes, 0.15 * 50 * MBIT)
         assert.isAbove(receiver!.lost, 0)
         assert.isAtMost(receiver!.lost + receiver!.bytes / 1000, sender!.packets)
       }), { path: { ...PATH, queue: { packets: 100, octets: Infinity } } }))

@@ -19,10 +19,13 @@ const perSecond = (bytes: number, seconds: number): number => seconds > 0 ? (byt
 const percent = (part: number, whole: number): number => whole > 0 ? (100 * part) / whole : 0
 const microseconds = (milliseconds: number): number => Math.round(milliseconds * 1000)
 
+/** Seconds, to the microsecond. */
+const precise = (seconds: number): number => Math.round(seconds * 1e6) / 1e6
+
 const span = (start: number, end: number, bytes: number): Json => ({
-  start,
-  end,
-  seconds: end - start,
+  start: precise(start),
+  end: precise(end),
+  seconds: precise(end - start),
   bytes,
   bits_per_second: perSecond(bytes, end - start)
 })

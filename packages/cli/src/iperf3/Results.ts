@@ -3,34 +3,43 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { type Iperf3Error, malformed } from "./Iperf3Error.ts"
+
+/** A number; what was divided by nothing is null in JSON. */
+const number = Schema.NullOr(Schema.Finite).pipe(
+  Schema.decodeTo(
+    Schema.Finite,
+    SchemaTransformation.transform({ decode: (value) => value ?? 0, encode: (value) => value })
+  )
+)
 
 /**
  * One stream. Retransmits are -1 where nobody counts them (and 2⁶⁴-1 in JSON that thinks it unsigned); errors are lost datagrams,
  * packets those that were sent, as far as this side knows; jitter and times are seconds.
  */
 const StreamResults = Schema.Struct({
-  id: Schema.Finite,
-  bytes: Schema.Finite,
-  retransmits: Schema.Finite,
-  jitter: Schema.Finite,
-  errors: Schema.Finite,
-  packets: Schema.Finite,
+  id: number,
+  bytes: number,
+  retransmits: number,
+  jitter: number,
+  errors: number,
+  packets: number,
   /** What of `errors` and `packets` is from the time that does not count; later versions than 3.12 have it. */
-  omitted_errors: Schema.optionalKey(Schema.Finite),
-  omitted_packets: Schema.optionalKey(Schema.Finite),
-  start_time: Schema.optionalKey(Schema.Finite),
-  end_time: Schema.optionalKey(Schema.Finite)
+  omitted_errors: Schema.optionalKey(number),
+  omitted_packets: Schema.optionalKey(number),
+  start_time: Schema.optionalKey(number),
+  end_time: Schema.optionalKey(number)
 })
 export type StreamResults = typeof StreamResults.Type
 
 export const Results = Schema.Struct({
   /** Per cent of a processor. */
-  cpu_util_total: Schema.Finite,
-  cpu_util_user: Schema.Finite,
-  cpu_util_system: Schema.Finite,
+  cpu_util_total: number,
+  cpu_util_user: number,
+  cpu_util_system: number,
   /** 1 where `retransmits` counts. */
-  sender_has_retransmits: Schema.Finite,
+  sender_has_retransmits: number,
   congestion_used: Schema.optionalKey(Schema.String),
   server_output_text: Schema.optionalKey(Schema.String),
   server_output_json: Schema.optionalKey(Schema.Unknown),

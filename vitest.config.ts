@@ -4,7 +4,6 @@ export default defineConfig({
   test: {
     // Many tests wait, for the kernel or for a timer, so that more of them run at a time than there are processors.
     maxWorkers: 4,
-    benchmark: { include: ["bench/**/*.bench.ts"] },
     projects: [
       {
         test: {

@@ -10,6 +10,7 @@ import * as Scope from "effect/Scope"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { cpus, release } from "node:os"
 import { check, groups } from "./limits.ts"
+import { sizes } from "./sizes.ts"
 import { measurements } from "./suite.ts"
 import { Failure } from "./support/failure.ts"
 import type { Contender, Figure, Measurement } from "./support/measurement.ts"
@@ -91,9 +92,10 @@ const suite = Effect.fnUntraced(function*(options: Options, picked: ReadonlyArra
   return report
 }, Effect.scoped)
 
-const write = (report: Report.Report, { json, markdown }: Options): void => {
+const write = (report: Report.Report, { json, markdown, sizes: isOfSizes }: Options): void => {
+  const page = isOfSizes ? Report.sizesPage : Report.page
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`)
-  if (markdown !== undefined) writeFileSync(markdown, Report.page(report))
+  if (markdown !== undefined) writeFileSync(markdown, page(report))
 }
 
 /** Each figure beside its limit; how many are beyond. */
@@ -120,7 +122,7 @@ const main = Effect.gen(function*() {
     const beyond = yield* counters(options)
     return beyond === 0 ? undefined : yield* Effect.fail(new Failure(`${beyond} limits are exceeded`))
   }
-  const picked = pick(measurements, options.only)
+  const picked = pick(options.sizes ? sizes : measurements, options.only)
   if (typeof picked === "string") return yield* Effect.fail(new Failure(picked))
   if (options.list) return say(picked.map(({ name, title, unit }) => `${name.padEnd(26)}${title}, ${unit}`).join("\n"))
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })

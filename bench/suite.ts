@@ -1,75 +1,13 @@
 /**
  * All measurements of `npm run bench`, in the order in which they are made.
  */
-import * as Effect from "effect/Effect"
 import { apis } from "./support/apis.ts"
-import type { Failure } from "./support/failure.ts"
+import { type Case, gigabits, linux, microseconds, type Reading, strata, thousands } from "./support/cases.ts"
 import { iperf3 } from "./support/iperf3.ts"
-import type { Told, Work } from "./support/load.ts"
-import type { Contender, Figure, Measurement } from "./support/measurement.ts"
+import type { Work } from "./support/load.ts"
+import type { Contender, Measurement } from "./support/measurement.ts"
 import { idleMemory, linuxMemory, peakMemory } from "./support/memory.ts"
 import { program } from "./support/program.ts"
-import { type Baseline, type Offload, processorOf, type Server, type Testbed } from "./support/testbed.ts"
-
-/** What a result of the load amounts to. */
-interface Reading {
-  readonly value: (told: Told) => number
-  /** In how many pieces the server's processor time is told. */
-  readonly pieces: (told: Told) => number
-}
-
-const gigabits: Reading = {
-  value: ({ octets, seconds }) => octets * 8 / seconds / 1e9,
-  pieces: ({ octets }) => octets / 2 ** 20
-}
-const thousands: Reading = {
-  value: ({ operations, seconds }) => operations / seconds / 1e3,
-  pieces: ({ operations }) => operations
-}
-const microseconds: Reading = { value: ({ p50 }) => p50, pieces: ({ operations }) => operations }
-
-interface Case {
-  readonly work: Work
-  readonly reading: Reading
-  readonly sameProcessor?: boolean
-}
-
-const measureWith = (
-  { reading, sameProcessor = false, work }: Case,
-  find: (testbed: Testbed) => Effect.Effect<Server, Failure>
-): Contender["measure"] =>
-  Effect.fnUntraced(function*(made, seconds) {
-    const testbed = yield* made
-    const server = yield* find(testbed)
-    const before = processorOf(server.pid)
-    const told = yield* testbed.load(server, work, { seconds, sameProcessor })
-    const processor = processorOf(server.pid) - before
-    const figure: Figure = {
-      value: reading.value(told),
-      processor: processor * 1e6 / Math.max(reading.pieces(told), 1),
-      ...told.p50 === 0 ? {} : { p50: told.p50, p99: told.p99 }
-    }
-    return figure
-  })
-
-const strata = (wanted: Case, offload: Offload, suffix = ""): ReadonlyArray<Contender> =>
-  apis.map(({ name, title }) => ({
-    title: `${title}${suffix}`,
-    measure: measureWith(wanted, (testbed) => testbed.strata({ api: name, offload }))
-  }))
-
-const BASELINES: Readonly<Record<Baseline, string>> = {
-  veth: "Linux over veth",
-  vethPlain: "Linux over veth, offloads off",
-  loopback: "Linux over loopback"
-}
-
-const linux = (wanted: Case, name: Baseline, isBaseline = name !== "loopback"): Contender => ({
-  title: BASELINES[name],
-  isBaseline,
-  warm: false,
-  measure: measureWith(wanted, (testbed) => Effect.succeed(testbed.baselines[name]))
-})
 
 /** Bulk transfers, once with large segments and once with each of them as it is on the wire. */
 const bulk = (name: string, title: string, mode: "send" | "receive" | "echo"): ReadonlyArray<Measurement> => {
@@ -145,7 +83,7 @@ const memory: ReadonlyArray<Measurement> = [
     better: "lower",
     rounds: 1,
     isLong: true,
-    contenders: [...apis.map(idleMemory), linuxMemory]
+    contenders: [...apis.map((api) => idleMemory(api)), linuxMemory]
   },
   {
     name: "memory, peak",

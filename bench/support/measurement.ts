@@ -40,6 +40,8 @@ export interface Measurement {
   readonly unit: string
   readonly better: Better
   readonly contenders: ReadonlyArray<Contender>
+  /** What the figures are to be read for. */
+  readonly text?: string
   /** Rounds at most, of what takes long. */
   readonly rounds?: number
   /** Whether the quick run leaves it out. */

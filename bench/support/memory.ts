@@ -43,11 +43,11 @@ export const idleConnection = Effect.fnUntraced(function*(testbed: Testbed, api:
   return (after.used - before.used) / connections / 1024
 })
 
-export const idleMemory = ({ name, title }: Api): Contender => ({
+export const idleMemory = ({ name, title }: Api, connections = CONNECTIONS): Contender => ({
   title,
   warm: false,
   measure: Effect.fnUntraced(function*(made) {
-    return { value: yield* idleConnection(yield* made, name, CONNECTIONS) }
+    return { value: yield* idleConnection(yield* made, name, connections) }
   })
 })
 

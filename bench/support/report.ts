@@ -25,7 +25,10 @@ export interface Missing {
   readonly isError: boolean
 }
 
-export interface Result extends Pick<Measurement, "name" | "title" | "unit" | "better"> {
+/** What a result takes over from its measurement. */
+type About = Pick<Measurement, "name" | "title" | "unit" | "better" | "text">
+
+export interface Result extends About {
   readonly entries: ReadonlyArray<Entry | Missing>
 }
 
@@ -59,7 +62,7 @@ const medianOf = (figures: ReadonlyArray<Figure>, field: "processor" | "p50" | "
 }
 
 export const summarize = (
-  { better, name, title, unit }: Pick<Measurement, "name" | "title" | "unit" | "better">,
+  { better, name, text, title, unit }: About,
   rounds: ReadonlyArray<Rounds>
 ): Result => {
   const first = rounds.find(({ figures, isBaseline }) => isBaseline && "length" in figures)
@@ -78,7 +81,7 @@ export const summarize = (
         figures
       }
   )
-  return { name, title, unit, better, entries }
+  return { name, title, unit, better, ...text === undefined ? {} : { text }, entries }
 }
 
 /** Three digits that count. */
@@ -153,5 +156,20 @@ of all rounds, beside the least and the most. A ratio is how many times as good 
 above 1 is better, whether more or less of the figure is good. The last column is the processor time of the server's process for one
 operation, or for a mebibyte; what the kernel does for it in other places is not in it.
 `
+
+const SIZES_PREFACE = `# Cost against size
+
+Made by \`npm run bench -- --sizes --markdown docs/sizes.md\`. Figures are medians, beside the least and the most; a ratio is how many
+times as good as at the smallest size. The last column is processor time for one operation, in microseconds.
+`
+
+/** A section for each result. */
+export const sizesPage = (report: Report): string => {
+  const sections = report.results.map((result) => {
+    const text = result.text === undefined ? "" : `${result.text}\n\n`
+    return `## ${result.title}\n\n${text}${table([result])}\n`
+  })
+  return `${SIZES_PREFACE}\n${setting(report)}\n\n${sections.join("\n")}`
+}
 
 export const page = (report: Report): string => `${PREFACE}\n${setting(report)}\n\n${table(report.results)}\n`

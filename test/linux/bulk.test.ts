@@ -5,15 +5,14 @@ import { expect, layer } from "@effect/vitest"
 import { Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Host, KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { readHash, writeRandom } from "../support/transfer.ts"
 
 const MiB = 1024 * 1024
 
-describeLinux("Linux, bulk TCP", () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, bulk TCP", [], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("100 MiB from the kernel arrive as they were sent", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

@@ -7,8 +7,18 @@ import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { hostWith, KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer, udpReport } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import {
+  describeOffloads,
+  hostWith,
+  KERNEL,
+  Kernel,
+  ON_THE_WIRE,
+  STACK,
+  tcpPeer,
+  tcpReports,
+  udpPeer,
+  udpReport
+} from "../support/linux.ts"
 import { inet, ipv4 } from "../support/Probe.ts"
 import { patterned, readHash, writeRandom } from "../support/transfer.ts"
 
@@ -78,8 +88,8 @@ const complaints = Effect.fnUntraced(function*(file: string) {
   return stdout.split("\n").filter((line) => /\b(bad|incorrect|wrong|invalid|malformed|truncated)\b|\[\|/i.test(line))
 })
 
-describeLinux("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], () => {
-  layer(hostWith(false), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ARP, ICMP and UDP: no complaint", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -172,4 +182,4 @@ describeLinux("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], () => 
         expect(all.filter((remark) => !remark.includes("RST"))).toEqual([])
       }))
   })
-})
+}, ON_THE_WIRE)

@@ -8,13 +8,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { Host, KERNEL, Kernel, MAC, STACK, tcpPeer } from "../support/linux.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, MAC, STACK, tcpPeer } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 import { inet } from "../support/Probe.ts"
 import { readHash, writeRandom } from "../support/transfer.ts"
 
-describeLinux("Linux, ECN", ["nc"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, ECN", ["nc"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel asks, and the stack grants it", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

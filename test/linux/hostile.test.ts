@@ -9,8 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
-import { Host, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
 import {
   BROADCAST,
   echoRequest,
@@ -115,8 +114,8 @@ const fragment = (identification: number, offset: number, more: boolean, length:
     })
   )
 
-describeLinux("Linux, hostile frames", ["ping", "nft"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, hostile frames", ["ping", "nft"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("truncated and damaged frames", () =>
       Effect.gen(function*() {
         const inject = yield* injector

@@ -8,7 +8,7 @@ import { Tap } from "@strata/drivers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { KERNEL, Kernel, STACK, tcpPeer } from "../support/linux.ts"
+import { KERNEL, Kernel, OFFLOADS, STACK, tcpPeer } from "../support/linux.ts"
 import * as LossyPath from "../support/lossyPath.ts"
 import * as Namespace from "../support/namespace.ts"
 import { inet } from "../support/Probe.ts"
@@ -23,7 +23,14 @@ class Path extends Context.Service<Path, LossyPath.LossyPath>()("test/Path") {}
 const fresh = Layer.unwrap(
   Effect.map(
     Path,
-    ({ middle }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path })
+    ({ middle }) =>
+      Tap.layer({
+        name: LossyPath.Port.stack,
+        address: `${STACK}/24`,
+        namespace: middle.path,
+        // What is lost, acknowledged and counted is one segment.
+        offload: OFFLOADS.none
+      })
   )
 ).pipe(
   Layer.provideMerge(NetworkStack.layer),

@@ -7,10 +7,9 @@ import { Tap } from "@strata/drivers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Kernel, STACK } from "../support/linux.ts"
+import { describeOffloads, Kernel, type Offload, STACK } from "../support/linux.ts"
 import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as LossyPath from "../support/lossyPath.ts"
-import * as Namespace from "../support/namespace.ts"
 
 const MiB = 1024 * 1024
 
@@ -20,15 +19,16 @@ const Network = Layer.effectContext(
   Effect.map(LossyPath.make, (path) => Context.make(Kernel, path.kernel).pipe(Context.add(Path, path)))
 )
 
-const Lossy = Layer.unwrap(
-  Effect.map(
-    Path,
-    ({ middle }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path })
+const lossy = (offload: Offload) =>
+  Layer.unwrap(
+    Effect.map(
+      Path,
+      ({ middle }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload })
+    )
+  ).pipe(
+    Layer.provideMerge(NetworkStack.layer),
+    Layer.provideMerge(Network)
   )
-).pipe(
-  Layer.provideMerge(NetworkStack.layer),
-  Layer.provideMerge(Network)
-)
 
 /** That many octets each way, and at least that many packets lost in each direction. */
 const exchange = Effect.fnUntraced(function*(share: number, octets: number, least: number) {
@@ -40,8 +40,8 @@ const exchange = Effect.fnUntraced(function*(share: number, octets: number, leas
   expect(Math.min(fromKernel, fromStack)).toBeGreaterThan(least)
 })
 
-Namespace.describeLinux("Linux, TCP over a network that loses packets both ways", LossyPath.PROGRAMS, () => {
-  layer(Lossy, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, TCP over a network that loses packets both ways", LossyPath.PROGRAMS, (offload) => {
+  layer(lossy(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect(
       "5 MiB from the kernel and 5 MiB to it arrive as they were sent, through a loss of 1 %",
       () => exchange(0.01, 5 * MiB, 10),

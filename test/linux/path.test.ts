@@ -4,8 +4,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, tcpPeer } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, ON_THE_WIRE, tcpPeer } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { digest, patterned } from "../support/transfer.ts"
 
@@ -18,8 +17,8 @@ table ip blackhole {
 }
 `
 
-describeLinux("Linux, a path that carries less than it says", ["nft"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, a path that carries less than it says", ["nft"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("is found out, and everything arrives", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -38,4 +37,4 @@ describeLinux("Linux, a path that carries less than it says", ["nft"], () => {
         expect(connection.controlBlock().snd.mss).toBeGreaterThan(1100)
       }))
   })
-})
+}, ON_THE_WIRE)

@@ -6,8 +6,8 @@ import { Tcp } from "@strata/core"
 import type { Connection, Listener } from "@strata/core/tcp/Tcp"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Host, KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
-import { describeLinux, type Namespace } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
+import { type Namespace } from "../support/namespace.ts"
 import { inet } from "../support/Probe.ts"
 import { digest, patterned, readAll } from "../support/transfer.ts"
 
@@ -32,8 +32,8 @@ const curlTelnet = Effect.fnUntraced(function*(kernel: Namespace, port: number) 
   return curl
 })
 
-describeLinux("Linux, TCP", ["nc", "curl"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, TCP", ["nc", "curl"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("nc gets back what it sends", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

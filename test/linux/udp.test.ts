@@ -5,8 +5,7 @@ import { expect, layer } from "@effect/vitest"
 import { Udp } from "@strata/core"
 import type { BindOptions } from "@strata/core/udp/Udp"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, STACK, udpPeer, udpReport } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK, udpPeer, udpReport } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { digest, patterned } from "../support/transfer.ts"
 
@@ -19,8 +18,8 @@ const echo = Effect.fnUntraced(function*(options: BindOptions) {
 
 const lengths = [0, 1, 1472, 1473, 9000, 65_507]
 
-describeLinux("Linux, UDP", ["nc"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, UDP", ["nc"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel gets its datagrams back, of every size", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

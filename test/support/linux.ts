@@ -62,12 +62,31 @@ export const hostWith = (offload: Tap.Options["offload"]) =>
 
 export const Host = hostWith(true)
 
-/** What a TAP may leave to the kernel: all, nothing, and nothing while the driver does the same itself. */
-export const offloads = [
-  ["offload", true],
-  ["no offload", false],
-  ["offload of the driver's own", { vnet: false }]
-] as const
+/** Who computes checksums, cuts and joins segments. */
+export const OFFLOADS = {
+  "all by the kernel": true,
+  "all by the driver": { vnet: false },
+  "none": false
+} as const
+
+export type Offload = typeof OFFLOADS[keyof typeof OFFLOADS]
+
+/** Where the wire carries segments of the MTU, and what happens to them happens to one at a time. */
+export const ON_THE_WIRE = [OFFLOADS["all by the driver"], OFFLOADS.none] as const
+
+/** Describes the same tests for several of these, all by default. */
+export const describeOffloads = (
+  name: string,
+  programs: ReadonlyArray<string>,
+  tests: (offload: Offload) => void,
+  chosen: ReadonlyArray<Offload> = Object.values(OFFLOADS)
+): void => {
+  for (const [label, offload] of Object.entries(OFFLOADS)) {
+    if (chosen.includes(offload)) {
+      Namespace.describeLinux(`${name}; offload: ${label}`, programs, () => tests(offload))
+    }
+  }
+}
 
 const program = (name: string): string => fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url))
 

@@ -31,6 +31,8 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["serve --mac ff:ff:ff:ff:ff:ff", ["--mac"]],
   ["serve --mac 00:00:00:00:00:00", ["--mac"]],
   ["serve --log-level loud", ["--log-level", "debug"]],
+  ["serve --offload maybe", ["--offload", "maybe", "on, off", "checksum"]],
+  ["serve --offload tcp,", ["--offload"]],
   ["serve --congestion vegas", ["--congestion", "vegas", "reno", "cubic", "bbr"]],
   ["tcps", ["port"]],
   ["tcps 0", ["port"]],
@@ -98,7 +100,7 @@ describe("strata", () => {
       for (const command of ["serve", "tcps", "tcpc", "udps", "udpc", "ping", "iperf3", "demo"]) {
         expect(stdout).toContain(command)
       }
-      for (const option of ["device", "address", "gateway", "mac", "congestion", "log-level", "hexdump"]) {
+      for (const option of ["device", "address", "gateway", "mac", "offload", "congestion", "log-level", "hexdump"]) {
         expect(stdout).toContain(`--${option}`)
       }
       expect([code, stderr]).toEqual([0, ""])

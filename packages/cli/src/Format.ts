@@ -4,6 +4,7 @@
  * A format knows how to read its text and how to tell a person what it should
  * have been; flags and arguments are made from formats.
  */
+import type { OffloadOptions } from "@strata/drivers/DeviceOptions"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as IpInterface from "effect/net/IpInterface"
@@ -127,6 +128,22 @@ export const device: Format<DeviceName> = {
     return kind === undefined || name === undefined || name === "." || name === ".."
       ? Option.none()
       : Option.some({ kind: kind === "tap" ? "tap" : "packet", name })
+  }
+}
+
+const CAPABILITIES = ["vnet", "checksum", "tcp", "udp"] as const
+
+/** What a device does beyond moving frames: all, nothing, or what is listed. */
+export const offload: Format<boolean | OffloadOptions> = {
+  metavar: "what",
+  expected: `on, off, or some of ${CAPABILITIES.join(",")}`,
+  read: (text) => {
+    if (text === "on" || text === "off") return Option.some(text === "on")
+    const listed = text.split(",")
+    const isKnown = (name: string) => CAPABILITIES.some((known) => known === name)
+    if (!listed.every(isKnown)) return Option.none()
+    const has = (name: typeof CAPABILITIES[number]) => listed.includes(name)
+    return Option.some({ vnet: has("vnet"), checksum: has("checksum"), tcp: has("tcp"), udp: has("udp") })
   }
 }
 

@@ -47,7 +47,12 @@ const gatewayOf = (options: HostOptions): NetAddress.Ipv4Address | undefined =>
 const deviceLayer = (options: HostOptions) => {
   const device = deviceOf(options)
   if (device.kind === "none") return Layer.empty
-  const common = { name: device.name, address: addressOf(options), gateway: gatewayOf(options) }
+  const common = {
+    name: device.name,
+    address: addressOf(options),
+    gateway: gatewayOf(options),
+    offload: Option.getOrUndefined(options.offload)
+  }
   return device.kind === "tap"
     ? Tap.layer({ ...common, mac: Option.getOrElse(options.mac, () => DEFAULT_MAC) })
     : PacketSocket.layer({ ...common, mac: Option.getOrUndefined(options.mac) })

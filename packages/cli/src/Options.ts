@@ -2,6 +2,7 @@
  * The options that every command shares, and their defaults.
  */
 import { type AlgorithmName, names } from "@strata/core/tcp/Algorithms"
+import type { OffloadOptions } from "@strata/drivers/DeviceOptions"
 import * as Flag from "effect/cli/Flag"
 import type * as IpInterface from "effect/net/IpInterface"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -30,6 +31,7 @@ export interface HostOptions extends StackOptions {
   readonly address: Option.Option<IpInterface.Ipv4Interface>
   readonly gateway: Option.Option<NetAddress.Ipv4Address>
   readonly mac: Option.Option<NetAddress.MacAddress>
+  readonly offload: Option.Option<boolean | OffloadOptions>
 }
 
 export const hostFlags = {
@@ -48,6 +50,12 @@ export const hostFlags = {
   mac: Format.flag("mac", Format.hardwareAddress).pipe(
     Flag.withDescription(
       "The host's hardware address (default: 00:00:5e:00:53:01 on a TAP, else the device's own)"
+    ),
+    Flag.optional
+  ),
+  offload: Format.flag("offload", Format.offload).pipe(
+    Flag.withDescription(
+      "What the device does beyond moving frames: on, off, or a list of checksum, tcp and udp (segmentation), and vnet (by the kernel where it can, else by the driver) (default: on)"
     ),
     Flag.optional
   ),

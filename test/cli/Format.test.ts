@@ -1,0 +1,19 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Option } from "effect"
+import { offload } from "../../packages/cli/src/Format.ts"
+
+describe("--offload", () => {
+  it("is all, nothing, or what is listed", () => {
+    assert.deepStrictEqual(offload.read("on"), Option.some(true))
+    assert.deepStrictEqual(offload.read("off"), Option.some(false))
+    assert.deepStrictEqual(
+      offload.read("tcp,checksum"),
+      Option.some({ vnet: false, checksum: true, tcp: true, udp: false })
+    )
+    assert.deepStrictEqual(
+      offload.read("vnet,checksum,tcp,udp"),
+      Option.some({ vnet: true, checksum: true, tcp: true, udp: true })
+    )
+    for (const text of ["", "tcp,", "tcp udp", "TCP", "true"]) assert.deepStrictEqual(offload.read(text), Option.none())
+  })
+})

@@ -133,6 +133,8 @@ export const device: Format<DeviceName> = {
 
 const CAPABILITIES = ["vnet", "checksum", "tcp", "udp"] as const
 
+const isCapability = (name: string) => CAPABILITIES.some((known) => known === name)
+
 /** What a device does beyond moving frames: all, nothing, or what is listed. */
 export const offload: Format<boolean | OffloadOptions> = {
   metavar: "what",
@@ -140,8 +142,7 @@ export const offload: Format<boolean | OffloadOptions> = {
   read: (text) => {
     if (text === "on" || text === "off") return Option.some(text === "on")
     const listed = text.split(",")
-    const isKnown = (name: string) => CAPABILITIES.some((known) => known === name)
-    if (!listed.every(isKnown)) return Option.none()
+    if (!listed.every(isCapability)) return Option.none()
     const has = (name: typeof CAPABILITIES[number]) => listed.includes(name)
     return Option.some({ vnet: has("vnet"), checksum: has("checksum"), tcp: has("tcp"), udp: has("udp") })
   }

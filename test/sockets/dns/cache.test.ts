@@ -171,15 +171,18 @@ describe("aliases", () => {
   )
 
   test(
-    "are asked on where the answer ends",
+    "are asked on where the answer ends, and live no longer than each of them",
     [(asked) => [reply(asked, {
-      answers: asked.name === "one.example" ? [alias(asked.name, "two.example")] : [address(asked.name)]
+      answers: asked.name === "one.example" ? [alias(asked.name, "two.example", 10)] : [address(asked.name)]
     })]],
     {},
     (dns, { logs }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* A(dns, "one.example"), ["192.0.2.1"])
         assert.deepStrictEqual(logs[0]!.map(({ name }) => name), ["one.example", "two.example"])
+        yield* Effect.sleep("10 seconds")
+        yield* A(dns, "one.example")
+        assert.strictEqual(logs[0]!.length, 4)
       })
   )
 

@@ -101,7 +101,7 @@ const objection = (
   if (message.id !== id) return "id"
   // Servers that do not understand a question may leave it out.
   if (message.questions === 0 && message.rcode === Message.Rcode.formatError) return undefined
-  return message.questions === 1 && Message.sameQuestion(message.question, section, exact) ? undefined : "question"
+  return Message.sameQuestion(message.question, section, exact) ? undefined : "question"
 }
 
 /** RFC 7766 §8: behind its length in two octets, and both at once. */

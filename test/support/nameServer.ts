@@ -25,6 +25,8 @@ export interface Reply {
   readonly bytes: Uint8Array
   /** How long the server thinks before. */
   readonly delay?: Duration.Input
+  /** Over TCP: closes the connection after that many octets of it. */
+  readonly closesAfter?: number
   /** Sent from another port than the one that was asked. */
   readonly fromElsewhere?: boolean
 }
@@ -125,10 +127,11 @@ export const serve = Effect.fnUntraced(function*(script: Script, log: Array<Aske
       if (buffered.length < 2 + length) return Effect.void
       const asked = read(buffered.subarray(2, 2 + length), "tcp", peer.remote)
       buffered = buffered.subarray(2 + length)
-      return respond(
-        asked,
-        ({ bytes }) => peer.write(Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length), bytes]))
-      )
+      return respond(asked, ({ bytes, closesAfter }) => {
+        const frame = Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length), bytes])
+        if (closesAfter === undefined) return peer.write(frame)
+        return Effect.andThen(peer.write(frame.subarray(0, closesAfter)), peer.closeWrite)
+      })
     })
   }))
   yield* Stream.runForEach(socket.datagrams, (datagram) =>

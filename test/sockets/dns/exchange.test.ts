@@ -285,6 +285,17 @@ describe("several servers", () => {
       assert.deepStrictEqual(found.flat(), ["192.0.2.1", "192.0.2.2", "192.0.2.1"])
     }))
 
+  test(
+    "are asked from the first on each time when they do not",
+    [always("192.0.2.1"), silence],
+    {},
+    (dns, { logs }) =>
+      Effect.gen(function*() {
+        yield* Effect.forEach(["a", "b", "c"], (label) => A(dns, `${label}.example`))
+        assert.deepStrictEqual(logs.map((log) => log.length), [3, 0])
+      })
+  )
+
   test("one where nothing listens is passed over at once", [silence, always("192.0.2.1")], {
     nameServers: [`${FIRST}:54`, SECOND]
   }, (dns, { count }) =>
@@ -435,13 +446,35 @@ describe("truncation", () => {
       large
     ],
     {},
-    (
-      dns
-    ) => Effect.map(largeText(dns), (found) => assert.deepStrictEqual(found, strings))
+    (dns, { count }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* largeText(dns), strings)
+        assert.strictEqual(yield* count("dns.ignored.malformed"), 1)
+        assert.strictEqual(yield* count("dns.timeouts"), 0)
+      })
   )
 
   test(
-    "leads to the next server when the connection closes without an answer",
+    "leads to the next server when the connection is closed without an answer, or halfway through it",
+    [
+      (asked, index) =>
+        asked.transport === "udp"
+          ? [reply(asked, { truncated: true })]
+          : [{ bytes: large(asked, index)[0]!.bytes, closesAfter: 1000 }],
+      (asked) => [{ ...reply(asked), closesAfter: 0 }],
+      large
+    ],
+    { nameServers: [FIRST, SECOND, "10.128.0.4"] },
+    (dns, { count, logs }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* largeText(dns), strings)
+        assert.deepStrictEqual(logs.map((log) => log.length), [2, 1, 1])
+        assert.strictEqual(yield* count("dns.timeouts"), 0)
+      })
+  )
+
+  test(
+    "times out when the connection stays silent",
     [(asked) => asked.transport === "udp" ? [reply(asked, { truncated: true })] : []],
     { tries: 2 },
     (dns) => Effect.map(reasonOf(largeText(dns)), (reason) => assert.strictEqual(reason, "Timeout"))

@@ -348,7 +348,7 @@ describe("a wire", () => {
       const { forth } = yield* wire.counters
       for (const happened of [forth.lost, forth.overflowed] as const) assert.isAbove(happened, 0)
       assert.strictEqual(
-        forth.offered + forth.duplicated,
+        forth.offered + forth.cut + forth.duplicated,
         forth.delivered + forth.inFlight + forth.lost + forth.blackholed + forth.overflowed + forth.tooBig
       )
     })))

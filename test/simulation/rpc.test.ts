@@ -104,6 +104,10 @@ const until = Effect.fnUntraced(function*(holds: () => boolean) {
   while (!holds()) yield* Effect.sleep(10)
 })
 
+/** Calls until it is answered. */
+const insist = (client: Client, value: number) =>
+  client.double({ value }).pipe(Effect.timeout("2 seconds"), Effect.retry(Schedule.spaced("500 millis")))
+
 const numbers = Array.from({ length: 200 }, (_, index) => index)
 
 describe("rpc through loss", () => {
@@ -139,33 +143,29 @@ describe("rpc through loss", () => {
     ))
 })
 
+const outage = ({ client, seen, wire }: World) =>
+  Effect.gen(function*() {
+    assert.strictEqual(yield* insist(client, 1), 2)
+    const began = yield* Clock.currentTimeMillis
+    const thinking = yield* Effect.forkChild(Effect.exit(client.think()))
+    yield* until(() => seen.thinking === 1)
+    yield* wire.partition
+    const insisting = yield* Effect.forkChild(
+      Effect.forEach(numbers.slice(0, 20), (value) => insist(client, value), { concurrency: "unbounded" })
+    )
+    yield* Effect.sleep("10 seconds")
+    yield* wire.heal
+    const answers = yield* Fiber.join(insisting)
+    assert.deepStrictEqual(answers, numbers.slice(0, 20).map((value) => value * 2))
+    // What was under way is lost, and its caller knows.
+    const lost = yield* Fiber.join(thinking)
+    assert.isTrue(Exit.isFailure(lost))
+    const took = (yield* Clock.currentTimeMillis) - began
+    assert.isBelow(took, 60_000)
+    return { took, doubled: seen.doubled }
+  })
+
 describe("rpc through a partition of ten seconds", () => {
-  /** Calls until it is answered. */
-  const insist = (client: Client, value: number) =>
-    client.double({ value }).pipe(Effect.timeout("2 seconds"), Effect.retry(Schedule.spaced("500 millis")))
-
-  const outage = ({ client, seen, wire }: World) =>
-    Effect.gen(function*() {
-      assert.strictEqual(yield* insist(client, 1), 2)
-      const began = yield* Clock.currentTimeMillis
-      const thinking = yield* Effect.forkChild(Effect.exit(client.think()))
-      yield* until(() => seen.thinking === 1)
-      yield* wire.partition
-      const insisting = yield* Effect.forkChild(
-        Effect.forEach(numbers.slice(0, 20), (value) => insist(client, value), { concurrency: "unbounded" })
-      )
-      yield* Effect.sleep("10 seconds")
-      yield* wire.heal
-      const answers = yield* Fiber.join(insisting)
-      assert.deepStrictEqual(answers, numbers.slice(0, 20).map((value) => value * 2))
-      // What was under way is lost, and its caller knows.
-      const lost = yield* Fiber.join(thinking)
-      assert.isTrue(Exit.isFailure(lost))
-      const took = (yield* Clock.currentTimeMillis) - began
-      assert.isBelow(took, 60_000)
-      return { took, doubled: seen.doubled }
-    })
-
   it.effect("answers who asks again", () => through(outage))
 
   it.effect("does the same for the same seed", () =>

@@ -346,7 +346,7 @@ describe("StrataSocketServer", () => {
 })
 
 describe("the package", () => {
-  it("needs Node for TLS only", () => {
+  it("needs Node for TLS and HTTP only", () => {
     const src = new URL("../../packages/sockets/src/", import.meta.url)
     const sources = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
     const needy = sources.filter((name) =>
@@ -354,10 +354,10 @@ describe("the package", () => {
         builtinModules.includes(id!.replace(/^node:/, ""))
       )
     )
-    assert.deepStrictEqual(needy.toSorted(), ["StrataTls.ts", "internal/TransportDuplex.ts"])
+    assert.deepStrictEqual(needy.toSorted(), ["StrataHttp.ts", "StrataTls.ts", "internal/TransportDuplex.ts"])
     const users = sources.filter((name) =>
-      /from "[^"]*(StrataTls|TransportDuplex)/.test(readFileSync(new URL(name, src), "utf8"))
+      /from "[^"]*(StrataHttp|StrataTls|TransportDuplex)/.test(readFileSync(new URL(name, src), "utf8"))
     )
-    assert.deepStrictEqual(users, ["StrataTls.ts"])
+    assert.deepStrictEqual(users.toSorted(), ["StrataHttp.ts", "StrataTls.ts"])
   })
 })

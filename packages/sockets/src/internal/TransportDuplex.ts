@@ -20,10 +20,13 @@ const toError = (cause: unknown): Error => cause instanceof Error ? cause : new 
 export class TransportDuplex extends Duplex {
   private readonly transport: Transport
   private readonly run: Run
+  private readonly moved: () => void
   private reading = false
 
-  constructor(transport: Transport, run: Run) {
+  /** `moved` is told of everything that is read or written. */
+  constructor(transport: Transport, run: Run, moved: () => void = () => {}) {
     super({ allowHalfOpen: true })
+    this.moved = moved
     this.transport = transport
     this.run = run
   }
@@ -34,6 +37,7 @@ export class TransportDuplex extends Duplex {
     this.run(Effect.match(this.transport.read, {
       onSuccess: (chunks) => {
         this.reading = false
+        this.moved()
         for (const chunk of chunks) this.push(chunk)
       },
       onFailure: (failure) => {
@@ -44,6 +48,7 @@ export class TransportDuplex extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _: string, done: Done): void {
+    this.moved()
     this.settle(this.transport.write(chunk), done)
   }
 

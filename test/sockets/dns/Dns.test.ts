@@ -1,9 +1,10 @@
 /**
  * The service: what programs ask, and what they get.
  */
+import { NodeAddressResolver, NodeDns } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Simulation } from "@strata/simulation"
-import { StrataDns, UdpSocket } from "@strata/sockets"
+import { StrataAddressResolver, StrataDns, UdpSocket } from "@strata/sockets"
 import { Config, Effect, Exit, Fiber, Scope } from "effect"
 import { Dns } from "effect/net"
 import { RCODE, type Script, serve, zone } from "../../support/nameServer.ts"
@@ -167,6 +168,14 @@ const failure = (options: StrataDns.Options) =>
   }))
 
 describe("options", () => {
+  it("and all else of NodeDns are there by the same names", () => {
+    const options: NodeDns.Options = { nameServers: ["192.0.2.1"], timeout: "1 second", tries: 2 }
+    const taken: StrataDns.Options = options
+    assert.strictEqual(taken, options)
+    assert.containsAllKeys(StrataDns, Object.keys(NodeDns))
+    assert.containsAllKeys(StrataAddressResolver, Object.keys(NodeAddressResolver))
+  })
+
   it.effect.each(
     [
       ["a name server that is no address", { nameServers: ["ns.example"] }],

@@ -141,6 +141,27 @@ describe("a querier on a LAN", () => {
       }))
     })))
 
+  it.effect("hears that a host stops, and nothing of one that crashes", () =>
+    Simulation.run(Effect.gen(function*() {
+      const { members: [a, b], router } = yield* lan
+      yield* router.run(Effect.gen(function*() {
+        const { heard, views } = yield* querier
+        const stays = UdpSocket.bind().pipe(Effect.flatMap(({ join }) => join(GROUP)), Effect.andThen(Effect.never))
+        for (const host of [a!, b!]) yield* host.fork(stays)
+        yield* Effect.sleep("5 seconds")
+        const addresses = [a!, b!].map(addressOf)
+        const forwards = () => addresses.map((address) => views.get(address)!.groups.has(raw(GROUP)))
+        assert.deepStrictEqual(forwards(), [true, true])
+        heard.length = 0
+        yield* b!.crash
+        yield* Effect.sleep("5 seconds")
+        assert.deepStrictEqual(heard, [])
+        yield* a!.stop
+        yield* Effect.sleep("5 seconds")
+        assert.deepStrictEqual(forwards(), [false, true])
+      }))
+    })))
+
   it.effect("hears of every host in version 3, within the time it allows, and not all at once", () =>
     Simulation.run(Effect.gen(function*() {
       const { members, router } = yield* lan

@@ -11,7 +11,7 @@ const TIME = new Date(2024, 0, 31, 18, 43, 57, 931).getTime()
 const lines = (detail: TraceDetail, options?: FormatOptions) => formatEvent({ time: TIME, detail }, options).split("\n")
 
 /** The dump of a packet without its head. */
-const fields = (layer: "ethernet" | "arp" | "ipv4" | "icmp" | "udp" | "tcp", hex: string) =>
+const fields = (layer: "ethernet" | "arp" | "ipv4" | "icmp" | "igmp" | "udp" | "tcp", hex: string) =>
   lines({ _tag: "Packet", layer, direction: "in", bytes: bytes(hex) }).slice(1)
 
 const network = { source: 0xc000_0201, destination: 0xc000_0202 }
@@ -172,6 +172,29 @@ const flagsLine = (flags: string) =>
 const icmpBody = (hex: string) => fields("icmp", hex).filter((line) => !/ (code|sum): /.test(line))
 
 describe("a dump", () => {
+  shows("IGMP by its type, and how many records or which group", {
+    _tag: "Packet",
+    layer: "igmp",
+    direction: "out",
+    network: { source: 0xc000_0202, destination: 0xe000_0016 },
+    bytes: bytes("22 00 e8f9 0000 0001 04 00 0000 ef010203")
+  }, [
+    "18:43:57.931 [D] igmp.output: 192.0.2.2 => 224.0.0.22, type=ReportV3(0x22), len=16",
+    "       type: 0x22 (ReportV3)",
+    "       code: 0",
+    "        sum: 0xe8f9 (0xe8f9)",
+    "    records: 1"
+  ])
+
+  it("shows the group of an IGMP query", () => {
+    assert.deepStrictEqual(fields("igmp", "11 64 fd96 ef010203"), [
+      "       type: 0x11 (Query)",
+      "       code: 100",
+      "        sum: 0xfd96 (0xfd96)",
+      "      group: 239.1.2.3"
+    ])
+  })
+
   it("shows which checksum a wrong one should have been", () => {
     const wrong = IP_HEADER.replace("1663", "1664") + "00".repeat(64)
     assert.include(fields("ipv4", wrong), "        sum: 0x1664 (0x1663)")

@@ -245,6 +245,28 @@ describe("groups of sockets", () => {
       }))
     })))
 
+  it.effect("a socket that is connected to a group speaks from the interface that was chosen", () =>
+    Simulation.run(Effect.gen(function*() {
+      const network = yield* Network
+      const host = yield* network.host("host")
+      const left = yield* network.host("left")
+      const right = yield* network.host("right")
+      yield* network.lan([host, left])
+      yield* network.lan([host, right])
+      const rightAddress = NetAddress.formatIp(host.addresses()[1]!)
+      yield* right.run(Effect.gen(function*() {
+        const there = yield* UdpSocket.bind({ port: PORT })
+        yield* there.join(GROUP)
+        yield* host.run(Effect.gen(function*() {
+          const socket = yield* UdpSocket.bind({ remote: `${GROUP}:${PORT}`, multicast: { interface: rightAddress } })
+          assert.strictEqual(NetAddress.formatIp(socket.local.address), rightAddress)
+          yield* socket.send("out by the right one")
+        }))
+        const [datagram] = yield* there.datagrams.pipe(Stream.take(1), Stream.runCollect)
+        assert.strictEqual(NetAddress.formatIp(datagram!.source.address), rightAddress)
+      }))
+    })))
+
   it.effect("says what is wrong with how datagrams are to leave", () =>
     Simulation.run(Effect.gen(function*() {
       const { first, receiver } = yield* hosts

@@ -11,6 +11,7 @@
  * | `Answers`       | what is answered to a query, and when                   |
  * | `Older`         | the same in versions 1 and 2                            |
  * | `Machine`       | the four events: a change, a query, a report, a time    |
+ * | `Queries`       | what the octets of a query say                          |
  * | `Reports`       | messages as octets                                      |
  *
  * Invariant: a group is there as long as somebody listens to it, or its end is still to be told again.

@@ -141,7 +141,10 @@ export class Udp extends Context.Service<Udp, {
       const send = yield* makeSend
 
       /** The address that a socket gets, or why it gets none. */
-      const localAddress = ({ address, broadcast, remote }: BindOptions): Effect.Effect<number, UdpError> => {
+      const localAddress = (
+        { address, broadcast, remote }: BindOptions,
+        { multicastInterface }: Sending
+      ): Effect.Effect<number, UdpError> => {
         const own = address === undefined ? 0 : fromIpv4(address)
         if (own !== 0 && !routing.isLocal(own) && !isMulticast(own) && !routing.isBroadcast(own)) {
           return failure(new AddressNotAvailable({ address: formatIpv4(own) }))
@@ -152,7 +155,8 @@ export class Udp extends Context.Service<Udp, {
         if (broadcast !== true && routing.isBroadcast(peer)) {
           return failure(new BroadcastNotPermitted({ destination: formatIpv4(peer) }))
         }
-        const source = own === 0 ? ipv4.sourceFor(peer) : own
+        const chosen = isMulticast(peer) ? multicastInterface : 0
+        const source = own || chosen || ipv4.sourceFor(peer)
         return source === 0
           ? failure(new Unreachable({ destination: formatInet(peer, remote.port), kind: "noRoute" }))
           : Effect.succeed(source)
@@ -164,7 +168,7 @@ export class Udp extends Context.Service<Udp, {
           return yield* failure(new InvalidAddress({ input: `${options.port}`, why: "a port is a number up to 65535" }))
         }
         const sending = yield* sendingOf(options, routing.isLocal)
-        const address = yield* localAddress(options)
+        const address = yield* localAddress(options, sending)
         const port = options.port === undefined || options.port === 0
           ? ports.ephemeral(address, entropy.below)
           : options.port

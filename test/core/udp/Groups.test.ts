@@ -2,12 +2,13 @@
  * What sockets join, and what they hear then, between hosts on a switch in virtual time.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Statistics, Udp, type UdpPort } from "@strata/core"
+import { Igmp, NetworkStack, Statistics, Turn, Udp, type UdpPort } from "@strata/core"
 import { type Host, Network, Simulation } from "@strata/simulation"
 import { UdpSocket } from "@strata/sockets"
-import { Effect, Exit, Scope, Stream } from "effect"
+import { Effect, Exit, Layer, Scope, Stream } from "effect"
 import { NetAddress } from "effect/net"
 import { ip } from "../../support/fakeIpv4.ts"
+import { NEIGHBOUR, Neighbour } from "../../support/internet.ts"
 
 const GROUP = "239.1.2.3"
 const CHANNEL = "232.1.2.3"
@@ -201,6 +202,61 @@ describe("groups of sockets", () => {
       }))
     })))
 
+  it.effect("a membership ends with its socket, whatever becomes of its scope", () =>
+    Simulation.run(Effect.gen(function*() {
+      const { receiver } = yield* hosts
+      yield* receiver.run(Effect.gen(function*() {
+        const { memberships } = yield* Igmp
+        const outer = yield* Effect.scope
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { join } = yield* UdpSocket.bind()
+          yield* Scope.provide(join(GROUP), outer)
+          assert.strictEqual((yield* memberships).length, 1)
+        }))
+        assert.deepStrictEqual(yield* memberships, [])
+      }))
+    })))
+
+  it.effect("a loopback device brings each datagram back once", () =>
+    Simulation.run(Effect.gen(function*() {
+      const { receiver } = yield* hosts
+      yield* receiver.run(Effect.gen(function*() {
+        const { heard, socket } = yield* listening({ multicast: { interface: "127.0.0.1" } })
+        yield* socket.join(GROUP, { interface: "127.0.0.1" })
+        yield* socket.send("inside", `${GROUP}:${PORT}`)
+        assert.deepStrictEqual(yield* heard, ["inside"])
+      }))
+    })))
+
+  it.effect("what a host says to itself has a bound", () =>
+    Simulation.run(Effect.gen(function*() {
+      const { receiver } = yield* hosts
+      yield* receiver.run(Effect.gen(function*() {
+        const turn = yield* Turn
+        let heard = 0
+        const port = yield* (yield* Udp).bindWith({ port: PORT }, () => heard++)
+        yield* port.join(ip(GROUP))
+        turn.run(() => {
+          for (let index = 0; index < 1030; index++) port.sendUnsafe(new Uint8Array(1), 0xef01_0203, PORT)
+        })
+        yield* settled
+        assert.strictEqual(heard, 1024)
+        assert.strictEqual((yield* (yield* Statistics).snapshot)["ipv4.dropped.loopFull"], 6)
+      }))
+    })))
+
+  it.effect("datagrams live as long as was asked for, those to a group for one hop by default", () =>
+    Effect.gen(function*() {
+      const neighbour = yield* Neighbour
+      const times: Array<number> = []
+      for (const options of [{}, { timeToLive: 7, multicast: { timeToLive: 9 } }]) {
+        const socket = yield* UdpSocket.bind(options)
+        for (const destination of [NEIGHBOUR, GROUP]) yield* socket.send("x", `${destination}:${PORT}`)
+        times.push(...neighbour.hear().map(({ timeToLive }) => timeToLive))
+      }
+      assert.deepStrictEqual(times, [64, 1, 7, 9])
+    }).pipe(Effect.provide(Layer.fresh(Neighbour.layer().pipe(Layer.provideMerge(NetworkStack.layerSeeded(1)))))))
+
   it.effect("programs that answer themselves for ever leave others their time", () =>
     Simulation.run(Effect.gen(function*() {
       const { receiver } = yield* hosts
@@ -258,12 +314,19 @@ describe("groups of sockets", () => {
         const there = yield* UdpSocket.bind({ port: PORT })
         yield* there.join(GROUP)
         yield* host.run(Effect.gen(function*() {
-          const socket = yield* UdpSocket.bind({ remote: `${GROUP}:${PORT}`, multicast: { interface: rightAddress } })
+          const multicast = { interface: rightAddress }
+          const socket = yield* UdpSocket.bind({ remote: `${GROUP}:${PORT}`, multicast })
           assert.strictEqual(NetAddress.formatIp(socket.local.address), rightAddress)
           yield* socket.send("out by the right one")
+          // Another address of the host's can be the source all the same.
+          const other = yield* UdpSocket.bind({ address: host.addresses()[0], multicast })
+          yield* other.send("from the left one", `${GROUP}:${PORT}`)
         }))
-        const [datagram] = yield* there.datagrams.pipe(Stream.take(1), Stream.runCollect)
-        assert.strictEqual(NetAddress.formatIp(datagram!.source.address), rightAddress)
+        const datagrams = yield* there.datagrams.pipe(Stream.take(2), Stream.runCollect)
+        assert.deepStrictEqual(
+          datagrams.map(({ source }) => NetAddress.formatIp(source.address)),
+          [rightAddress, addressOf(host)]
+        )
       }))
     })))
 

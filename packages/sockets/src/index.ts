@@ -3,6 +3,7 @@
  */
 export * as SimpleServices from "./SimpleServices.ts"
 export * as StrataAddressResolver from "./StrataAddressResolver.ts"
+export * as StrataClusterSocket from "./StrataClusterSocket.ts"
 export * as StrataDatagramSocket from "./StrataDatagramSocket.ts"
 export * as StrataDns from "./StrataDns.ts"
 export * as StrataSocket from "./StrataSocket.ts"

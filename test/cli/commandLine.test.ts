@@ -63,6 +63,7 @@ const mistakes: ReadonlyArray<readonly [args: string, mentions: ReadonlyArray<st
   ["iperf3 -c 192.0.2.1 -ul 8", ["16", "65507"]],
   ["iperf3 -c 192.0.2.1 -l 2M", ["1048576"]],
   ["iperf3 -c 192.0.2.1 -f x", ["--format", "x"]],
+  ["iperf3 -c 192.0.2.1 -C vegas", ["--linux-congestion", "vegas", "bbr"]],
   ["demo --device tap:tap0", ["--device"]]
 ]
 

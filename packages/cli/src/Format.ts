@@ -101,13 +101,6 @@ export const testTime = integer("seconds", "a number of seconds from 1 to 86400"
 
 export const streams = integer("count", "a number of streams from 1 to 128", 1, 128)
 
-/** A name without white space. */
-export const label: Format<string> = {
-  metavar: "name",
-  expected: "a name",
-  read: (text) => /^\S{1,32}$/.test(text) ? Option.some(text) : Option.none()
-}
-
 export const endpoint: Format<NetAddress.InetAddressV4> = {
   metavar: "host:port",
   expected: "an IPv4 address and a port, such as 192.0.2.1:7",

@@ -4,6 +4,7 @@
  * What a command does is imported when it runs, so that help and mistakes are
  * answered at once and commands that need no native driver work without it.
  */
+import { names } from "@strata/core/tcp/Algorithms"
 import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
@@ -220,9 +221,13 @@ const iperf3 = Command.make(
       Flag.withDescription("Seconds at the beginning that do not count (default: 0)"),
       Flag.withDefault(0)
     ),
-    congestion: Format.flag("linux-congestion", Format.label).pipe(
+    congestion: Format.flag("linux-congestion", Format.oneOf("algorithm", names)).pipe(
       Flag.withAlias("C"),
-      Flag.withDescription("Congestion control of both sides (default: --congestion, or each its own)"),
+      Flag.withDescription(
+        `Congestion control of both sides: ${
+          names.join(", ")
+        } (default: each its own; --congestion sets that of strata)`
+      ),
       Flag.optional
     ),
     segmentSize: size("set-mss", "M", "The largest TCP segment in bytes"),

@@ -214,6 +214,20 @@ describe("the report of a test", () => {
     ])
   })
 
+  it("shows the server's own, without what would steer a terminal", () => {
+    const one = stream(5, true)
+    const end = { ...ended([one, side({}), side({})]), serverOutput: { text: "one\n\u001b[2Jtwo\tthree\n" } } as Event
+    expect(lines(started("client", {}, one), end, { _tag: "Done" }).slice(-7)).toEqual([
+      "",
+      "Server output:",
+      "one",
+      "?[2Jtwo\tthree",
+      "",
+      "",
+      "iperf Done."
+    ])
+  })
+
   it("has a title in front of each line", () => {
     const one = stream(5, false)
     expect(lines(started("client", { title: "night", direction: "reverse" }, one))).toEqual([

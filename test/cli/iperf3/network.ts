@@ -6,7 +6,7 @@ import type { Event } from "@strata/cli/iperf3/Event"
 import type { Parameters } from "@strata/cli/iperf3/Parameters"
 import * as Report from "@strata/cli/iperf3/Report"
 import * as Server from "@strata/cli/iperf3/Server"
-import { Network, type WireOptions } from "@strata/simulation/Network"
+import { Network, type WireLink, type WireOptions } from "@strata/simulation/Network"
 import * as Simulation from "@strata/simulation/Simulation"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -36,8 +36,8 @@ export const second: Parameters = {
   extraData: undefined
 }
 
-/** A wire of 50 Mbit/s with a round trip of 10 milliseconds. */
-export const PATH: WireOptions = { bandwidth: 50e6, latency: { _tag: "Constant", value: 5 } }
+/** A wire of 10 Mbit/s with a round trip of 10 milliseconds. */
+export const PATH: WireOptions = { bandwidth: 10e6, latency: { _tag: "Constant", value: 5 } }
 export const PORT = 5201
 
 export type Ended = Extract<Event, { readonly _tag: "Ended" }>
@@ -65,7 +65,7 @@ export interface Pair {
   readonly remote: NetAddress.InetAddressV4
   /** Runs a program on the client's host, or on the server's. */
   readonly onClient: <A, E>(program: Effect.Effect<A, E, Client.Services>) => Effect.Effect<A, unknown>
-  readonly network: Network["Service"]
+  readonly link: WireLink
 }
 
 /** Runs a test with a server that serves on a host of its own. */
@@ -78,7 +78,7 @@ export const withServer = <A>(
       const network = yield* Network
       const client = yield* network.host("client")
       const server = yield* network.host("server")
-      const { addresses } = yield* network.wire(client, server, options.path ?? PATH)
+      const link = yield* network.wire(client, server, options.path ?? PATH)
       const served: Array<Event> = []
       yield* server.fork(Server.serve({
         port: PORT,
@@ -87,7 +87,7 @@ export const withServer = <A>(
         emit: (event) => Effect.sync(() => void served.push(event)),
         output: (events) => ({ text: Report.text(events) })
       }))
-      const remote = NetAddress.inetAddressUnsafe(addresses[1], PORT) as NetAddress.InetAddressV4
+      const remote = NetAddress.inetAddressUnsafe(link.addresses[1], PORT) as NetAddress.InetAddressV4
       const measure: Pair["measure"] = Effect.fnUntraced(function*(changes, interval = 1) {
         const told: Array<Event> = []
         const exit = yield* Effect.exit(client.run(Client.run({
@@ -100,7 +100,7 @@ export const withServer = <A>(
         yield* Effect.sleep(100)
         return { told, exit }
       })
-      return yield* program({ served, measure, remote, onClient: (effect) => client.run(effect), network })
+      return yield* program({ served, measure, remote, onClient: (effect) => client.run(effect), link })
     }),
     { seed: options.seed ?? 1 }
   )

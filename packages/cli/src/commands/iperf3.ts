@@ -56,7 +56,7 @@ const DEFAULT_TIME = 10
 const DEFAULT_RATE = 1_048_576
 
 /** What a client asks for; a length of 0 is still to be chosen. */
-const parametersOf = (flags: Flags, congestion: string | undefined): Parameters => {
+const parametersOf = (flags: Flags): Parameters => {
   const bytes = Option.getOrElse(flags.bytes, () => 0)
   const blocks = Option.getOrElse(flags.blocks, () => 0)
   const { burst, rate } = Option.getOrElse(flags.rate, () => ({ rate: flags.udp ? DEFAULT_RATE : 0, burst: 0 }))
@@ -75,7 +75,7 @@ const parametersOf = (flags: Flags, congestion: string | undefined): Parameters 
     segmentSize: Option.getOrUndefined(flags.segmentSize),
     window: Option.getOrUndefined(flags.window),
     noDelay: flags.noDelay,
-    congestion: Option.getOrElse(flags.congestion, () => congestion),
+    congestion: Option.getOrUndefined(flags.congestion),
     getServerOutput: flags.getServerOutput,
     counters64: flags.counters64,
     repeatingPayload: flags.repeatingPayload,
@@ -105,15 +105,20 @@ const speakText = (unit: RateUnit | undefined) => {
       : Effect.forEach(reporter.lines(event), Output.line, { discard: true })
 }
 
-/** A document for each test, at its end. */
+/** A document for each test, at its end; `rest` is that of one that is cut short. */
 const speakJson = () => {
   let events: Array<Event> = []
-  return (event: Event): Effect.Effect<void, Output.OutputClosed> => {
-    if (event._tag !== "Listening") events.push(event)
-    if (event._tag !== "Ended" && event._tag !== "Failed") return Effect.void
+  const print = Effect.suspend(() => {
     const told = events
     events = []
     return printJson(told)
+  })
+  return {
+    emit: (event: Event): Effect.Effect<void, Output.OutputClosed> => {
+      if (event._tag !== "Listening") events.push(event)
+      return event._tag === "Done" || event._tag === "Failed" ? print : Effect.void
+    },
+    rest: Effect.suspend(() => events.length === 0 ? Effect.void : print)
   }
 }
 
@@ -122,14 +127,14 @@ const serve = (host: HostOptions, options: Flags) =>
     const stack = yield* Effect.context<Effect.Services<typeof Host.showLog>>()
     const showLog = Effect.provideContext(Host.showLog, stack)
     const unit = Option.getOrUndefined(options.format)
-    const speak = options.json ? speakJson() : speakText(unit)
+    const speech = options.json ? speakJson() : { emit: speakText(unit), rest: Effect.void }
     yield* Server.serve({
       port: options.port,
       oneOff: options.oneOff,
       interval: options.interval,
-      emit: (event) => event._tag === "Listening" ? Effect.andThen(showLog, speak(event)) : speak(event),
+      emit: (event) => event._tag === "Listening" ? Effect.andThen(showLog, speech.emit(event)) : speech.emit(event),
       output: (events) => options.json ? { json: Json.document(about(), events) } : { text: Report.text(events, unit) }
-    })
+    }).pipe(Effect.onInterrupt(() => Effect.ignore(speech.rest)))
   }).pipe(Effect.provide(processorTime), Host.run(host))
 
 /** One document at the end, however the test ends. */
@@ -149,7 +154,7 @@ const measureJson = (options: Client.Options<never>) =>
 const measure = (host: HostOptions, options: Flags, server: NetAddress.Ipv4Address) =>
   Effect.gen(function*() {
     const { interval, json, port } = options
-    const parameters = parametersOf(options, host.congestion)
+    const parameters = parametersOf(options)
     // What is out of bounds is known before anybody is called.
     yield* check(parameters.length === 0 ? { ...parameters, length: LEAST_DATAGRAM } : parameters)
     yield* Host.run(host)(Effect.gen(function*() {

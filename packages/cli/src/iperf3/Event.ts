@@ -99,6 +99,6 @@ export type Event =
   }
   | Interval
   | Ended
-  /** The client's last word. */
+  /** The test went as it should, to its end. */
   | { readonly _tag: "Done" }
   | { readonly _tag: "Failed"; readonly message: string }

@@ -170,9 +170,12 @@ const endLines = (setting: Setting, ended: Ended): ReadonlyArray<string> => {
   return lines
 }
 
+/** Text of the other side, without what would steer a terminal. */
+const printable = (line: string): string => line.replaceAll(/(?!\t)\p{Cc}/gu, "?")
+
 const serverOutputLines = ({ serverOutput }: Ended): ReadonlyArray<string> => {
   if (serverOutput === undefined) return []
-  if (serverOutput.text !== undefined) return ["", "Server output:", ...serverOutput.text.split("\n")]
+  if (serverOutput.text !== undefined) return ["", "Server output:", ...serverOutput.text.split("\n").map(printable)]
   return serverOutput.json === undefined
     ? []
     : ["", "Server JSON output:", ...JSON.stringify(serverOutput.json, null, 2).split("\n")]
@@ -217,7 +220,7 @@ export const make = (unit?: RateUnit): Reporter => {
       case "Ended":
         return setting === undefined ? [] : [...endLines(setting, event), ...serverOutputLines(event)]
       case "Done":
-        return ["", "iperf Done."]
+        return setting?.side === "client" ? ["", "iperf Done."] : []
       case "Failed":
         return []
     }
@@ -225,7 +228,7 @@ export const make = (unit?: RateUnit): Reporter => {
   return {
     lines: (event) => {
       const made = lines(event)
-      const { current } = { current: setting }
+      const current = setting
       return current === undefined || current.side === "server" ? made : made.map((line) => title(current, line))
     }
   }

@@ -143,6 +143,7 @@ const measure = Effect.fnUntraced(function*<E>(
   )
   // The client says that it is done, or just goes.
   yield* Effect.ignore(Control.soon("the client's last word")(control.readState))
+  yield* emit({ _tag: "Done" })
 })
 
 /** One test of one client. */
@@ -155,14 +156,16 @@ const serveOne = Effect.fnUntraced(function*<E>(
   const { connection } = control
   const entropy = yield* Entropy
   const events: Array<Event> = []
+  let keepsIntervals = false
   const tell = (event: Event) => {
-    events.push(event)
+    if (event._tag !== "Interval" || keepsIntervals) events.push(event)
     return emit(event)
   }
   yield* tell({ _tag: "Accepted", remote: connection.remote })
   yield* control.writeState(State.paramExchange)
   const json = yield* control.readJson("parameters", PARAMETERS_LIMIT)
   const parameters = yield* Parameters.decode(json)
+  keepsIntervals = parameters.getServerOutput
   const plan: Plan = {
     parameters,
     goal: Goal.make(parameters),

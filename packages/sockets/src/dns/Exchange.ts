@@ -85,10 +85,11 @@ export const make = Effect.gen(function*() {
     }
   }, Effect.scoped)
 
-  return {
+  const exchange: Exchange = {
     overUdp: (server, question) => Effect.mapError(overUdp(server, question), fromUdp),
     overTcp
-  } satisfies Exchange as Exchange
+  }
+  return exchange
 })
 
 /** Why a message is no answer to a question. */

@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function*(settings: Settings) {
     for (let round = 0; round < settings.tries && willing.length > 0; round++) {
       const patience = settings.timeout * 2 ** round
       const again: Array<Server> = []
-      // Where nothing could be sent, trying at once would fail at once.
+      // Who could not be reached a moment ago cannot be reached now.
       if (round > 0 && failure.reason !== "Timeout") yield* Effect.sleep(patience / 2)
       for (const server of willing) {
         const answer = yield* Effect.result(consult(server, errand, patience))

@@ -77,7 +77,7 @@ export const sizes: ReadonlyArray<Measurement> = [
   },
   {
     name: "hosts",
-    title: "A network in virtual time: each host sends 100 KiB to the one before it, through one switch that loses 1 %",
+    title: "A network in virtual time: each host sends 10 KiB to the one before it, through one switch that loses 1 %",
     unit: "k packets/s",
     better: "higher",
     rounds: 1,

@@ -14,10 +14,11 @@ const runOnce = (program: Program, options: Simulation.Options, isCaptured: bool
   return Effect.runPromise(Simulation.run(program, { ...options, seed, capture }))
 }
 
-/** Runs it for that long, and once at least; in thousands of packets a second, and microseconds for a packet. */
+/** Runs it for that long, and once at least, after a first time that does not count; in thousands of packets a second, and microseconds for a packet. */
 export const running =
-  (program: Program, options: Simulation.Options, isCaptured: boolean) => async (seconds: number): Promise<Figure> => {
-    await runOnce(program, options, isCaptured, 0)
+  (program: Program, options: Simulation.Options, isCaptured: boolean, warm = true) =>
+  async (seconds: number): Promise<Figure> => {
+    if (warm) await runOnce(program, options, isCaptured, 0)
     const start = performance.now()
     const before = process.cpuUsage()
     let packets = 0

@@ -18,6 +18,9 @@ const DEVICE = "eth0"
 /** Of one round. */
 const LOOKUPS = 100_000
 
+/** Octets of each host of a network. */
+const EACH_SENDS = 10 * 1024
+
 /** An Ethernet that swallows what it is given. */
 const device = Effect.flatMap(Devices, (devices) =>
   devices.attach({
@@ -99,5 +102,5 @@ const named = <A>(name: string, sizes: ReadonlyArray<number>, make: (size: numbe
 await main({
   ...named("routes", CONNECTED, lookingUp),
   ...named("neighbours", CONNECTED, sending),
-  ...named("hosts", HOSTS, (size) => running(neighbours(size), {}, false))
+  ...named("hosts", HOSTS, (size) => running(neighbours(size, EACH_SENDS), {}, false, size < 1000))
 })

@@ -98,14 +98,14 @@ export const idleConnections = Effect.fnUntraced(function*(count: number) {
   return (yield* wire.counters).forth.offered
 }, Effect.orDie)
 
-/** Hosts on a switch, each of which sends 100 KiB to the one before it, at a loss of 1 %. Gives the frames on the switch. */
-export const neighbours = Effect.fnUntraced(function*(count: number) {
+/** Hosts on a switch, each of which sends 100 KiB, or `octets`, to the one before it, at a loss of 1 %. Gives the frames on the switch. */
+export const neighbours = Effect.fnUntraced(function*(count: number, octets = 100 * 1024) {
   const network = yield* Network
   const hosts = yield* Effect.forEach(Array.from({ length: count }), (_, index) => network.host(`host-${index}`))
   const lan = yield* network.lan(hosts, {
     conditions: { latency: Distribution.constant(1), loss: Loss.bernoulli(0.01) }
   })
-  const payloads = hosts.map((_, index) => patterned(100 * 1024, index))
+  const payloads = hosts.map((_, index) => patterned(octets, index))
   yield* Effect.forEach(hosts, (host, index) =>
     host.fork(Effect.gen(function*() {
       const listener = yield* listen(7)

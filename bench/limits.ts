@@ -110,7 +110,7 @@ export const groups: ReadonlyArray<Group> = [
     ],
     copies,
     [
-      { what: "octets allocated for a mebibyte", most: 80_000, why: "what was written is sent from where it is" },
+      { what: "octets allocated for a mebibyte", most: 90_000, why: "what was written is sent from where it is" },
       allocated(perMebibyte)
     ],
     sentAgain
@@ -128,11 +128,11 @@ export const groups: ReadonlyArray<Group> = [
   ]),
   transfer("64 connections, requests and answers", { mode: "rr", size: 64, connections: 64 }, "kernel", [
     [
-      { what: "reads and writes for an exchange", most: 2.6, why: "the answer acknowledges the request" },
+      { what: "reads and writes for an exchange", most: 3, why: "the answer acknowledges the request" },
       per(perOperation, "device.reads", "device.writes")
     ],
     [
-      { what: "octets allocated for an exchange", most: 15_000, why: "two transitions, a chunk and a wake-up" },
+      { what: "octets allocated for an exchange", most: 17_000, why: "two transitions, a chunk and a wake-up" },
       allocated(perOperation)
     ],
     sentAgain

@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function*(
       yield* leaveListener
       const own = yield* Scope.fork(house)
       const listener = yield* Effect.mapError(Scope.provide(tcp.listen({ ...options, port }), own), streamFailed)
-      const accepting = yield* Effect.forkIn(Effect.forever(Effect.ignore(accept(listener))), house)
+      const accepting = yield* Effect.forkIn(Effect.ignore(Effect.forever(accept(listener))), house)
       leaveListener = Effect.andThen(Fiber.interrupt(accepting), Scope.close(own, Exit.void))
     })
 

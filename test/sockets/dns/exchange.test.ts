@@ -171,6 +171,24 @@ describe("an answer", () => {
     }))
 
   test(
+    "is found among a thousand wrong ones",
+    [(asked) => [
+      ...Array.from(
+        { length: 1000 },
+        (_, guess) => reply({ ...asked, id: (asked.id + 1 + guess) & 0xffff }, spoofed(asked))
+      ),
+      right(asked)
+    ]],
+    {},
+    (dns, { count, logs }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* A(dns, "one.example"), ["192.0.2.1"])
+        assert.strictEqual(yield* count("dns.ignored.id"), 1000)
+        assert.strictEqual(logs[0]!.length, 1)
+      })
+  )
+
+  test(
     "that is never right ends as no answer",
     [(asked) => [otherId(asked)]],
     { tries: 2 },

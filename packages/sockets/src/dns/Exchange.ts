@@ -27,9 +27,6 @@ export interface Exchange {
   readonly overTcp: (server: InetAddressV4, question: Question) => Effect.Effect<Message.Message, QueryFailure>
 }
 
-/** Datagrams that wait to be looked at, all of them within one turn. */
-const CAPACITY = 64
-
 export const make = Effect.gen(function*() {
   const udp = yield* Udp
   const tcp = yield* Tcp
@@ -58,7 +55,7 @@ export const make = Effect.gen(function*() {
     const { port: number } = yield* udp.bindWith({ shared: true }, () => {
       ignored.source.value++
     })
-    const port = yield* udp.bind({ port: number, remote: server, shared: true, capacity: CAPACITY })
+    const port = yield* udp.bind({ port: number, remote: server, shared: true })
     const id = entropy.below(0x1_0000)
     asked.udp.value++
     yield* port.send(Message.write(id, question.section, question.ednsSize))

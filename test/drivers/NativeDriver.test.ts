@@ -217,6 +217,89 @@ describe("the driver of native devices", () => {
       assert.deepStrictEqual(marks(kernel.written), range(2000).map((mark) => mark % 256))
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("leaves large pieces where they are until they are sent, copies small ones, and lets go of all", () =>
+    Effect.gen(function*() {
+      const { device, kernel, turn } = yield* setup
+      const devices = yield* Devices
+      const large = new Uint8Array(3000).fill(7)
+      const small = new Uint8Array(300).fill(8)
+      const sent = (mark: number, ...pieces: ReadonlyArray<Uint8Array>) => {
+        const packet = BareStack.packetOf(new Uint8Array(60).fill(mark))
+        for (const piece of pieces) packet.attach(piece, 100, piece.length)
+        const expected = packet.toBytes()
+        packet.segmentSize = 1000
+        devices.transmit(device, packet)
+        // The linear octets are the sender's again.
+        packet.bytes.fill(0)
+        return expected
+      }
+      kernel.room = 2
+      const expected: Array<Uint8Array> = []
+      turn.run(() => {
+        expected.push(
+          sent(1, small, large, large),
+          sent(2, large, small, small, large, small),
+          sent(3, small, small),
+          sent(4, large)
+        )
+      })
+      assert.deepStrictEqual(kernel.written, expected.slice(0, 2))
+      assert.deepStrictEqual(kernel.details.map(({ referred }) => referred), [5800, 5800])
+      assert.strictEqual(kernel.held(), 1)
+      kernel.room = Infinity
+      kernel.event(Readiness.writable)
+      assert.deepStrictEqual(kernel.written, expected)
+      assert.deepStrictEqual(kernel.details.slice(2).map(({ referred }) => referred), [0, 2900])
+      assert.strictEqual(kernel.held(), 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("tells the kernel what to complete and where to cut", () =>
+    Effect.gen(function*() {
+      const { device, kernel, turn } = yield* setup
+      const devices = yield* Devices
+      const packet = BareStack.packetOf(new Uint8Array(54))
+      packet.attach(new Uint8Array(60_000), 0, 60_000)
+      packet.checksum = ChecksumState.partial
+      packet.checksumStart = packet.start + 34
+      packet.checksumOffset = 16
+      packet.segmentSize = 1460
+      turn.run(() => assert.isTrue(devices.transmit(device, packet)))
+      const [written] = kernel.details
+      assert.strictEqual(written!.words[Descriptor.length], 54)
+      assert.strictEqual(written!.words[Descriptor.checksum], ChecksumState.partial)
+      assert.strictEqual(written!.words[Descriptor.checksumStart], 34)
+      assert.strictEqual(written!.words[Descriptor.checksumOffset], 16)
+      assert.strictEqual(written!.words[Descriptor.segmentSize], 1460)
+      assert.strictEqual(written!.referred, 60_000)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("sends frames of any length and number of pieces in one turn, in order", () =>
+    Effect.gen(function*() {
+      const { device, kernel, turn } = yield* setup
+      const devices = yield* Devices
+      const payload = new Uint8Array(1400).fill(1)
+      let blocked = false
+      turn.run(() => {
+        for (const mark of range(900)) {
+          const packet = BareStack.packetOf(new Uint8Array(60).fill(mark % 256))
+          for (let piece = 0; piece < mark % 12; piece++) {
+            packet.attach(payload, 0, piece % 3 === 0 ? 700 : 10 + mark % 90)
+          }
+          packet.segmentSize = 1400
+          assert.isTrue(devices.transmit(device, packet), String(mark))
+          packet.bytes.fill(0)
+        }
+        blocked = kernel.held() > 0
+      })
+      assert.isTrue(blocked)
+      assert.deepStrictEqual(marks(kernel.written), range(900).map((mark) => mark % 256))
+      const lengths = range(900).map((mark) =>
+        range(mark % 12).reduce((sum, piece) => sum + (piece % 3 === 0 ? 700 : 10 + mark % 90), 60)
+      )
+      assert.deepStrictEqual(kernel.written.map(({ length }) => length), lengths)
+      assert.strictEqual(kernel.held(), 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("drops a frame that the kernel will not have, and sends the others", () =>
     Effect.gen(function*() {
       const { counter, kernel, send, turn } = yield* setup

@@ -67,6 +67,67 @@ Namespace.describeLinux("Tap", ["ping", "python3"], () => {
       assert.deepInclude(yield* kernelCounters(ns, "tap7"), { address: "00:11:22:33:44:55", mtu: 9000 })
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect.each(
+    [
+      [[], true, "on"],
+      [[], { vnet: false }, "off"],
+      [[], false, "off"],
+      [["vnet_hdr"], true, "on"],
+      [["vnet_hdr"], false, "off"],
+      [["multi_queue"], true, "on"],
+      [["multi_queue", "vnet_hdr"], false, "off"]
+    ] as const
+  )(
+    "attaches to an interface made with %j, with offload %j",
+    ([flags, offload, segmentation]) =>
+      Effect.gen(function*() {
+        const ns = yield* Namespace.make
+        yield* ns.succeed("ip", "tuntap", "add", "mode", "tap", "name", "tap0", ...flags)
+        yield* up(ns)
+        const features = Effect.map(ns.succeed("ethtool", "-k", "tap0"), ({ stdout }) => stdout)
+        // Another one with everything on before: what it has asked for must not stay.
+        yield* Effect.scoped(Tap.attach({ namespace: ns.path, offload: true }))
+        const arrivals = yield* BareStack.collect
+        const devices = yield* Devices
+        const { device } = yield* Tap.attach({ namespace: ns.path, offload })
+        const seen = yield* features
+        assert.include(seen, `tcp-segmentation-offload: ${segmentation}`)
+        assert.include(seen, `tx-checksumming: ${segmentation}`)
+        assert.strictEqual(device.offload.segmentation, offload === false ? 0 : 65_535)
+        assert.strictEqual(device.offload.checksum, offload !== false)
+        const before = yield* kernelCounters(ns, "tap0")
+        devices.transmit(device, BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 60, 2)))
+        const after = yield* kernelCounters(ns, "tap0")
+        assert.strictEqual(after.received.bytes - before.received.bytes, 60)
+        yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
+        yield* ns.exec("ping", "-c", "1", "-W", "0.2", "192.0.2.2")
+        assert.isTrue(arrivals.some(({ bytes }) => typeOf(bytes) === EtherType.arp && bytes.length === 42))
+      }).pipe(Effect.provide(BareStack.layer))
+  )
+
+  it.effect("counts what it asks of the kernel, and what it copies", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const statistics = yield* Statistics
+      const devices = yield* Devices
+      const turn = yield* Turn
+      const { device } = yield* Tap.attach({ namespace: ns.path })
+      yield* up(ns)
+      const packet = BareStack.packetOf(frame(BROADCAST, device.hardwareAddress, 60, 2))
+      packet.attach(new Uint8Array(1000), 0, 400)
+      packet.attach(new Uint8Array(1000), 0, 1000)
+      turn.run(() => {
+        devices.transmit(device, packet)
+        devices.transmit(device, packet)
+      })
+      assert.deepInclude(yield* statistics.snapshot, {
+        "device.tap0.writes": 2,
+        "device.tap0.framesWritten": 2,
+        "device.tap0.octetsWritten": 2920,
+        "device.tap0.octetsCopied": 920
+      })
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("keeps two apart", () =>
     Effect.gen(function*() {
       const ns = yield* Namespace.make

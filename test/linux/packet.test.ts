@@ -8,7 +8,20 @@ import { PacketSocket } from "@strata/drivers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { KERNEL, Kernel, quiet, STACK, tcpPeer, tcpReports, udpPeer, udpReport } from "../support/linux.ts"
+import {
+  describeOffloads,
+  KERNEL,
+  Kernel,
+  type Offload,
+  OFFLOADS_OFF,
+  quiet,
+  STACK,
+  tcpPeer,
+  tcpReports,
+  udpPeer,
+  udpReport
+} from "../support/linux.ts"
+import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as Namespace from "../support/namespace.ts"
 import { inet, ipv4 } from "../support/Probe.ts"
 import { readHash, writeRandom } from "../support/transfer.ts"
@@ -28,18 +41,20 @@ const Network = Layer.effectContext(Effect.gen(function*() {
   return Context.make(Kernel, kernel).pipe(Context.add(Away, away))
 }))
 
-const Host = Layer.unwrap(
-  Effect.map(
-    Away,
-    (away) => PacketSocket.layer({ name: "cable1", address: `${STACK}/24`, gateway: KERNEL, namespace: away.path })
+const hostWith = (offload: Offload) =>
+  Layer.unwrap(
+    Effect.map(
+      Away,
+      (away) =>
+        PacketSocket.layer({ name: "cable1", address: `${STACK}/24`, gateway: KERNEL, namespace: away.path, offload })
+    )
+  ).pipe(
+    Layer.provideMerge(NetworkStack.layer),
+    Layer.provideMerge(Network)
   )
-).pipe(
-  Layer.provideMerge(NetworkStack.layer),
-  Layer.provideMerge(Network)
-)
 
-Namespace.describeLinux("Linux, AF_PACKET", ["ping"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, AF_PACKET", ["ping", "ethtool"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ping, both ways", () =>
       Effect.gen(function*() {
         const { stdout } = yield* (yield* Kernel).succeed(
@@ -81,6 +96,15 @@ Namespace.describeLinux("Linux, AF_PACKET", ["ping"], () => {
         const [report] = yield* tcpReports(peer)
         expect(received).toEqual({ octets: 20 * MiB, hash: report!.sentHash })
         expect(report).toMatchObject({ received: 20 * MiB, receivedHash: sent, ended: true })
+      }))
+
+    it.effect("20 MiB each way over a cable that carries segments of its MTU", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* kernel.succeed("ethtool", "-K", "cable0", ...OFFLOADS_OFF)
+        yield* (yield* Away).succeed("ethtool", "-K", "cable1", ...OFFLOADS_OFF)
+        yield* receiveFromKernel(20 * MiB)
+        yield* sendToKernel(20 * MiB)
       }))
 
     it.effect("a port nobody listens on refuses", () =>

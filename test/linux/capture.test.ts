@@ -3,6 +3,8 @@
  */
 import { expect, layer } from "@effect/vitest"
 import { Icmp, Tcp, Udp } from "@strata/core"
+import * as Checksum from "@strata/core/wire/Checksum"
+import { Protocol } from "@strata/core/wire/Ipv4Header"
 import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,6 +14,7 @@ import {
   hostWith,
   KERNEL,
   Kernel,
+  OFFLOADS,
   ON_THE_WIRE,
   STACK,
   tcpPeer,
@@ -19,6 +22,7 @@ import {
   udpPeer,
   udpReport
 } from "../support/linux.ts"
+import { sendToKernel } from "../support/linuxTransfer.ts"
 import { inet, ipv4 } from "../support/Probe.ts"
 import { patterned, readHash, writeRandom } from "../support/transfer.ts"
 
@@ -183,3 +187,39 @@ describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (of
       }))
   })
 }, ON_THE_WIRE)
+
+/** An address as an unsigned 32-bit integer. */
+const raw = (address: string) => address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0)
+
+const PARTIAL_FIELDS = ["ip.src", "ip.dst", "ip.len", "ip.hdr_len", "tcp.checksum", "ip.checksum.status"]
+
+describeOffloads("Linux, captured before the checksums are computed", ["tcpdump", "tshark"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("segments of up to 64 KiB, whose checksum is that of the pseudo-header alone, as Linux leaves them", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const file = yield* record(sendToKernel(4 * MiB))
+        const fields = PARTIAL_FIELDS.flatMap((field) => ["-e", field])
+        const { stdout } = yield* kernel.succeed(
+          "tshark",
+          "-r",
+          file,
+          "-o",
+          "ip.check_checksum:TRUE",
+          "-Y",
+          `tcp && ip.src == ${STACK}`,
+          "-T",
+          "fields",
+          ...fields
+        )
+        const segments = stdout.trim().split("\n").map((line) => line.split("\t"))
+        expect(segments.length).toBeGreaterThan(60)
+        const partial = segments.map(([source, destination, length, headerLength]) =>
+          Checksum.pseudoHeader(raw(source!), raw(destination!), Protocol.tcp, Number(length) - Number(headerLength))
+        )
+        expect(segments.map(([, , , , checksum]) => Number(checksum))).toEqual(partial)
+        expect(new Set(segments.map(([, , , , , status]) => status))).toEqual(new Set(["1"]))
+        expect(Math.max(...segments.map(([, , length]) => Number(length)))).toBeGreaterThan(32_000)
+      }))
+  })
+}, [OFFLOADS["all by the kernel"]])

@@ -7,8 +7,9 @@
  * no address there, or it answers for itself too.
  *
  * Frames between virtual interfaces of one host come with checksums that nobody
- * has computed, and up to 64 KiB long: both are taken as they are. Longer ones
- * are dropped as `oversized`.
+ * has computed, and up to 64 KiB long: both are taken as they are, whatever is
+ * said about `offload`. Longer ones are dropped as `oversized`. What is sent is
+ * left to Linux as far as it agrees to, and done by the driver where it does not.
  *
  * While the device is open it keeps the process alive.
  */

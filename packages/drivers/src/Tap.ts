@@ -10,6 +10,10 @@
  * Where no `mac` is given the stack's own is therefore derived from it: the same
  * with its last bit flipped and marked as locally administered.
  *
+ * Checksums and the cutting and joining of segments are left to Linux as far as
+ * it agrees to, and done by the driver where it does not (`offload`): the stack
+ * works in segments of up to 64 KiB either way.
+ *
  * While the device is open it keeps the process alive.
  */
 import type { Attachment, Devices, DevicesError } from "@strata/core/device/Devices"

@@ -6,6 +6,10 @@
  * carries, as comments, what the stack told of it while it was at it: why it
  * was dropped, which states it changed.
  *
+ * Packets are written as the stack and its device hand them to each other: where
+ * a device cuts and joins segments they have up to 64 KiB, as in a capture of
+ * tcpdump on a host with segmentation offload.
+ *
  * Times come from `Clock`: nanoseconds of real or of virtual time.
  */
 import type { Device } from "@strata/core/device/Device"

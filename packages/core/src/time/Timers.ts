@@ -117,7 +117,7 @@ class HeapTimer implements Timer {
       entry.deadline = deadline
       shared.heap.push(entry)
     }
-    if (entry.index === 0) shared.first(entry.place)
+    if (shared.heap.peek() === entry) shared.first(entry.place)
   }
 
   clear(): void {

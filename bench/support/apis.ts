@@ -103,7 +103,7 @@ const untilClosed = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.ignor
 /** Of Effect: what runs on Node's sockets runs on strata's. */
 const Sockets = {
   serve: Effect.fnUntraced(function*(port: number, handler: (peer: Socket.Socket) => Effect.Effect<void, unknown>) {
-    const server = yield* StrataSocketServer.make({ port, backlog: BACKLOG, allowHalfOpen: true })
+    const server = yield* StrataSocketServer.make({ port, backlog: BACKLOG, allowHalfOpen: true, copyWrites: false })
     yield* Effect.forkScoped(server.run(handler))
   }, Effect.orDie),
   echo: Effect.fnUntraced(function*(peer: Socket.Socket) {

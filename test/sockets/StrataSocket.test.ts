@@ -194,6 +194,32 @@ describe("StrataSocket", () => {
   )
 
   it.effect(
+    "has what was written, whatever becomes of the memory it was in",
+    simulated(({ client, server }) =>
+      Effect.gen(function*() {
+        yield* serving(server, (socket) =>
+          Effect.gen(function*() {
+            yield* socket.reader
+            const { write } = yield* socket.writer
+            const bytes = new Uint8Array(100_000)
+            for (const value of [1, 2, 3]) {
+              yield* write(bytes.fill(value))
+              bytes.fill(255)
+            }
+          }))
+        yield* client.run(Effect.gen(function*() {
+          const pull = yield* Socket.readerBytes(yield* StrataSocket.makeNet({ host: "server", port: 7 }))
+          const counts = new Map<number, number>()
+          yield* Effect.ignore(Effect.forever(Effect.map(pull, (chunks) => {
+            for (const value of chunks.flatMap((chunk) => [...chunk])) counts.set(value, (counts.get(value) ?? 0) + 1)
+          })))
+          assert.deepStrictEqual([...counts], [[1, 100_000], [2, 100_000], [3, 100_000]])
+        }))
+      })
+    )
+  )
+
+  it.effect(
     "is told of no TLS",
     simulated(({ client, server }) =>
       Effect.gen(function*() {

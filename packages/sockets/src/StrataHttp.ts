@@ -79,7 +79,7 @@ class StackServer extends Http.Server {
     if (typeof listening === "function") this.once("listening", listening as () => void)
     const listen = Effect.scoped(Effect.gen({ self: this }, function*() {
       const address = host === undefined ? undefined : (yield* HostAddress.resolve(host))[0]
-      const listener = yield* this.tcp.listen({ address, port, backlog })
+      const listener = yield* this.tcp.listen({ address, port, backlog, copyWrites: true })
       yield* Effect.withFiber((accepting) =>
         Effect.sync(() => {
           this.bound = { listener, accepting }

@@ -29,7 +29,10 @@ import { overTransport } from "./internal/TransportSocket.ts"
 /** The connection of strata under the current socket, for who wants to know more of it than `Socket` tells. */
 export class NetSocket extends Context.Service<NetSocket, Connection>()("@strata/sockets/StrataSocket/NetSocket") {}
 
-/** What TCP is told, in the words of `node:net`. */
+/**
+ * What TCP is told, in the words of `node:net`. `copyWrites` is true by default: a program may use the memory of a chunk again
+ * as soon as it is written.
+ */
 export interface TcpOptions extends ConnectionOptions {
   /** Turns Nagle's algorithm off; false by default. */
   readonly noDelay?: boolean | undefined
@@ -134,6 +137,8 @@ export const connectionOptions = (options: TcpOptions): ConnectionOptions => ({
   receiveBuffer: options.receiveBuffer,
   linger: options.linger,
   congestion: options.congestion,
+  // A write of Effect's is done when it returns: nothing tells a program when the peer has it.
+  copyWrites: options.copyWrites ?? true,
   settings: {
     ...(options.noDelay === undefined ? {} : { nagle: !options.noDelay }),
     ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),

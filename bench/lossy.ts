@@ -26,7 +26,8 @@ import { parseArgs } from "node:util"
 import { KERNEL, STACK } from "../test/support/linux.ts"
 import * as LossyPath from "../test/support/lossyPath.ts"
 import * as Namespace from "../test/support/namespace.ts"
-import type { Measured } from "./support/block.ts"
+import type { Measured } from "./support/meter.ts"
+import { median } from "./support/summary.ts"
 
 const { values } = parseArgs({
   options: {
@@ -117,7 +118,7 @@ const delay = Effect.fnUntraced(function*(middle: Namespace.Namespace, rtt: numb
 
 const startStrata = Effect.fnUntraced(function*(middle: Namespace.Namespace) {
   const args = [middle.path, 1024 * 1024 * MiB, seconds, values.congestion]
-  const running = yield* middle.spawn(...on(0, "strata", ...args))
+  const running = yield* middle.spawn(...on(0, "lossyServer", ...args))
   yield* running.prints(/ready/)
   let asked = 0
   const counters = Effect.gen(function*() {
@@ -204,8 +205,6 @@ const warmUp = Effect.fnUntraced(
     }
   }
 )
-
-const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
 
 const goodputs = (runs: ReadonlyArray<Run>): string => {
   const all = runs.map((run) => run.goodput)

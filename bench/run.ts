@@ -44,7 +44,7 @@ type Bed = Effect.Effect<Testbed.Testbed, Failure>
 
 /** All rounds of one measurement; a contender that failed is left out of those that follow. */
 const measure = Effect.fnUntraced(
-  function*(measurement: Measurement, { rounds, seconds }: Options, testbed: Bed, quiet: Quiet.Quiet) {
+  function*(measurement: Measurement, { quick, rounds, seconds }: Options, testbed: Bed, quiet: Quiet.Quiet) {
     const failed = new Map<Contender, Omit<Report.Missing, "title">>()
     const figures = new Map(measurement.contenders.map((contender) => [contender, new Array<Figure>()] as const))
     const once = (contender: Contender, keep: (figure: Figure) => void) =>
@@ -62,6 +62,7 @@ const measure = Effect.fnUntraced(
     for (let round = 0; round < Math.min(rounds, measurement.rounds ?? rounds); round++) {
       yield* quiet.wait
       for (const contender of measurement.contenders) {
+        if (quick && round > 0 && (contender.isAside ?? false)) continue
         yield* once(contender, (figure) => figures.get(contender)!.push(figure))
       }
     }

@@ -64,6 +64,7 @@ const BASELINES: Readonly<Record<Baseline, string>> = {
 export const linux = (wanted: Case, name: Baseline, isBaseline = name !== "loopback"): Contender => ({
   title: BASELINES[name],
   isBaseline,
+  isAside: !isBaseline,
   warm: false,
   measure: measureWith(wanted, (testbed) => Effect.succeed(testbed.baselines[name]))
 })

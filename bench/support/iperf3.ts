@@ -14,6 +14,7 @@ export const iperf3 = (mode: "send" | "receive"): Contender => ({
   title: "iperf3 over veth",
   obstacle: () => isMissing("iperf3") ? "there is no iperf3" : undefined,
   warm: false,
+  isAside: true,
   measure: Effect.fnUntraced(function*(testbed, seconds) {
     const { baselines, far, near } = yield* testbed
     const { onClient, onServer } = placement()

@@ -4,15 +4,16 @@
  * as one line of JSON.
  */
 import { connect, createServer, type Socket } from "node:net"
-import { BLOCK, block, type Measured, Meter, SINK, SOURCE } from "./block.ts"
+import { type Measured, Meter, SINK, SOURCE } from "./meter.ts"
+import { beginning, chunk } from "./pattern.ts"
 
 const source = (socket: Socket, octets: number, done: () => void): void => {
   let left = octets
   const fill = (): void => {
     while (left > 0) {
-      const length = Math.min(left, BLOCK)
+      const length = Math.min(left, chunk.length)
       left -= length
-      if (!socket.write(length === BLOCK ? block : block.subarray(0, length))) {
+      if (!socket.write(beginning(length))) {
         socket.once("drain", fill)
         return
       }
@@ -28,7 +29,7 @@ const forgive = (socket: Socket): Socket => socket.on("error", () => {})
 const serve = (octets: number, seconds: number): void => {
   createServer({ allowHalfOpen: true }, (socket) => {
     const meter = new Meter(seconds, (measured) => socket.end(JSON.stringify(measured)))
-    forgive(socket).on("data", (chunk) => meter.accept(chunk)).on("end", () => meter.finish())
+    forgive(socket).on("data", (received) => meter.accept(received)).on("end", () => meter.finish())
   }).listen(SINK)
   createServer((socket) => source(forgive(socket), octets, () => socket.end())).listen(
     SOURCE,

@@ -1,5 +1,5 @@
 /**
- * The bulk server on strata, over the TAP `tap0` of a namespace: `<namespace path> <octets> <seconds> [<algorithm>]`. For
+ * The server of `lossy.ts` on strata, over the TAP `tap0` of a namespace: `<namespace path> <octets> <seconds> [<algorithm>]`. For
  * each line on its standard input it prints its counters as a line of JSON.
  */
 import { NodeRuntime } from "@effect/platform-node"
@@ -14,7 +14,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { createInterface } from "node:readline"
-import { BLOCK, block, type Measured, Meter, SINK, SOURCE } from "./block.ts"
+import { type Measured, Meter, SINK, SOURCE } from "./meter.ts"
+import { beginning, chunk } from "./pattern.ts"
 
 const [namespace, octets, seconds, algorithm = ""] = process.argv.slice(2)
 
@@ -34,15 +35,15 @@ const sink = (peer: TcpSocket) =>
     )
     yield* Stream.runForEachArray(peer.incoming, (chunks) =>
       Effect.sync(() => {
-        for (const chunk of chunks) meter.accept(chunk)
+        for (const received of chunks) meter.accept(received)
       }))
     meter.finish()
     yield* Fiber.join(answered)
   })
 
-const blocks = Stream.range(1, Math.floor(Number(octets) / BLOCK)).pipe(
-  Stream.map(() => block),
-  Stream.concat(Stream.succeed(block.subarray(0, Number(octets) % BLOCK)))
+const blocks = Stream.range(1, Math.floor(Number(octets) / chunk.length)).pipe(
+  Stream.map(() => chunk),
+  Stream.concat(Stream.succeed(beginning(Number(octets) % chunk.length)))
 )
 
 const source = (peer: TcpSocket) => Stream.run(blocks, peer.outgoing)

@@ -68,6 +68,29 @@ const openCause = (options: StrataSocket.NetOptions) =>
 
 describe("StrataSocket", () => {
   it.effect(
+    "sends what was written, whatever becomes of the memory after the write",
+    simulated(({ client, server }) =>
+      Effect.gen(function*() {
+        yield* serving(server)
+        yield* client.run(Effect.scoped(Effect.gen(function*() {
+          const socket = yield* StrataSocket.makeNet({ host: "server", port: 7 })
+          const pull = yield* Socket.readerBytes(socket)
+          const { write } = yield* socket.writer
+          const chunk = new Uint8Array(20_000).fill(1)
+          yield* write(chunk)
+          chunk.fill(2)
+          for (let octets = 0; octets < chunk.length;) {
+            for (const bytes of yield* pull) {
+              octets += bytes.length
+              assert.isTrue(bytes.every((octet) => octet === 1))
+            }
+          }
+        })))
+      })
+    )
+  )
+
+  it.effect(
     "finds hosts by name, and says what is wrong with others",
     simulated(({ client, server }) =>
       Effect.gen(function*() {

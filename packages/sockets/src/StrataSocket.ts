@@ -34,11 +34,6 @@ export class NetSocket extends Context.Service<NetSocket, Connection>()("@strata
  * as soon as it is written.
  */
 export interface TcpOptions extends ConnectionOptions {
-  /**
-   * Whether what is written is copied; true by default, since programs that were written for `node:net` use their memory again once a write
-   * is done.
-   */
-  readonly copyWrites?: boolean | undefined
   /** Turns Nagle's algorithm off; false by default. */
   readonly noDelay?: boolean | undefined
   /** Whether an idle connection asks from time to time whether the peer is there; false by default. */
@@ -141,7 +136,6 @@ export const connectionOptions = (options: TcpOptions): ConnectionOptions => ({
   sendBuffer: options.sendBuffer,
   receiveBuffer: options.receiveBuffer,
   linger: options.linger,
-  copyWrites: options.copyWrites ?? true,
   congestion: options.congestion,
   // A write of Effect's is done when it returns: nothing tells a program when the peer has it.
   copyWrites: options.copyWrites ?? true,

@@ -44,7 +44,10 @@ describe("what leaves together", () => {
   it("is one segment where the device cuts none, or not two", () => {
     for (const limit of [0, MSS, 2 * MSS - 1]) {
       const texts = open({ limit }).writes(4 * MSS).taken()
-      assert.deepStrictEqual(texts.map(({ length, segmentSize }) => [length, segmentSize]), Array(4).fill([MSS, 0]))
+      assert.deepStrictEqual(
+        texts.map(({ length, segmentSize }) => [length, segmentSize]),
+        Array.from({ length: 4 }, () => [MSS, 0])
+      )
     }
   })
 

@@ -129,6 +129,10 @@ const main = Effect.gen(function*() {
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const wanted = picked.filter(({ isLong = false }) => !isLong || !options.quick)
   if (wanted.length === 0) return yield* Effect.fail(new Failure("--quick leaves that out"))
+  const why = wanted.every(({ contenders }) => contenders.every(({ isLocal = false }) => isLocal))
+    ? undefined
+    : Testbed.obstacle()
+  if (why !== undefined) return yield* Effect.fail(new Failure(`it needs Linux, root and iproute2: ${why}`))
   const report = yield* suite(options, wanted)
   yield* Effect.sync(() => write(report, options))
   const wrong = report.results.flatMap(({ entries }) => entries).filter((entry) => "isError" in entry && entry.isError)

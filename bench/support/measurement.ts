@@ -29,6 +29,8 @@ export interface Contender {
   readonly obstacle?: () => string | undefined
   /** Whether ratios are of this one; the first of them counts. */
   readonly isBaseline?: boolean
+  /** Whether it needs neither a network nor root. */
+  readonly isLocal?: boolean
   /** Whether a quick run has it in one round only. */
   readonly isAside?: boolean
   /** Whether it is to run a little before it counts, since compilers take their time; true by default. */

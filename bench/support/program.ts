@@ -15,6 +15,7 @@ const pathOf = (name: string): string => fileURLToPath(new URL(`../programs/${na
 export const program = (title: string, name: string, what: string): Contender => ({
   title,
   warm: false,
+  isLocal: true,
   isAside: true,
   measure: (_, seconds) => {
     const words = [...placement().onServer, process.execPath, pathOf(name), what, String(seconds)]

@@ -1,7 +1,9 @@
 import { assert, it } from "@effect/vitest"
 import { type AttachedDevice, Devices } from "@strata/core/device/Devices"
+import { ChecksumState } from "@strata/core/device/Packet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
+import * as Checksum from "@strata/core/wire/Checksum"
 import { BROADCAST, EtherType } from "@strata/core/wire/EthernetHeader"
 import { Tap } from "@strata/drivers"
 import { Effect, Exit, Scope } from "effect"
@@ -126,6 +128,34 @@ Namespace.describeLinux("Tap", ["ping", "python3"], () => {
         "device.tap0.octetsWritten": 2920,
         "device.tap0.octetsCopied": 920
       })
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("gives datagrams of one flow to the kernel at once, whose programs get each of them", () =>
+    Effect.gen(function*() {
+      const ns = yield* Namespace.make
+      const statistics = yield* Statistics
+      const devices = yield* Devices
+      const turn = yield* Turn
+      const { device } = yield* Tap.attach({ namespace: ns.path })
+      yield* up(ns)
+      yield* ns.succeed("ip", "addr", "add", "192.0.2.1/24", "dev", "tap0")
+      const { address } = yield* kernelCounters(ns, "tap0")
+      const listener = yield* ns.spawn("python3", "-u", "-c", COUNT_DATAGRAMS)
+      yield* listener.prints(/ready/)
+      const before = statistics.counter("device.tap0.framesWritten").value
+      turn.run(() => {
+        for (let index = 0; index < 20; index++) {
+          devices.transmit(device, datagramTo(address, index, index < 19 ? 100 : 50))
+        }
+      })
+      yield* listener.prints(/\[(100, ){19}50\]/)
+      const frames = statistics.counter("device.tap0.framesWritten").value - before
+      // Before 6.2 the kernel cuts no datagrams.
+      assert.include([1, 20], frames)
+      assert.strictEqual(
+        frames,
+        (yield* ns.succeed("ethtool", "-k", "tap0")).stdout.includes("tx-udp-segmentation: on") ? 1 : 20
+      )
     }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("keeps two apart", () =>
@@ -305,3 +335,36 @@ while True:
     except OSError:
         pass
 `
+
+const COUNT_DATAGRAMS = `
+import socket
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("192.0.2.1", 7000))
+print("ready")
+print([len(listener.recv(2000)) for _ in range(20)])
+`
+
+/** A datagram to port 7000 of 192.0.2.1, whose checksum is partial. */
+const datagramTo = (address: string, identification: number, length: number) => {
+  const bytes = new Uint8Array(42 + length).fill(identification)
+  const view = new DataView(bytes.buffer)
+  bytes.set(address.split(":").map((octet) => Number.parseInt(octet, 16)))
+  bytes.set([2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0], 6)
+  view.setUint16(16, 28 + length)
+  view.setUint16(18, identification)
+  view.setUint32(20, 0)
+  view.setUint16(22, 0x4011)
+  view.setUint16(24, 0)
+  view.setUint32(26, 0xc000_0202)
+  view.setUint32(30, 0xc000_0201)
+  view.setUint16(24, Checksum.finish(Checksum.add(0, bytes, 14, 34)))
+  view.setUint16(34, 1000)
+  view.setUint16(36, 7000)
+  view.setUint16(38, 8 + length)
+  view.setUint16(40, Checksum.pseudoHeader(0xc000_0202, 0xc000_0201, 17, 8 + length))
+  const packet = BareStack.packetOf(bytes)
+  packet.checksum = ChecksumState.partial
+  packet.checksumStart = packet.start + 34
+  packet.checksumOffset = 6
+  return packet
+}

@@ -22,6 +22,8 @@ import * as Testbed from "./support/testbed.ts"
 /** The share of the processors that may be busy before a round. */
 const BUSY = 0.1
 const LOOK = 100
+/** Seconds at least that a contender runs before it counts. */
+const WARM_UP = 0.4
 /** Of figures that do not hold their limits at once. */
 const TRIES = 3
 
@@ -47,8 +49,8 @@ const measure = Effect.fnUntraced(
   function*(measurement: Measurement, { quick, rounds, seconds }: Options, testbed: Bed, quiet: Quiet.Quiet) {
     const failed = new Map<Contender, Omit<Report.Missing, "title">>()
     const figures = new Map(measurement.contenders.map((contender) => [contender, new Array<Figure>()] as const))
-    const once = (contender: Contender, keep: (figure: Figure) => void) =>
-      failed.has(contender) ? Effect.void : Effect.scoped(contender.measure(testbed, seconds)).pipe(
+    const once = (contender: Contender, keep: (figure: Figure) => void, time = seconds) =>
+      failed.has(contender) ? Effect.void : Effect.scoped(contender.measure(testbed, time)).pipe(
         Effect.map(keep),
         Effect.catch(({ message }) =>
           Effect.sync(() => void failed.set(contender, { missing: message, isError: true }))
@@ -57,7 +59,7 @@ const measure = Effect.fnUntraced(
     for (const contender of measurement.contenders) {
       const missing = contender.obstacle?.()
       if (missing !== undefined) failed.set(contender, { missing, isError: false })
-      else if (contender.warm ?? true) yield* once(contender, () => {})
+      else if (contender.warm ?? true) yield* once(contender, () => {}, Math.max(seconds, WARM_UP))
     }
     for (let round = 0; round < Math.min(rounds, measurement.rounds ?? rounds); round++) {
       yield* quiet.wait

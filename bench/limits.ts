@@ -141,7 +141,7 @@ export const groups: ReadonlyArray<Group> = [
     [
       {
         what: "reads and writes for a connection",
-        most: 7,
+        most: 8,
         why: "six segments: SYN, its answer, two FINs, two acknowledgements"
       },
       per(perOperation, "device.reads", "device.writes")

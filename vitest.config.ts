@@ -14,11 +14,9 @@ export default defineConfig({
         }
       },
       {
-        // Against the kernel, in real time, whose side of a test wants a processor too. On a busy machine an answer comes late
-        // now and then, and timers do what they are for; what is broken is so twice.
+        // Against the kernel, whose side of a test wants a processor too.
         test: {
           name: "linux",
-          retry: 1,
           include: ["test/linux/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000

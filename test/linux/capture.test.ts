@@ -72,8 +72,11 @@ const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the 
 /** The kernel sends a TCP checksum of zero as all ones when it computes it itself, one in 65,536 times. */
 const KERNELS_ZERO = new RegExp(`^\\d+ ${KERNEL} .*0xffff instead of 0x0000`)
 
-/** What the kernel asks when an answer of ours is late, on a busy machine, and what we answer to it (RFC 8985 §7, RFC 2883). */
-const KERNELS_PROBE = new RegExp(`^\\d+ (${KERNEL} .*[Rr]etransmission|${STACK} D-SACK Sequence$)`)
+/**
+ * What the kernel asks when an answer of ours is late, on a busy machine (RFC 8985 §7), and answers to what came twice (RFC 2883). A segment that
+ * we send twice is remarked on itself.
+ */
+const KERNELS_PROBE = new RegExp(`^\\d+ (${KERNEL} .*[Rr]etransmission|\\S+ D-SACK Sequence$)`)
 
 /** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
 const remarks = Effect.fnUntraced(function*(file: string) {

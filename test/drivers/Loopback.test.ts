@@ -71,8 +71,9 @@ describe("Loopback", () => {
         devices.transmit(device, packet)
       })
       devices.transmit(device, datagram(1))
+      // A timer of Node's runs in between, however much a busy machine lets happen before it.
       yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
-      assert.isAbove(rounds, 1)
+      yield* BareStack.eventually(() => rounds > 1)
     }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("uses its memory again without mixing packets up", () =>

@@ -24,6 +24,15 @@ const works: ReadonlyArray<Work> = [
   { mode: "ping" }
 ]
 
+/** Octets and operations in a moment, or in a while on a machine that has no time for them in a moment. */
+const moved = Effect.fnUntraced(function*(testbed: Testbed.Testbed, server: Testbed.Server, work: Work) {
+  for (const seconds of [0.1, 1, 4]) {
+    const { octets, operations } = yield* testbed.load(server, work, { seconds })
+    if (octets + operations > 0) return octets + operations
+  }
+  return 0
+})
+
 describeLinux("The benchmark", PROGRAMS, () => {
   for (const { name } of apis) {
     it.live(`moves every octet through ${name}, with offload and without`, () =>
@@ -32,8 +41,7 @@ describeLinux("The benchmark", PROGRAMS, () => {
         for (const offload of ["kernel", "driver", "none"] as const) {
           const server = yield* testbed.strata({ api: name, offload })
           for (const work of works) {
-            const { octets, operations } = yield* testbed.load(server, work, { seconds: 0.1 })
-            expect(octets + operations, `${work.mode}, ${offload}`).toBeGreaterThan(0)
+            expect(yield* moved(testbed, server, work), `${work.mode}, ${offload}`).toBeGreaterThan(0)
           }
         }
       })), TIMEOUT)
@@ -44,8 +52,7 @@ describeLinux("The benchmark", PROGRAMS, () => {
       const testbed = yield* Testbed.make()
       for (const server of Object.values(testbed.baselines)) {
         for (const work of works) {
-          const { octets, operations } = yield* testbed.load(server, work, { seconds: 0.1 })
-          expect(octets + operations, work.mode).toBeGreaterThan(0)
+          expect(yield* moved(testbed, server, work), work.mode).toBeGreaterThan(0)
         }
       }
     })), TIMEOUT)

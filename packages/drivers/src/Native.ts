@@ -1,15 +1,11 @@
 /**
  * The native addon: opens devices of Linux, and moves frames in batches through memory that both sides know.
  *
- * It is loaded when the first device is opened, so the in-memory devices work
- * without it.
+ * It is loaded when the first device is opened, and so is what this module
+ * needs of Node: the in-memory devices work without either, in a browser too.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
-import { fileURLToPath } from "node:url"
-import { getSystemErrorMap } from "node:util"
 import {
   AddonNotBuilt,
   DeviceBusy,
@@ -181,10 +177,19 @@ export const Native = Context.Reference<Loader>("@strata/drivers/Native", {
   defaultValue: () => ({ platform: process.platform, load })
 })
 
+/** Where `binding.gyp` is, from here: at the top of the published package, and of the repository. */
+const TOPS = ["..", "../../.."]
+
 const load = (): Addon => {
-  const path = fileURLToPath(new URL("../../../build/Release/strata.node", import.meta.url))
-  if (!existsSync(path)) throw new Error(`there is no ${path}`)
-  return createRequire(import.meta.url)(path) as Addon
+  const { existsSync } = process.getBuiltinModule("node:fs")
+  const { createRequire } = process.getBuiltinModule("node:module")
+  const { fileURLToPath } = process.getBuiltinModule("node:url")
+  const from = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+  const top = TOPS.find((path) => existsSync(from(`${path}/binding.gyp`))) ?? ".."
+  const path = from(`${top}/build/Release/strata.node`)
+  if (existsSync(path)) return createRequire(import.meta.url)(path) as Addon
+  const log = from(`${top}/build/native.log`)
+  throw new Error(existsSync(log) ? `see ${log}` : `there is no ${path}, since no install script has run`)
 }
 
 /** The numbers of Linux that mean something for the user. */
@@ -220,12 +225,15 @@ const reasonOf = (device: string, namespace: string, cause: unknown): DeviceErro
   return new SystemFailure({ device, step, detail })
 }
 
+const describeErrno = (errno: number): string =>
+  process.getBuiltinModule("node:util").getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`
+
 /** Why an open device can be read no more; `errno` is what reading ended with. */
 export const lossOf = (device: string, errno: number): DeviceError => {
   const removed = errno === Errno.EBADFD || errno === Errno.ENODEV || errno === Errno.ENXIO
   const reason = removed
     ? new InterfaceRemoved({ device })
-    : new SystemFailure({ device, step: "read", detail: getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}` })
+    : new SystemFailure({ device, step: "read", detail: describeErrno(errno) })
   return new DeviceError({ reason })
 }
 
@@ -242,12 +250,17 @@ const FORBIDDEN = /[/:%]/
 export type Opener = "openTap" | "openPacketSocket"
 
 /** Opens a device by the addon; a namespace is a path, or a name as `ip netns` knows it; `wanted` is a set of `Wanted`. */
-export const open = Effect.fnUntraced(function*(
+export const open: (
   opener: Opener,
   device: string,
+  namespace?: string,
+  wanted?: number
+) => Effect.Effect<NativeDevice, DeviceError> = Effect.fnUntraced(function*(
+  opener,
+  device,
   namespace = "",
   wanted = 0
-): Effect.fn.Return<NativeDevice, DeviceError> {
+) {
   const loader = yield* Native
   if (loader.platform !== "linux") {
     return yield* new DeviceError({ reason: new NotLinux({ device, platform: loader.platform }) })

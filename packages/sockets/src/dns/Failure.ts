@@ -2,18 +2,26 @@
  * Why a question got no answer, in the reasons that `DnsError` has.
  */
 import type { TcpError, UdpError } from "@strata/core"
+import type { YieldableError } from "effect/Cause"
 import * as Data from "effect/Data"
 import type { DnsErrorReason } from "effect/net/Dns"
 import { Rcode } from "./Message.ts"
 
-export class QueryFailure extends Data.TaggedError("QueryFailure")<{
+export interface Failed {
   readonly reason: DnsErrorReason
   /** Whether it was the server that failed: it need not be asked again soon. */
   readonly remembered: boolean
   /** Whether this server is worth another try for the same question. */
   readonly again: boolean
   readonly cause?: unknown
-}> {}
+}
+
+// Written down, since the type that is inferred for a class has an `any` in it.
+const Base: new(failed: Failed) => YieldableError & Failed & { readonly _tag: "QueryFailure" } = Data.TaggedError(
+  "QueryFailure"
+)<Failed>
+
+export class QueryFailure extends Base {}
 
 /** No answer in time. */
 export const timedOut = new QueryFailure({ reason: "Timeout", remembered: true, again: true })

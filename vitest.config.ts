@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: ["test/linux/**"],
+          exclude: ["test/linux/**", "test/packaging/**"],
           testTimeout: 30_000
         }
       },
@@ -20,6 +20,15 @@ export default defineConfig({
           include: ["test/linux/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000
+        }
+      },
+      {
+        // The tarballs in projects outside of the repository.
+        test: {
+          name: "packaging",
+          include: ["test/packaging/**/*.test.ts"],
+          globalSetup: ["test/packaging/setup.ts"],
+          testTimeout: 150_000
         }
       }
     ]

@@ -8,6 +8,7 @@
 import { Tcp, type TcpError, Udp, type UdpError, type UdpPort } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import { StrataDatagramSocket, StrataSocketServer, TcpServer, type TcpSocket, UdpSocket } from "@strata/sockets"
+import { makeNet, type NetSocket } from "@strata/sockets/node"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -129,6 +130,32 @@ const Sockets = {
   }).pipe(Effect.orDie)
 }
 
+/** Of Node: what its libraries run on. */
+const Net: Api["serve"] = Effect.gen(function*() {
+  const net = yield* makeNet
+  const serve = (port: number, handler: (peer: NetSocket) => void) =>
+    net.createServer({ allowHalfOpen: true, copyWrites: false }, (peer) => {
+      peer.on("error", () => peer.destroy())
+      handler(peer)
+    }).listen({ port, backlog: BACKLOG })
+  serve(ECHO, (peer) => peer.pipe(peer))
+  serve(SINK, (peer) => {
+    const verifier = new Verifier()
+    peer.on("data", (received: Uint8Array) => verifier.accept(received))
+    peer.on("end", () => peer.end(verdict(verifier)))
+  })
+  serve(SOURCE, (peer) => {
+    const send = () => {
+      while (peer.writable && peer.write(chunk));
+    }
+    peer.on("drain", send)
+    peer.on("end", () => peer.destroy())
+    peer.resume()
+    send()
+  })
+  yield* Streams.echoUdp
+})
+
 /** Serves with all of them. */
 const serveAll = <Peer>(one: {
   readonly serve: (
@@ -150,5 +177,6 @@ const serveAll = <Peer>(one: {
 export const apis: ReadonlyArray<Api> = [
   { name: "stream", title: "strata, Streams", serve: serveAll(Streams) },
   { name: "plain", title: "strata, `Tcp`", serve: serveAll(Plain) },
-  { name: "effect", title: "strata, `effect/socket`", serve: serveAll(Sockets) }
+  { name: "effect", title: "strata, `effect/socket`", serve: serveAll(Sockets) },
+  { name: "net", title: "strata, `node:net`", serve: Net }
 ]

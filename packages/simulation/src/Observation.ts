@@ -4,6 +4,7 @@
  * and read.
  */
 import { Icmp, Tcp, TcpMachine, Udp } from "@strata/core"
+import type { PlainConnection } from "@strata/core/tcp/PlainConnection"
 import type { Connection, ConnectionOptions, Listener } from "@strata/core/tcp/Tcp"
 import type { UdpPort } from "@strata/core/udp/Udp"
 import * as Address from "@strata/core/wire/Address"
@@ -157,9 +158,47 @@ const connectionOf = (inner: Connection, waits: Waits, ends: Ends | undefined): 
     abort: inner.abort,
     established: waits.during(() => `waiting for ${peer()} to be established`, inner.established),
     closed: waits.during(() => `waiting for ${peer()} to be closed${describeSending(inner)}`, inner.closed),
-    whenClosed: inner.whenClosed
+    whenClosed: inner.whenClosed,
+    configure: inner.configure,
+    get plain() {
+      return ends === undefined ? inner.plain : plainOf(inner.plain, ends)
+    }
   }
 }
+
+const plainOf = (inner: PlainConnection, ends: Ends): PlainConnection => ({
+  whenOpened: (listener) => inner.whenOpened(listener),
+  take: () => {
+    const taken = inner.take()
+    if (taken !== undefined) ends.wasRead(taken)
+    return taken
+  },
+  behind: () => {
+    const behind = inner.behind()
+    if (behind === "end") ends.wasFinished()
+    return behind
+  },
+  whenReadable: (listener) => inner.whenReadable(listener),
+  write: (chunks, settle) => {
+    const writings = chunks.map(ends.writing)
+    const done = inner.write(chunks, (error) => {
+      for (const writing of writings) {
+        if (error === undefined) writing.done()
+        else writing.interrupted()
+      }
+      settle(error)
+    })
+    if (done) { for (const writing of writings) writing.done() }
+    return done
+  },
+  unwritable: () => inner.unwritable(),
+  failure: () => inner.failure(),
+  unacknowledged: () => inner.unacknowledged(),
+  configure: (settings) => inner.configure(settings),
+  closeWrite: () => inner.closeWrite(),
+  close: () => inner.close(),
+  abort: () => inner.abort()
+})
 
 const describeSending = (connection: Connection): string => {
   const { sendQueue, sendWindow } = connection.status()

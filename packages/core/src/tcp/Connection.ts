@@ -11,6 +11,7 @@ import type { Packet } from "../device/Packet.ts"
 import type { OutputResult } from "../ip/Ipv4.ts"
 import type { Timer } from "../time/Timers.ts"
 import { Chronograph, limitOf } from "./Chronograph.ts"
+import { type Adjustable, configured } from "./Configure.ts"
 import type { ConnectionHost } from "./ConnectionHost.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as Options from "./Options.ts"
@@ -213,6 +214,13 @@ export class LiveConnection {
   /** Ends TIME-WAIT, or an opening nobody answers, early and in silence: a reset could hit the peer's next connection. */
   forget(): void {
     this.become({ ...this.tcb, state: "CLOSED", reason: "finished" })
+  }
+
+  /** What the program wants otherwise from now on; what Nagle's algorithm held back may leave. */
+  configure(settings: Partial<Adjustable>): void {
+    if (this.tcb.state === "CLOSED") return
+    this.become(configured(this.tcb, settings, this.host.turn.now()))
+    this.outputLater()
   }
 
   /** Takes on a new control block: a passive OPEN that found its peer, or lost it again. */

@@ -4,44 +4,17 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Turn } from "../time/Turn.ts"
-import * as Address from "../wire/Address.ts"
+import type { Adjustable } from "./Configure.ts"
 import type { LiveConnection } from "./Connection.ts"
-import type { ControlBlock } from "./ControlBlock.ts"
+import { closedHere, failureOf } from "./Failure.ts"
 import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
+import { makePlain, type PlainConnection } from "./PlainConnection.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
-import {
-  ConnectionClosed,
-  ConnectionRefused,
-  ConnectionReset,
-  ConnectionTimedOut,
-  TcpError,
-  Unreachable
-} from "./TcpError.ts"
+import type { TcpError } from "./TcpError.ts"
 import { infoOf } from "./TcpInfo.ts"
 import type { PendingWrite } from "./WriteQueue.ts"
-
-export const closedHere = (): TcpError => new TcpError({ reason: new ConnectionClosed({}) })
-
-/** Why a CLOSED connection is closed. */
-const failureOf = ({ endpoints, reason, softError }: ControlBlock): TcpError => {
-  const remote = `${Address.formatIpv4(endpoints.remoteAddress)}:${endpoints.remotePort}`
-  switch (reason) {
-    case "refused":
-      return new TcpError({ reason: new ConnectionRefused({ remote }) })
-    case "reset":
-      return new TcpError({ reason: new ConnectionReset({ remote }) })
-    case "unreachable":
-      return new TcpError({ reason: new Unreachable({ remote }) })
-    case "timedOut":
-      return new TcpError({
-        reason: softError ? new Unreachable({ remote }) : new ConnectionTimedOut({ remote })
-      })
-    default:
-      return closedHere()
-  }
-}
 
 export const statusOf = (connection: LiveConnection): ConnectionStatus => {
   const { tcb } = connection
@@ -169,6 +142,14 @@ class Face implements Connection {
 
   get whenClosed(): Connection["whenClosed"] {
     return (listener) => this.connection.whenClosed(listener)
+  }
+
+  get plain(): PlainConnection {
+    return makePlain(this.connection, this.turn)
+  }
+
+  get configure(): Connection["configure"] {
+    return (settings: Partial<Adjustable>) => this.inTurn(() => this.connection.configure(settings))
   }
 
   private inTurn(work: () => void): Effect.Effect<void> {

@@ -19,10 +19,12 @@ import type { Timers } from "../time/Timers.ts"
 import type { Turn } from "../time/Turn.ts"
 import type { Trace } from "../Trace.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
+import type { Adjustable } from "./Configure.ts"
 import type { CongestionAlgorithm, CongestionControl } from "./Congestion.ts"
 import type { ControlBlock, State } from "./ControlBlock.ts"
 import { makeHost } from "./Host.ts"
 import { makeOpening } from "./Opening.ts"
+import type { PlainConnection } from "./PlainConnection.ts"
 import { drain, shutdown } from "./Shutdown.ts"
 import { makeStatus } from "./Status.ts"
 import type { TcpError } from "./TcpError.ts"
@@ -149,6 +151,13 @@ export interface Connection {
   readonly established: Effect.Effect<void, TcpError>
   /** Waits until everything written was acknowledged and both directions are closed (TIME-WAIT counts as closed), or the connection failed. */
   readonly closed: Effect.Effect<void, TcpError>
+  /**
+   * Settings that are otherwise from now on, such as Nagle's algorithm (TCP_NODELAY elsewhere) and keep-alive; the silence before a
+   * keep-alive begins anew. No error where the connection is closed.
+   */
+  readonly configure: (settings: Partial<Adjustable>) => Effect.Effect<void>
+  /** The plain face of the connection, for adapters to streams that are not Effect's. */
+  readonly plain: PlainConnection
   /** The plain face of `closed`, however it ends: `listener` is called once, at once where it is closed already. */
   readonly whenClosed: (listener: () => void) => void
 }

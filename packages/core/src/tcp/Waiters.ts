@@ -42,6 +42,11 @@ export class Waiters {
     })
   }
 
+  /** Has `wake` called when it is its turn, once; for plain code. */
+  wait(wake: () => void): void {
+    this.add(wake)
+  }
+
   /** Wakes the fiber that waits longest; it runs before this returns. */
   wakeOne(): void {
     this.waiting?.shift()?.()

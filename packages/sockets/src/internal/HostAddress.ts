@@ -1,9 +1,10 @@
 /**
- * From the host of an endpoint to its IPv4 addresses: what is an address already needs nobody, names need an `AddressResolver`.
+ * From the host of an endpoint to its IPv4 addresses: what is an address already needs nobody, names need an `AddressResolver`, or `Dns`.
  */
 import type { NonEmpty } from "@strata/core/udp/Mailbox"
 import * as Effect from "effect/Effect"
 import * as AddressResolver from "effect/net/AddressResolver"
+import * as Dns from "effect/net/Dns"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -26,7 +27,11 @@ export const resolve = (host: Host): Effect.Effect<NonEmpty<NetAddress.Ipv4Addre
 }
 
 const lookup = Effect.fnUntraced(function*(name: string): Effect.fn.Return<NonEmpty<NetAddress.Ipv4Address>, Error> {
-  const resolver = yield* Effect.serviceOption(AddressResolver.AddressResolver)
+  const dns = yield* Effect.serviceOption(Dns.Dns)
+  const resolver = Option.orElse(
+    yield* Effect.serviceOption(AddressResolver.AddressResolver),
+    () => Option.map(dns, (service) => AddressResolver.make(service))
+  )
   if (Option.isNone(resolver)) {
     return yield* Effect.fail(new Error(`${name} is a name, and there is no AddressResolver to ask`))
   }

@@ -1,0 +1,206 @@
+/**
+ * How a socket of Node's kind comes to its connection: the name's addresses, and one attempt after the other.
+ */
+import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
+import type { TcpError } from "@strata/core/tcp/TcpError"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type { LookupAddress } from "node:dns"
+import { isIP } from "node:net"
+import * as Errors from "../node/NodeErrors.ts"
+import type { Target } from "./NodeArguments.ts"
+import { type NodeHost, outward } from "./NodeHost.ts"
+
+/** Who is told. */
+export interface Listener {
+  readonly event: (name: string, ...values: ReadonlyArray<unknown>) => void
+  /** An endpoint that is tried, where there are several. */
+  readonly tried: (endpoint: string) => void
+  readonly connected: (connection: Connection) => void
+  readonly failed: (error: Error) => void
+}
+
+/** An attempt that is under way. */
+export interface Dialing {
+  /** Nobody is told anything any more, and nothing of it stays. */
+  readonly giveUp: () => void
+}
+
+interface Candidate {
+  readonly address: string
+  readonly family: number
+}
+
+const FAMILY = 4
+/** Milliseconds that one of several addresses has before the next one is tried, and the least that may be asked for. */
+const ATTEMPT = 250
+const SHORTEST_ATTEMPT = 10
+const ANY = "0.0.0.0"
+const LOOPBACK = "127.0.0.1"
+
+export const dial = (host: NodeHost, target: Target, options: ConnectionOptions, listener: Listener): Dialing => {
+  const dialing = new Dial(host, target, options, listener)
+  dialing.start()
+  return dialing
+}
+
+class Dial implements Dialing {
+  private readonly host: NodeHost
+  private readonly target: Target
+  private readonly options: ConnectionOptions
+  private readonly listener: Listener
+  private readonly failures: Array<Error> = []
+  private connection: Connection | undefined
+  private timer: NodeJS.Timeout | undefined
+  private isOver = false
+
+  constructor(host: NodeHost, target: Target, options: ConnectionOptions, listener: Listener) {
+    this.host = host
+    this.target = target
+    this.options = options
+    this.listener = listener
+  }
+
+  start(): void {
+    const { host, lookup } = this.target
+    if (isIP(host) !== 0) process.nextTick(() => this.attempt([{ address: host, family: isIP(host) }], 0))
+    else if (lookup) this.ask(lookup)
+    else if (host.toLowerCase() === "localhost") {
+      process.nextTick(() => this.found([{ address: LOOPBACK, family: FAMILY }]))
+    } else {
+      this.host.resolve(host, (outcome) => {
+        if (Result.isFailure(outcome)) this.lost(Errors.notFound(host, outcome.failure))
+        else this.found(outcome.success.map((address) => ({ address, family: FAMILY })))
+      })
+    }
+  }
+
+  giveUp(): void {
+    this.isOver = true
+    clearTimeout(this.timer)
+    this.connection?.plain.abort()
+  }
+
+  /** The program's own way to look up names. */
+  private ask(lookup: NonNullable<Target["lookup"]>): void {
+    const { autoSelectFamily = true, family, hints, host } = this.target
+    const asked = { family: typeof family === "number" ? family : undefined, hints, all: autoSelectFamily }
+    lookup(host, asked, (error, found) => {
+      if (error) return this.lost(error)
+      this.found(typeof found === "string" ? [{ address: found, family: isIP(found) }] : found)
+    })
+  }
+
+  private lost(error: Error): void {
+    if (this.isOver) return
+    this.listener.event("lookup", error, undefined, undefined, this.target.host)
+    this.fail(error)
+  }
+
+  private found(addresses: ReadonlyArray<LookupAddress>): void {
+    if (this.isOver) return
+    for (const { address, family } of addresses) this.listener.event("lookup", null, address, family, this.target.host)
+    if (this.isOver) return
+    const usable = addresses.filter(({ family }) => family === FAMILY)
+    const candidates = usable.length > 0 ? usable : addresses
+    this.attempt(this.target.autoSelectFamily === false ? candidates.slice(0, 1) : candidates, 0)
+  }
+
+  private attempt(candidates: ReadonlyArray<Candidate>, index: number): void {
+    if (this.isOver) return
+    const { address, family } = candidates[index]!
+    const { port } = this.target
+    const isLast = index === candidates.length - 1
+    if (candidates.length > 1) this.listener.tried(`${address}:${port}`)
+    const next = (error: Error) => {
+      this.failures.push(error)
+      if (isLast) this.fail(this.failure())
+      else this.attempt(candidates, index + 1)
+    }
+    const opened = this.open(address)
+    if (Result.isFailure(opened)) return next(opened.failure)
+    const connection = opened.success
+    this.connection = connection
+    this.listener.event("connectionAttempt", address, port, family)
+    if (this.isOver) return
+    const { plain } = connection
+    if (!isLast) {
+      this.timer = setTimeout(() => {
+        if (this.connection !== connection) return
+        this.connection = undefined
+        plain.abort()
+        this.listener.event("connectionAttemptTimeout", address, port, family)
+        next(Errors.endpointError("connect", "ETIMEDOUT", address, port))
+      }, Math.max(SHORTEST_ATTEMPT, this.target.autoSelectFamilyAttemptTimeout ?? ATTEMPT))
+    }
+    plain.whenOpened(() =>
+      outward(() => {
+        if (this.isOver || this.connection !== connection) return
+        this.connection = undefined
+        clearTimeout(this.timer)
+        if (plain.unwritable() === undefined) {
+          this.isOver = true
+          return this.listener.connected(connection)
+        }
+        const error = Errors.endpointError(
+          "connect",
+          Errors.codeOf(plain.failure()),
+          address,
+          port,
+          this.bound(connection)
+        )
+        this.listener.event("connectionAttemptFailed", address, port, family, error)
+        if (!this.isOver) next(error)
+      })
+    )
+  }
+
+  /** A connection in SYN-SENT, or why there cannot be one. */
+  private open(address: string): Result.Result<Connection, Error> {
+    const { localAddress, localPort, port } = this.target
+    const unreachable = (code: string) =>
+      Result.fail(Errors.endpointError("connect", code, address, port, { address: ANY, port: 0 }))
+    const remote = Result.getOrUndefined(NetAddress.ipFromString(address))
+    const local = localAddress === undefined ? undefined : Result.getOrUndefined(NetAddress.ipFromString(localAddress))
+    if (remote === undefined || !NetAddress.isIpv4Address(remote)) return unreachable("EAFNOSUPPORT")
+    if (local !== undefined && !NetAddress.isIpv4Address(local)) {
+      return Result.fail(Errors.endpointError("bind", "EINVAL", localAddress!, localPort))
+    }
+    // As elsewhere, who connects to no address in particular means this host.
+    const reached = address === ANY ? NetAddress.ipv4Loopback : remote
+    return this.host.connect({
+      ...this.options,
+      remote: NetAddress.inetAddressUnsafe(reached, port) as NetAddress.InetAddressV4,
+      localAddress: local,
+      localPort
+    }).pipe(Result.mapError((error) => this.refusal(error, address)))
+  }
+
+  /** Why there was not even an attempt. */
+  private refusal(error: TcpError, address: string): Error {
+    const { localAddress = ANY, localPort, port } = this.target
+    const code = Errors.codeOf(error)
+    if (code === "EADDRINUSE") return Errors.endpointError("bind", code, localAddress, localPort)
+    if (error.reason._tag === "AddressNotAvailable") return Errors.endpointError("bind", code, localAddress, localPort)
+    const local = { address: ANY, port: 0 }
+    return Errors.endpointError("connect", code === "EHOSTUNREACH" ? "ENETUNREACH" : code, address, port, local)
+  }
+
+  private bound({ local }: Connection): { readonly address: string; readonly port: number } | undefined {
+    const { localAddress, localPort } = this.target
+    return localAddress && localPort ? { address: NetAddress.formatIp(local.address), port: local.port } : undefined
+  }
+
+  /** One error, or all of them where several addresses failed. */
+  private failure(): Error {
+    const [first, ...others] = this.failures
+    if (others.length === 0) return first!
+    return Object.assign(new AggregateError(this.failures), { code: (first as NodeJS.ErrnoException).code })
+  }
+
+  private fail(error: Error): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.listener.failed(error)
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * `net.Server` on strata's TCP: listens, and emits a `NetSocket` for each connection.
+ */
+import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
+import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import { EventEmitter } from "node:events"
+import { type AddressInfo, type DropArgument, isIP } from "node:net"
+import { type ListenArguments, listenArguments, type ListenTarget } from "../internal/NodeArguments.ts"
+import { type NodeHost, type OpenListener, outward } from "../internal/NodeHost.ts"
+import type { NetSocket, NetSocketOptions } from "./NetSocket.ts"
+import * as Errors from "./NodeErrors.ts"
+
+/** What `createServer` takes: what its sockets have. */
+export interface NetServerOptions extends Omit<NetSocketOptions, "signal" | "onread"> {
+  /** Nothing is read from a connection until its socket is resumed; false by default. */
+  readonly pauseOnConnect?: boolean | undefined
+}
+
+/** What `listen` takes. */
+export interface NetListenOptions {
+  /** A random free one by default, and for 0. */
+  readonly port?: number | string | undefined
+  /** All addresses of the host by default. */
+  readonly host?: string | undefined
+  /** Connections that wait to be taken; 511 by default. */
+  readonly backlog?: number | undefined
+  /** Closes the server when it is aborted. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export type ConnectionListener = (socket: NetSocket) => void
+
+/** Makes the socket of a new connection. */
+type MakeSocket = (options: NetSocketOptions) => NetSocket
+
+const BACKLOG = 511
+const ANY = "0.0.0.0"
+/** That of IPv6, by which programs mean all addresses. */
+const ANY_OF_IPV6 = "::"
+
+export class NetServer extends EventEmitter {
+  /** Connections beyond that are closed at once, and 'drop' tells of them; no bound by default. */
+  maxConnections: number = undefined as unknown as number
+  readonly #host: NodeHost
+  readonly #makeSocket: MakeSocket
+  readonly #options: NetServerOptions
+  readonly #open = new Set<NetSocket>()
+  #listener: OpenListener | undefined
+  /** `listen` was called, and waits for a name or its turn. */
+  #isOpening = false
+  #isReferenced = true
+  #isHeld = false
+
+  /** Programs have the `Server` of a `StrataNet`, which knows its stack. */
+  constructor(
+    host: NodeHost,
+    makeSocket: MakeSocket,
+    options?: NetServerOptions | ConnectionListener | null,
+    listener?: ConnectionListener
+  ) {
+    super()
+    this.#host = host
+    this.#makeSocket = makeSocket
+    const onConnection = typeof options === "function" ? options : listener
+    this.#options = typeof options === "function" ? {} : options ?? {}
+    if (onConnection !== undefined) this.on("connection", onConnection)
+  }
+
+  get listening(): boolean {
+    return this.#listener !== undefined
+  }
+
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#open.size
+  }
+
+  /** Listens; the arguments are those of `net.Server`. */
+  listen(...given: ListenArguments): this {
+    const [options, listener] = listenArguments(given)
+    if (this.#listener !== undefined || this.#isOpening) throw Errors.alreadyListening()
+    if (listener !== undefined) this.once("listening", listener)
+    const { host, signal } = options
+    this.#abortWith(signal)
+    this.#isOpening = true
+    this.#host.open.add(this)
+    if (host === undefined || host === ANY_OF_IPV6) this.#bind(ANY, options)
+    else if (isIP(host) !== 0) process.nextTick(() => this.#bind(host, options))
+    else this.#lookup(host, options)
+    return this
+  }
+
+  address(): AddressInfo | null {
+    if (this.#listener === undefined) return null
+    const { address, port } = this.#listener.local
+    return { address: formatIpv4(fromIpv4(address)), family: "IPv4", port }
+  }
+
+  /** Takes no more connections; 'close' follows when those that are there have ended. */
+  close(callback?: (error?: Error) => void): this {
+    if (typeof callback === "function") {
+      if (this.listening) this.once("close", callback)
+      else this.once("close", () => callback(Errors.notRunning()))
+    }
+    this.#listener?.close()
+    this.#listener = undefined
+    this.#isOpening = false
+    this.#hold()
+    this.#emitCloseIfDrained()
+    return this
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    const count = this.#open.size
+    process.nextTick(() => callback(null, count))
+    return this
+  }
+
+  ref(): this {
+    this.#isReferenced = true
+    this.#hold()
+    return this
+  }
+
+  unref(): this {
+    this.#isReferenced = false
+    this.#hold()
+    return this
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.listening) return Promise.resolve()
+    return new Promise((resolve, reject) => void this.close((error) => error ? reject(error) : resolve()))
+  }
+
+  /** The end of the adapter: nothing of the server stays. */
+  shut(): void {
+    if (this.listening || this.#isOpening) this.close()
+  }
+
+  #abortWith(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    const abort = () => void this.close()
+    if (signal.aborted) process.nextTick(abort)
+    else {
+      signal.addEventListener("abort", abort, { once: true })
+      this.once("close", () => signal.removeEventListener("abort", abort))
+    }
+  }
+
+  #lookup(host: string, options: ListenTarget): void {
+    if (host.toLowerCase() === "localhost") return process.nextTick(() => this.#bind("127.0.0.1", options))
+    this.#host.resolve(host, (outcome) => {
+      if (!this.#isOpening) return
+      if (Result.isSuccess(outcome)) return this.#bind(outcome.success[0] ?? host, options)
+      this.#isOpening = false
+      this.emit("error", Errors.notFound(host, outcome.failure))
+    })
+  }
+
+  #bind(host: string, { backlog = BACKLOG, port }: ListenTarget): void {
+    if (!this.#isOpening) return
+    this.#isOpening = false
+    const address = Result.getOrUndefined(NetAddress.ipFromString(host))
+    const fail = (code: string) => {
+      this.#host.open.delete(this)
+      process.nextTick(() => this.emit("error", Errors.listenError(code, host, port)))
+    }
+    if (address === undefined || !NetAddress.isIpv4Address(address)) return fail("EAFNOSUPPORT")
+    const listen = { ...this.#connectionOptions(), address, port, backlog }
+    const bound = this.#host.listen(listen, (connection) => outward(() => this.#accept(connection)))
+    if (Result.isFailure(bound)) return fail(Errors.codeOf(bound.failure))
+    this.#listener = bound.success
+    this.#hold()
+    process.nextTick(() => {
+      if (this.listening) this.emit("listening")
+    })
+  }
+
+  #connectionOptions(): ConnectionOptions {
+    const { congestion, copyWrites = true, keepAlive, keepAliveInitialDelay = 0, noDelay } = this.#options
+    const { receiveBuffer, sendBuffer, settings } = this.#options
+    const seconds = Math.trunc(keepAliveInitialDelay / 1000)
+    return {
+      congestion,
+      copyWrites,
+      receiveBuffer,
+      sendBuffer,
+      settings: {
+        ...(noDelay === undefined ? {} : { nagle: !noDelay }),
+        ...(keepAlive === undefined ? {} : { keepAlive }),
+        ...(seconds > 0 ? { keepAliveIdle: seconds * 1000 } : {}),
+        ...settings
+      }
+    }
+  }
+
+  #accept(connection: Connection): void {
+    if (this.maxConnections !== undefined && this.#open.size >= this.maxConnections) return this.#drop(connection)
+    const { keepAlive: _, noDelay: __, pauseOnConnect = false, ...options } = this.#options
+    const socket = this.#makeSocket(options)
+    this.#open.add(socket)
+    socket.adopt(connection, pauseOnConnect, () => {
+      this.#open.delete(socket)
+      this.#emitCloseIfDrained()
+    })
+    this.emit("connection", socket)
+  }
+
+  #drop({ local, plain, remote }: Connection): void {
+    const dropped: DropArgument = {
+      localAddress: NetAddress.formatIp(local.address),
+      localPort: local.port,
+      localFamily: "IPv4",
+      remoteAddress: NetAddress.formatIp(remote.address),
+      remotePort: remote.port,
+      remoteFamily: "IPv4"
+    }
+    plain.close()
+    this.emit("drop", dropped)
+  }
+
+  #hold(): void {
+    const wanted = this.#isReferenced && this.listening
+    if (wanted === this.#isHeld) return
+    this.#isHeld = wanted
+    if (wanted) this.#host.hold.take()
+    else this.#host.hold.release()
+  }
+
+  #emitCloseIfDrained(): void {
+    if (this.listening || this.#isOpening || this.#open.size > 0) return
+    this.#host.open.delete(this)
+    process.nextTick(() => this.emit("close"))
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * What programs that are written for Node take, on one stack.
+ *
+ * ```ts
+ * const { net } = yield* StrataNode
+ * net.connect({ host: "192.0.2.1", port: 7 })
+ * ```
+ */
+import type { Tcp } from "@strata/core"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { makeNet, type StrataNet } from "./Net.ts"
+
+export class StrataNode extends Context.Service<StrataNode, {
+  /** In the shape of `node:net`. */
+  readonly net: StrataNet
+}>()("@strata/sockets/StrataNode") {}
+
+/** What is open ends with the Layer. Names need an `AddressResolver`, or `Dns`. */
+export const layer: Layer.Layer<StrataNode, never, Tcp> = Layer.effect(
+  StrataNode,
+  Effect.gen(function*() {
+    const net = yield* makeNet
+    return StrataNode.of({ net })
+  })
+)

@@ -4,6 +4,7 @@
     "conditions": [
       ["OS=='linux'", {
         "sources": [
+          "native/arrival.cc",
           "native/checksum.cc",
           "native/coalesce.cc",
           "native/departure.cc",

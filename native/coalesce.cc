@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "port.h"
+
 namespace strata {
 namespace {
 
@@ -20,16 +22,17 @@ bool IsJoinable(const uint8_t* frame, const Headers& headers) {
 
 }  // namespace
 
-void Coalescer::Start(uint8_t* frame, const Headers& headers) {
+void Coalescer::Start(uint8_t* frame, const Headers& headers, int32_t checksum) {
   frame_ = frame;
   headers_ = headers;
+  checksum_ = checksum;
   payload_ = segment_size_ = headers.end - headers.payload;
   is_open_ = IsJoinable(frame, headers) && (frame[headers.transport + tcp::kFlags] & tcp::kPush) == 0;
 }
 
-bool Coalescer::Fits(const uint8_t* header, const Headers& headers) const {
+bool Coalescer::Fits(const uint8_t* header, const Headers& headers, int32_t checksum) const {
   const size_t octets = headers.end - headers.payload;
-  if (!is_open_ || headers.network != headers_.network || headers.payload != headers_.payload) return false;
+  if (!is_open_ || checksum != checksum_ || headers.network != headers_.network || headers.payload != headers_.payload) return false;
   if (!IsJoinable(header, headers) || octets > segment_size_) return false;
   if (headers_.payload - headers_.network + payload_ + octets > ipv4::kMostOctets) return false;
   const auto same_ip = [&](size_t from, size_t to) {
@@ -59,6 +62,10 @@ size_t Coalescer::Finish() {
   if (payload_ == segment_size_) return 0;
   Put16(frame_ + headers_.network + ipv4::kTotalLength, headers_.payload - headers_.network + payload_);
   CompleteIpv4(frame_, headers_);
+  if (checksum_ == kChecksumPartial) {
+    const size_t octets = headers_.payload - headers_.transport + payload_;
+    PutSum(frame_ + headers_.transport + tcp::kChecksum, PseudoHeader(frame_, headers_, octets));
+  }
   return segment_size_;
 }
 

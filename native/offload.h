@@ -31,9 +31,10 @@ struct Offload {
 
   bool wants(Wanted what) const { return (wanted & what) != 0; }
   bool has(Capability what) const { return (kernel & what) != 0; }
-  // What the port has to do itself with received frames.
-  bool checks() const { return wants(kWantChecksum) && !has(kKernelChecksum); }
-  bool joins() const { return wants(kWantTcp) && !has(kKernelVnet); }
+  // What the port does itself with received frames: the kernel passes on what came from elsewhere as it came, even where
+  // it has agreed to do the same for its own.
+  bool checks() const { return wants(kWantChecksum); }
+  bool joins() const { return wants(kWantTcp); }
 };
 
 }  // namespace strata

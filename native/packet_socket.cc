@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrival.h"
 #include "coalesce.h"
 #include "departure.h"
 #include "headers.h"
@@ -144,12 +145,8 @@ class PacketSocket final : public Port {
     Headers headers;
     uint8_t* bytes = slab.bytes + descriptor[kOffset];
     const auto length = static_cast<size_t>(std::max(descriptor[kLength], 0));
-    const bool is_known = offload().checks() && FindHeaders(bytes, length, length, headers);
-    if (is_known && descriptor[kChecksum] == kChecksumUnverified && IsChecksumRight(bytes, headers, length, nullptr)) {
-      descriptor[kChecksum] = kChecksumValid;
-    }
-    const bool is_right = is_known && descriptor[kChecksum] == kChecksumValid;
-    if (joining_ && is_right && coalescer_.Fits(bytes, headers)) {
+    const bool is_known = offload().checks() && IsVouchedFor(bytes, length, length, nullptr, descriptor, headers);
+    if (joining_ && is_known && coalescer_.Fits(bytes, headers, descriptor[kChecksum])) {
       const size_t octets = headers.end - headers.payload;
       if (coalescer_.length() + octets <= slab.slot_size - kVlanTag) {
         std::memcpy(coalescer_.end(), bytes + headers.payload, octets);
@@ -159,8 +156,8 @@ class PacketSocket final : public Port {
       }
     }
     EndJoining(slab, frame);
-    if (is_right && offload().joins()) {
-      coalescer_.Start(bytes, headers);
+    if (is_known && offload().joins()) {
+      coalescer_.Start(bytes, headers, descriptor[kChecksum]);
       joining_ = true;
     }
     return 1;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "arrival.h"
 #include "coalesce.h"
 #include "departure.h"
 #include "headers.h"
@@ -31,42 +32,38 @@ class Tap final : public Port {
 
   Moved Receive(const Slab& slab, size_t max) override {
     size_t at = 0;
-    // Octets of a frame that is in its place already.
-    size_t pending = 0;
+    // A frame that is in its place already.
+    Arrived pending;
     for (size_t frame = 0; frame < max; frame++) {
       const size_t offset = FrameOffset(at);
       if (offset + slab.slot_size > slab.size) return {frame, 0, false};
       uint8_t* bytes = slab.bytes + offset;
       int32_t* descriptor = slab.descriptor(frame);
-      VnetHeader header;
-      if (pending == 0) {
-        const ssize_t read = ReadFrame(header, bytes, slab.slot_size);
-        if (read < 0) return {frame, errno == EAGAIN ? 0 : errno, true};
-        pending = read;
+      if (pending.length == 0) {
+        pending = Read(bytes, slab.slot_size);
+        if (pending.error != 0) return {frame, pending.error == EAGAIN ? 0 : pending.error, true};
       }
-      const size_t length = std::exchange(pending, 0);
+      const Arrived arrived = std::exchange(pending, {});
+      const size_t length = arrived.length;
       descriptor[kOffset] = static_cast<int32_t>(offset);
       // The kernel does not say whether it cut a frame: one that fills its slot may have been longer.
       const bool whole = length < slab.slot_size;
       descriptor[kLength] = static_cast<int32_t>(whole ? length : -length);
-      ReadVnetHeader(header, length, descriptor);
+      ReadVnetHeader(arrived.vnet, length, descriptor);
       at = offset + length;
       Headers headers;
-      if (!offload().checks() || !whole || !FindHeaders(bytes, length, length, headers)) continue;
-      if (!IsChecksumRight(bytes, headers, length, nullptr)) continue;
-      descriptor[kChecksum] = kChecksumValid;
+      if (!offload().checks() || !whole || !IsVouchedFor(bytes, length, length, nullptr, descriptor, headers)) continue;
       if (!offload().joins()) continue;
 
-      coalescer_.Start(bytes, headers);
+      coalescer_.Start(bytes, headers, descriptor[kChecksum]);
       // What does not follow needs a descriptor of its own.
-      const Following following = frame + 1 < max ? Coalesce(slab) : Following{};
+      if (frame + 1 < max) pending = Coalesce(slab);
       if (const size_t size = coalescer_.Finish(); size > 0) {
         descriptor[kSegmentSize] = static_cast<int32_t>(size);
         descriptor[kLength] = static_cast<int32_t>(coalescer_.length());
         at = offset + coalescer_.length();
       }
-      if (following.drained) return {frame + 1, following.error, true};
-      pending = following.length;
+      if (pending.error != 0) return {frame + 1, pending.error == EAGAIN ? 0 : pending.error, true};
     }
     return {max, 0, false};
   }
@@ -93,52 +90,65 @@ class Tap final : public Port {
     return (at + kEthernetHeader + kAlignment - 1) / kAlignment * kAlignment + kAlignment - kEthernetHeader;
   }
 
-  // What came behind the segments that were joined.
-  struct Following {
+  // What a read has brought.
+  struct Arrived {
     // Octets of a frame that has been put into its place, or 0.
     size_t length = 0;
-    bool drained = false;
+    VnetHeader vnet;
+    // The errno, which is EAGAIN when there is nothing more.
     int error = 0;
   };
 
-  // Octets of the next frame, or less than 0.
-  ssize_t ReadFrame(VnetHeader& header, uint8_t* bytes, size_t size) {
-    const bool has_header = offload().has(kKernelVnet);
-    const iovec vectors[] = {{&header, sizeof header}, {bytes, size}};
-    const ssize_t read = has_header ? ::readv(fd(), vectors, 2) : ::read(fd(), bytes, size);
+  size_t vnet_size() const { return offload().has(kKernelVnet) ? sizeof(VnetHeader) : 0; }
+
+  // Reads a frame to its place. There is room in front of it for the virtio header: two vectors cost more than one.
+  Arrived Read(uint8_t* bytes, size_t size) {
+    const size_t extra = vnet_size();
+    const ssize_t read = ::read(fd(), bytes - extra, extra + size);
+    return Describe(read, bytes - extra);
+  }
+
+  Arrived Describe(ssize_t read, const uint8_t* vnet) {
     tally.calls++;
-    if (read < 0) return read;
-    const ssize_t length = has_header ? std::max<ssize_t>(read - ssize_t{sizeof header}, 0) : read;
-    Count(static_cast<size_t>(length));
-    return length;
+    Arrived arrived;
+    if (read < 0) {
+      arrived.error = errno;
+      return arrived;
+    }
+    const size_t extra = std::min(vnet_size(), static_cast<size_t>(read));
+    std::memcpy(&arrived.vnet, vnet, extra);
+    arrived.length = static_cast<size_t>(read) - extra;
+    Count(arrived.length);
+    return arrived;
   }
 
   // Reads frames so that the payload of the next segment comes to lie behind that of the last one.
-  Following Coalesce(const Slab& slab) {
+  Arrived Coalesce(const Slab& slab) {
     while (coalescer_.is_open()) {
       uint8_t* end = coalescer_.end();
       uint8_t* place = slab.bytes + FrameOffset(static_cast<size_t>(end - slab.bytes));
       if (place + slab.slot_size > slab.bytes + slab.size) break;
-      uint8_t header[kMostHeaders];
+      uint8_t front[sizeof(VnetHeader) + kMostHeaders];
+      const uint8_t* header = front + vnet_size();
       const size_t split = coalescer_.header_length();
-      const iovec vectors[] = {{header, split}, {end, slab.slot_size - split}};
-      const ssize_t read = ::readv(fd(), vectors, 2);
-      tally.calls++;
-      if (read < 0) return {0, true, errno == EAGAIN ? 0 : errno};
-      const auto length = static_cast<size_t>(read);
-      const size_t available = std::min(length, split);
-      Count(length);
+      const iovec vectors[] = {{front, vnet_size() + split}, {end, slab.slot_size - split}};
+      const Arrived arrived = Describe(::readv(fd(), vectors, 2), front);
+      if (arrived.error != 0) return arrived;
+      const size_t length = arrived.length;
+      int32_t descriptor[kDescriptorWords];
+      ReadVnetHeader(arrived.vnet, length, descriptor);
       Headers headers;
-      const bool follows = length < slab.slot_size && FindHeaders(header, available, length, headers) &&
-                           coalescer_.Fits(header, headers) && IsChecksumRight(header, headers, split, end);
+      const bool follows = length < slab.slot_size && IsVouchedFor(header, split, length, end, descriptor, headers) &&
+                           coalescer_.Fits(header, headers, descriptor[kChecksum]);
       if (follows) {
         coalescer_.Join(header, headers);
         continue;
       }
+      const size_t available = std::min(length, split);
       std::memmove(place + available, end, length - available);
       std::memcpy(place, header, available);
       tally.copied += static_cast<uint32_t>(length);
-      return {length, false, 0};
+      return arrived;
     }
     return {};
   }

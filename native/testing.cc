@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "arrival.h"
 #include "checksum.h"
 #include "coalesce.h"
 #include "segment_out.h"
@@ -100,27 +101,39 @@ Napi::Value TestCut(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// coalesce(frames, known): what is known of each frame, as its descriptor would say
 Napi::Value TestCoalesce(const Napi::CallbackInfo& info) {
   const auto frames = info[0].As<Napi::Array>();
+  const auto known = info[1].IsArray() ? info[1].As<Napi::Array>() : Napi::Array::New(info.Env());
   Napi::Array result = Napi::Array::New(info.Env());
   Octets current;
   size_t length = 0;
+  int32_t descriptor[kDescriptorWords] = {};
   Coalescer coalescer;
   const auto finish = [&] {
     if (length == 0) return;
     const bool is_open = coalescer.length() > 0;
     const size_t size = is_open ? coalescer.Finish() : 0;
     current.resize(size > 0 ? coalescer.length() : length);
-    result.Set(result.Length(), ToJavaScript(info.Env(), current, size));
+    Napi::Object frame = ToJavaScript(info.Env(), current, size > 0 ? size : size_t(descriptor[kSegmentSize]));
+    frame.Set("checksum", Napi::Number::New(info.Env(), descriptor[kChecksum]));
+    result.Set(result.Length(), frame);
     coalescer = {};
     length = 0;
   };
   for (uint32_t at = 0; at < frames.Length(); at++) {
-    Octets frame = OctetsOf(frames.Get(at));
+    const Octets frame = OctetsOf(frames.Get(at));
+    int32_t next[kDescriptorWords] = {};
+    if (at < known.Length()) {
+      const auto said = known.Get(at).As<Napi::Object>();
+      next[kChecksum] = Integer(said.Get("checksum"));
+      next[kChecksumStart] = Integer(said.Get("checksumStart"));
+      next[kChecksumOffset] = Integer(said.Get("checksumOffset"));
+      next[kSegmentSize] = Integer(said.Get("segmentSize"));
+    }
     Headers headers;
-    const bool is_right = FindHeaders(frame.data(), frame.size(), frame.size(), headers) &&
-                          IsChecksumRight(frame.data(), headers, frame.size(), nullptr);
-    if (length > 0 && is_right && coalescer.Fits(frame.data(), headers)) {
+    const bool is_known = IsVouchedFor(frame.data(), frame.size(), frame.size(), nullptr, next, headers);
+    if (length > 0 && is_known && coalescer.Fits(frame.data(), headers, next[kChecksum])) {
       std::copy(frame.begin() + static_cast<ptrdiff_t>(headers.payload),
                 frame.begin() + static_cast<ptrdiff_t>(headers.end), coalescer.end());
       coalescer.Join(frame.data(), headers);
@@ -128,9 +141,10 @@ Napi::Value TestCoalesce(const Napi::CallbackInfo& info) {
     }
     finish();
     length = frame.size();
+    std::copy(std::begin(next), std::end(next), descriptor);
     current.assign(kMostHeaders + ipv4::kMostOctets + length, 0);
     std::copy(frame.begin(), frame.end(), current.begin());
-    if (is_right) coalescer.Start(current.data(), headers);
+    if (is_known) coalescer.Start(current.data(), headers, next[kChecksum]);
   }
   finish();
   return result;

@@ -172,7 +172,8 @@ const datagram = (length: number, identification: number, port = 9) => {
 }
 
 describe.skipIf(testing === undefined)("the addon's offload", () => {
-  const { checksum, coalesce, complete, cut: cutNative, join } = testing ?? ({} as Native.Testing)
+  const { checksum, coalesce: coalesceKnown, complete, cut: cutNative, join } = testing ?? ({} as Native.Testing)
+  const coalesce = (frames: ReadonlyArray<Uint8Array>) => coalesceKnown(frames, [])
 
   it.prop(
     "sums as TypeScript does, at every alignment, with every instruction set",
@@ -300,6 +301,72 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
     assert.deepStrictEqual(sizes([nth(0), nth(1, { flags: FLAGS.ack | FLAGS.psh }), nth(2), nth(3)]), [100, 100])
     assert.deepStrictEqual(sizes([nth(0), nth(1, short), nth(2)]), [100, 0])
     assert.deepStrictEqual(coalesce([nth(0), nth(1), nth(2)])[0]!.bytes.length, TRANSPORT + 32 + 300)
+  })
+
+  const { partial, unverified, valid } = ChecksumState
+  const known = (checksum: number, segmentSize = 0): Native.TestedArrival => ({
+    checksum,
+    checksumStart: TRANSPORT,
+    checksumOffset: 16,
+    segmentSize
+  })
+  /** Without a checksum, as a kernel passes on what it has sent itself. */
+  const bare = (changes: Partial<Segment>) => {
+    const segment = { ...plain, ...changes }
+    return Buffer.concat([headersOf(segment), segment.payload])
+  }
+
+  it.prop(
+    "joins what was cut to what it was, whoever is to compute the checksum",
+    { any: arbitrarySegment, size: between(1, 1500), state: between(0, 2) },
+    ({ any, size, state }) => {
+      const segment = { ...any, dontFragment: true, flags: FLAGS.ack }
+      if (segment.payload.length <= size) return
+      const whole = Buffer.concat([headersOf(segment), segment.payload])
+      const frames = model(segment, size).map((frame, index) => {
+        if (state !== partial) return frame
+        const payload = segment.payload.subarray(index * size, (index + 1) * size)
+        return bare({ ...segment, sequence: (segment.sequence + index * size) >>> 0, payload })
+      })
+      const [joined, ...others] = coalesceKnown(frames, frames.map(() => known(state)))
+      assert.deepStrictEqual(others, [])
+      assert.strictEqual(joined!.segmentSize, size)
+      const actual = Buffer.from(joined!.bytes)
+      assert.strictEqual(joined!.checksum, state === partial ? partial : valid)
+      if (state === partial) {
+        // What nobody has computed yet is the sum of the whole's pseudo-header; the identification is the first one's.
+        for (const frame of [whole, actual]) frame.fill(0, NETWORK + 10, NETWORK + 12).fill(0, NETWORK + 4, NETWORK + 6)
+      } else {
+        for (const frame of [whole, actual]) frame.writeUInt16BE(0, TRANSPORT + 16)
+      }
+      assert.strictEqual(actual.toString("hex"), whole.toString("hex"))
+    }
+  )
+
+  it("joins only what is known in the same way, and nothing that the kernel has joined", () => {
+    const sizesKnown = (one: Native.TestedArrival, other: Native.TestedArrival) =>
+      coalesceKnown(
+        [one, other].map(({ checksum }, index) => (checksum === partial ? bare : frameOf)(index === 0 ? first : next)),
+        [one, other]
+      ).map(({ segmentSize }) => segmentSize)
+    assert.deepStrictEqual(sizesKnown(known(valid), known(valid)), [100])
+    assert.deepStrictEqual(sizesKnown(known(unverified), known(valid)), [100])
+    assert.deepStrictEqual(sizesKnown(known(partial), known(partial)), [100])
+    assert.deepStrictEqual(sizesKnown(known(partial), known(valid)), [0, 0])
+    assert.deepStrictEqual(sizesKnown(known(unverified), known(partial)), [0, 0])
+    assert.deepStrictEqual(sizesKnown(known(partial), known(partial, 50)), [0, 50])
+    assert.deepStrictEqual(sizesKnown(known(partial, 50), known(partial)), [50, 0])
+    assert.deepStrictEqual(sizesKnown(known(valid), known(valid, 50)), [0, 50])
+    // A checksum that is to stand elsewhere is none of TCP's.
+    assert.deepStrictEqual(sizesKnown(known(partial), { ...known(partial), checksumOffset: 6 }), [0, 0])
+    assert.deepStrictEqual(sizesKnown(known(partial), { ...known(partial), checksumStart: 0 }), [0, 0])
+  })
+
+  it("believes who vouches for a checksum, and vouches for nothing that is wrong", () => {
+    const wrong = Uint8Array.from(frameOf(first))
+    wrong[TRANSPORT + 40]! ^= 1
+    assert.deepStrictEqual(coalesceKnown([wrong], [known(unverified)]).map((frame) => frame.checksum), [unverified])
+    assert.deepStrictEqual(coalesceKnown([wrong], [known(valid)]).map((frame) => frame.checksum), [valid])
   })
 
   it("joins no more than a packet may have", () => {

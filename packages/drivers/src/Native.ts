@@ -141,6 +141,14 @@ export interface TestedFrame {
   readonly segmentSize: number
 }
 
+/** What is known of a frame that has arrived; the words of its descriptor. */
+export interface TestedArrival {
+  readonly checksum: number
+  readonly checksumStart: number
+  readonly checksumOffset: number
+  readonly segmentSize: number
+}
+
 /** The pure functions of the addon, for tests. Frames start with an Ethernet header. */
 export interface Testing {
   /** The running sum of RFC 1071; portable, or by what the processor has. */
@@ -160,8 +168,11 @@ export interface Testing {
     segmentSize: number,
     skipped: number
   ) => ReadonlyArray<Uint8Array>
-  /** What received frames are joined into. */
-  readonly coalesce: (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<TestedFrame>
+  /** What received frames are joined into; `known` has what is known of the first of them. */
+  readonly coalesce: (
+    frames: ReadonlyArray<Uint8Array>,
+    known: ReadonlyArray<TestedArrival>
+  ) => ReadonlyArray<TestedFrame & { readonly checksum: number }>
   /** What UDP datagrams with partial checksums are joined into on the way out. */
   readonly join: (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<TestedFrame>
 }

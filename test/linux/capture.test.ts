@@ -3,9 +3,11 @@
  */
 import { expect, layer } from "@effect/vitest"
 import { Icmp, Tcp, Udp } from "@strata/core"
+import { TcpDefaults } from "@strata/core/tcp/TcpDefaults"
 import * as Checksum from "@strata/core/wire/Checksum"
 import { Protocol } from "@strata/core/wire/Ipv4Header"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,6 +16,7 @@ import {
   hostWith,
   KERNEL,
   Kernel,
+  type Offload,
   OFFLOADS,
   ON_THE_WIRE,
   STACK,
@@ -33,9 +36,29 @@ const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
 
+/**
+ * Neither end sends anything again before five seconds have passed. A program that a busy machine does not run holds up
+ * the answers to it, and a tail loss probe is right then (RFC 8985 §7.2), but not what is looked for here.
+ */
+const PATIENCE = 5_000
+
+const patientHost = (offload: Offload) =>
+  hostWith(offload).pipe(
+    Layer.provide(Layer.succeed(TcpDefaults, {
+      settings: { tailLossProbe: false, minimumRetransmissionTimeout: PATIENCE }
+    }))
+  )
+
+const patientKernel = Effect.gen(function*() {
+  const kernel = yield* Kernel
+  yield* kernel.succeed("sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_retrans")
+  yield* kernel.succeed("ip", "route", "change", "192.0.2.0/24", "dev", "tap0", "rto_min", `${PATIENCE}ms`)
+})
+
 /** Records `tap0` while `exchange` runs, and gives the file. */
 const record = Effect.fnUntraced(function*<A, E, R>(exchange: Effect.Effect<A, E, R>) {
   const kernel = yield* Kernel
+  yield* patientKernel
   const file = join(yield* directory, "exchange.pcap")
   const tcpdump = yield* kernel.spawn(
     "tcpdump",
@@ -67,16 +90,10 @@ const FIELDS = ["frame.number", "ip.src", "_ws.expert.message"].flatMap((field) 
 const FILTER = "_ws.expert.severity >= 0x400000"
 
 /** What tshark notes about every connection that is closed in order. */
-const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the connection closing/
+const CLOSING = /Connection finish \(FIN\),This frame (initiates|undergoes) the connection closing$/
 
 /** The kernel sends a TCP checksum of zero as all ones when it computes it itself, one in 65,536 times. */
 const KERNELS_ZERO = new RegExp(`^\\d+ ${KERNEL} .*0xffff instead of 0x0000`)
-
-/**
- * What the kernel asks when an answer of ours is late, on a busy machine (RFC 8985 §7), and answers to what came twice (RFC 2883). A segment that
- * we send twice is remarked on itself.
- */
-const KERNELS_PROBE = new RegExp(`^\\d+ (${KERNEL} .*[Rr]etransmission|\\S+ D-SACK Sequence$)`)
 
 /** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
 const remarks = Effect.fnUntraced(function*(file: string) {
@@ -85,7 +102,15 @@ const remarks = Effect.fnUntraced(function*(file: string) {
   const { stdout } = yield* kernel.succeed(...tshark)
   const lines = stdout.split("\n").filter((line) => line !== "")
   return lines.map((line) => line.replaceAll("\t", " "))
-    .filter((line) => !CLOSING.test(line) && !KERNELS_ZERO.test(line) && !KERNELS_PROBE.test(line))
+    .filter((line) => !CLOSING.test(line) && !KERNELS_ZERO.test(line))
+})
+
+/** Fails with all that was captured when tshark remarks on anything but what is `allowed`. */
+const expectNoRemarks = Effect.fnUntraced(function*(file: string, allowed?: RegExp) {
+  const unexpected = (yield* remarks(file)).filter((remark) => allowed === undefined || !allowed.test(remark))
+  if (unexpected.length === 0) return
+  const { stdout } = yield* (yield* Kernel).succeed("tshark", "-r", file, "-t", "r")
+  expect(unexpected, stdout).toEqual([])
 })
 
 /** Lines of `tcpdump -vvv` that complain. */
@@ -96,7 +121,7 @@ const complaints = Effect.fnUntraced(function*(file: string) {
 })
 
 describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (offload) => {
-  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  layer(patientHost(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ARP, ICMP and UDP: no complaint", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -117,7 +142,7 @@ describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (of
           expect(yield* udpReport(refused)).toEqual({ equal: 0, error: "ECONNREFUSED" })
         }))
         expect(yield* complaints(file)).toEqual([])
-        expect(yield* remarks(file)).toEqual([])
+        yield* expectNoRemarks(file)
       }))
 
     it.effect("TCP connections opened, used and closed from both sides: no complaint", () =>
@@ -144,7 +169,7 @@ describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (of
           yield* connection.closed
         }))
         expect(yield* complaints(file)).toEqual([])
-        expect(yield* remarks(file)).toEqual([])
+        yield* expectNoRemarks(file)
       }))
 
     it.effect("4 MiB each way: nothing is sent twice, nothing malformed; a full window is no fault", () =>
@@ -162,10 +187,7 @@ describeOffloads("Linux, captured", ["ping", "arping", "tcpdump", "tshark"], (of
           expect(report).toMatchObject({ sentHash: received.hash, receivedHash: sent })
         }))
         expect(yield* complaints(file)).toEqual([])
-        const unexpected = (yield* remarks(file)).filter((remark) =>
-          !/window .*full|zero window|ZeroWindow/i.test(remark)
-        )
-        expect(unexpected).toEqual([])
+        yield* expectNoRemarks(file, /window .*full|zero window|ZeroWindow/i)
       }))
 
     it.effect("refusals and resets: nothing but the resets is remarked on", () =>
@@ -197,7 +219,7 @@ const raw = (address: string) => address.split(".").reduce((sum, octet) => sum *
 const PARTIAL_FIELDS = ["ip.src", "ip.dst", "ip.len", "ip.hdr_len", "tcp.checksum", "ip.checksum.status"]
 
 describeOffloads("Linux, captured before the checksums are computed", ["tcpdump", "tshark"], (offload) => {
-  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  layer(patientHost(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("segments of up to 64 KiB, whose checksum is that of the pseudo-header alone, as Linux leaves them", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

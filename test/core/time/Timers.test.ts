@@ -123,6 +123,26 @@ describe("Timers", () => {
     }).pipe(Effect.provide(time), Effect.provideService(Clock.Clock, slow))
   })
 
+  it.effect("let devices read first, even when the alarm is punctual", () => {
+    const alarm = Latch.makeUnsafe(false)
+    let now = 0
+    const slow: Clock.Clock = { ...showing(() => now), sleep: () => alarm.await }
+    return Effect.gen(function*() {
+      const { after, fired, named } = yield* bench
+      const answered = named("answered")
+      answered.set(after(10))
+      named("unanswered").set(after(10))
+      yield* Effect.yieldNow
+      now = 10
+      yield* alarm.open
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(fired, [])
+      answered.clear()
+      yield* turns
+      assert.deepStrictEqual(fired, ["unanswered at 10"])
+    }).pipe(Effect.provide(time), Effect.provideService(Clock.Clock, slow))
+  })
+
   it.effect("wait behind what had arrived when an alarm is late", () => {
     const bells: Array<(asOf: number) => void> = []
     const silent: MakeAlarm = ({ ring }) => {

@@ -29,17 +29,21 @@ export interface AlarmOptions {
 export type MakeAlarm = (options: AlarmOptions) => Effect.Effect<Alarm, never, Scope.Scope>
 
 /**
- * Turns of the event loop in which devices read before a late alarm rings: each reads a part of what waits in a turn.
+ * Turns of the event loop in which devices read before an alarm rings that is late: each reads a part of what waits in a turn.
  */
 const READING_TURNS = 4
 /** Milliseconds by which an alarm may be late on a loop that is not busy. */
 const PUNCTUAL = 5
 
-const reading = Effect.forEach(Array.from({ length: READING_TURNS }), () => Effect.yieldNow, { discard: true })
+const reading = (turns: number) =>
+  Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow, { discard: true })
+const readOnce = reading(1)
+const readMuch = reading(READING_TURNS)
 
 /**
- * An event loop that was busy looks at its timers before it reads. What answers a segment may then have waited for long, and
- * its deadline must not be believed before that was read.
+ * An event loop looks at its timers before it reads. What answers a segment may then have waited for long, and its deadline
+ * must not be believed before that was read: not even when the alarm is punctual, since the process may have been kept from
+ * running until just then.
  */
 const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
   const changed = Latch.makeUnsafe(false)
@@ -53,7 +57,7 @@ const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
   const ringing = Effect.suspend(() => {
     const asOf = now()
     const toRing = Effect.sync(() => ring(asOf))
-    return asOf > deadline + PUNCTUAL ? Effect.andThen(reading, toRing) : toRing
+    return Effect.andThen(asOf > deadline + PUNCTUAL ? readMuch : readOnce, toRing)
   })
   yield* sleep.pipe(Effect.andThen(ringing), Effect.forever, Effect.forkScoped)
   return {

@@ -103,7 +103,8 @@ export const make = (host: string, observer: Observer | undefined): Observed => 
       around(Udp, layer, (inner) => ({
         ...inner,
         bind: (options) => Effect.map(inner.bind(options), (port) => portOf(port, waits)),
-        bindWith: (options, input) => Effect.map(inner.bindWith(options, input), (port) => portOf(port, waits))
+        bindWith: (options, input, failed) =>
+          Effect.map(inner.bindWith(options, input, failed), (port) => portOf(port, waits))
       })),
     icmp: (layer) =>
       around(Icmp, layer, (inner) => ({

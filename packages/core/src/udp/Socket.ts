@@ -33,15 +33,20 @@ export interface Sending {
 }
 
 export interface Socket extends Binding {
+  address: number
+  remoteAddress: number
+  remotePort: number
   /** Whether it may send to broadcast addresses. */
-  readonly broadcast: boolean
+  broadcast: boolean
   /** Takes the place of the mailbox. */
   readonly input: DatagramInput | undefined
+  /** Told of errors in the place of the mailbox. */
+  readonly failed: ((error: UdpError) => void) | undefined
   readonly mailbox: Mailbox<Datagram, UdpError>
   readonly addresses: Addresses
   /** What it has joined. */
   readonly member: Member
-  readonly sending: Sending
+  sending: Sending
   closed: boolean
 }
 

@@ -41,25 +41,29 @@ import { makeSend, MAX_PAYLOAD } from "./UdpOutput.ts"
 
 export { type Datagram, type DatagramInput, type GroupOptions, type JoinOptions, MAX_PAYLOAD, UdpError }
 
-export interface BindOptions {
+/** How datagrams leave; it may be changed while a port is open. */
+export interface SendingOptions {
+  /** Permission to send to broadcast addresses; false by default. */
+  readonly broadcast?: boolean | undefined
+  /** Of datagrams to one host, 1 to 255; 64 by default. */
+  readonly timeToLive?: number | undefined
+  /** How datagrams to a group leave. */
+  readonly multicast?: MulticastOptions | undefined
+}
+
+export interface BindOptions extends SendingOptions {
   /** All addresses of the host by default; with `remote`, the one from which the route to it leaves. */
   readonly address?: Ipv4Address | undefined
   /** A random free ephemeral port (RFC 6056) by default. */
   readonly port?: number | undefined
   /** Receives only from, and sends by default to, that peer; errors about it are reported. */
   readonly remote?: InetAddressV4 | undefined
-  /** Permission to send to broadcast addresses; false by default. */
-  readonly broadcast?: boolean | undefined
   /** Shares address and port with other sockets that say so too, as members of one group do; false by default. */
   readonly shared?: boolean | undefined
   /** Datagrams kept for a slow reader, 1,024 by default; the newest are dropped at the bound. */
   readonly capacity?: number | undefined
   /** Octets of payload beyond which no further datagram is kept, 4,194,304 by default. */
   readonly receiveBuffer?: number | undefined
-  /** Of datagrams to one host, 1 to 255; 64 by default. */
-  readonly timeToLive?: number | undefined
-  /** How datagrams to a group leave. */
-  readonly multicast?: MulticastOptions | undefined
 }
 
 export interface MulticastOptions {
@@ -104,6 +108,15 @@ export interface UdpPort extends Groups {
     port: number,
     source?: number
   ) => UdpError["reason"] | undefined
+  /** The plain face of changing how datagrams leave, from the next one on: the reason why not, or undefined. */
+  readonly configureUnsafe: (options: SendingOptions) => UdpError["reason"] | undefined
+  /**
+   * The plain face of taking a peer instead of `remote`, or none (port 0): the reason why not, or undefined. As long as it
+   * has a peer, a port that was bound to all addresses has the one from which the route leaves.
+   */
+  readonly connectUnsafe: (address: number, port: number) => UdpError["reason"] | undefined
+  /** The address that the port has now, 0 for all. */
+  readonly localAddress: () => number
 }
 
 const DEFAULT_CAPACITY = 1024
@@ -115,10 +128,11 @@ export class Udp extends Context.Service<Udp, {
   readonly error: ErrorInput
   /** Takes a port until the scope closes. */
   readonly bind: (options?: BindOptions) => Effect.Effect<UdpPort, UdpError, Scope.Scope>
-  /** Takes a port for plain code; `input` replaces the queue. */
+  /** Takes a port for plain code; `input` replaces the queue, and `failed` is told what ICMP reports about the peer. */
   readonly bindWith: (
     options: BindOptions,
-    input: DatagramInput
+    input: DatagramInput,
+    failed?: (error: UdpError) => void
   ) => Effect.Effect<UdpPort, UdpError, Scope.Scope>
 }>()("@strata/core/Udp") {
   static readonly layer: Layer.Layer<
@@ -142,33 +156,47 @@ export class Udp extends Context.Service<Udp, {
 
       /** The address that a socket gets, or why it gets none. */
       const localAddress = (
-        { address, broadcast, remote }: BindOptions,
-        { multicastInterface }: Sending
-      ): Effect.Effect<number, UdpError> => {
+        { address, broadcast = false, remote }: BindOptions,
+        sending: Sending
+      ): number | UdpError["reason"] => {
         const own = address === undefined ? 0 : fromIpv4(address)
         if (own !== 0 && !routing.isLocal(own) && !isMulticast(own) && !routing.isBroadcast(own)) {
-          return failure(new AddressNotAvailable({ address: formatIpv4(own) }))
+          return new AddressNotAvailable({ address: formatIpv4(own) })
         }
-        if (remote === undefined) return Effect.succeed(own)
-        const peer = fromIpv4(remote.address)
-        if (peer === 0 || remote.port === 0) return failure(new NoDestination())
-        if (broadcast !== true && routing.isBroadcast(peer)) {
-          return failure(new BroadcastNotPermitted({ destination: formatIpv4(peer) }))
-        }
-        const chosen = isMulticast(peer) ? multicastInterface : 0
-        const source = own || chosen || ipv4.sourceFor(peer)
-        return source === 0
-          ? failure(new Unreachable({ destination: formatInet(peer, remote.port), kind: "noRoute" }))
-          : Effect.succeed(source)
+        return remote === undefined
+          ? own
+          : addressTowards(own, { broadcast, sending }, fromIpv4(remote.address), remote.port)
       }
 
-      const open = Effect.fnUntraced(function*(options: BindOptions, plain: DatagramInput | undefined) {
+      /** The address of a socket at `own`, 0 for all, that has taken a peer, or why it cannot. */
+      const addressTowards = (
+        own: number,
+        { broadcast, sending }: Pick<Socket, "broadcast" | "sending">,
+        peer: number,
+        port: number
+      ): number | UdpError["reason"] => {
+        if (peer === 0 || port === 0) return new NoDestination()
+        if (!broadcast && routing.isBroadcast(peer)) {
+          return new BroadcastNotPermitted({ destination: formatIpv4(peer) })
+        }
+        const chosen = isMulticast(peer) ? sending.multicastInterface : 0
+        const source = own || chosen || ipv4.sourceFor(peer)
+        return source === 0 ? new Unreachable({ destination: formatInet(peer, port), kind: "noRoute" }) : source
+      }
+
+      const open = Effect.fnUntraced(function*(
+        options: BindOptions,
+        plain: DatagramInput | undefined,
+        failed: ((error: UdpError) => void) | undefined
+      ) {
         const { remote, shared = false } = options
         if (options.port !== undefined && !isPort(options.port)) {
           return yield* failure(new InvalidAddress({ input: `${options.port}`, why: "a port is a number up to 65535" }))
         }
-        const sending = yield* sendingOf(options, routing.isLocal)
-        const address = yield* localAddress(options, sending)
+        const sending = sendingOf(options, UNCHANGED, routing.isLocal)
+        if ("_tag" in sending) return yield* failure(sending)
+        const address = localAddress(options, sending)
+        if (typeof address !== "number") return yield* failure(address)
         const port = options.port === undefined || options.port === 0
           ? ports.ephemeral(address, entropy.below)
           : options.port
@@ -184,6 +212,7 @@ export class Udp extends Context.Service<Udp, {
           shared,
           broadcast: options.broadcast === true,
           input: plain,
+          failed,
           mailbox: new Mailbox(turn, {
             capacity: options.capacity ?? DEFAULT_CAPACITY,
             size: options.receiveBuffer ?? DEFAULT_RECEIVE_BUFFER
@@ -209,7 +238,27 @@ export class Udp extends Context.Service<Udp, {
         trace.emit({ _tag: "PortReleased", protocol: "udp", address: socket.address, port: socket.port })
       }
 
-      const face = (socket: Socket, remote: InetAddressV4 | undefined): UdpPort => {
+      /** The plain face of `connectUnsafe`; `bound` is the address that the program has asked for. */
+      const reconnect = (socket: Socket, bound: number, peer: number, port: number): UdpError["reason"] | undefined => {
+        if (socket.closed) return new SocketClosed()
+        const address = port === 0 ? bound : addressTowards(bound, socket, peer, port)
+        if (typeof address !== "number") return address
+        socket.address = address
+        socket.remoteAddress = port === 0 ? 0 : peer
+        socket.remotePort = port
+        return undefined
+      }
+
+      const configure = (socket: Socket, options: SendingOptions): UdpError["reason"] | undefined => {
+        const sending = sendingOf(options, socket.sending, routing.isLocal)
+        if ("_tag" in sending) return sending
+        socket.sending = sending
+        socket.broadcast = options.broadcast ?? socket.broadcast
+        return undefined
+      }
+
+      const face = (socket: Socket, options: BindOptions): UdpPort => {
+        const bound = options.address === undefined ? 0 : fromIpv4(options.address)
         const sendUnsafe: UdpPort["sendUnsafe"] = (payload, address, port, source = 0) => {
           let reason: UdpError["reason"] | undefined
           turn.run(() => {
@@ -220,25 +269,28 @@ export class Udp extends Context.Service<Udp, {
         return {
           address: toIpv4(socket.address),
           port: socket.port,
-          remote,
+          remote: options.remote,
           take: socket.mailbox.take,
           dropped: () => socket.mailbox.dropped,
           ...groups(socket),
           sendUnsafe,
-          send: (payload, destination, options) =>
+          configureUnsafe: (changes) => configure(socket, changes),
+          connectUnsafe: (peer, port) => reconnect(socket, bound, peer, port),
+          localAddress: () => socket.address,
+          send: (payload, destination, sending) =>
             Effect.suspend(() => {
               const address = destination === undefined ? socket.remoteAddress : fromIpv4(destination.address)
               const port = destination === undefined ? socket.remotePort : destination.port
-              const source = options?.source === undefined ? 0 : fromIpv4(options.source)
+              const source = sending?.source === undefined ? 0 : fromIpv4(sending.source)
               const reason = sendUnsafe(payload, address, port, source)
               return reason === undefined ? Effect.void : failure(reason)
             })
         }
       }
 
-      const bind = (options: BindOptions, plain?: DatagramInput) =>
-        Effect.acquireRelease(open(options, plain), (socket) => Effect.sync(() => close(socket))).pipe(
-          Effect.map((socket) => face(socket, options.remote))
+      const bind = (options: BindOptions, plain?: DatagramInput, failed?: (error: UdpError) => void) =>
+        Effect.acquireRelease(open(options, plain, failed), (socket) => Effect.sync(() => close(socket))).pipe(
+          Effect.map((socket) => face(socket, options))
         )
 
       yield* ipv4.handle(Protocol.udp, input, error)
@@ -250,23 +302,27 @@ export class Udp extends Context.Service<Udp, {
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 0xffff
 
-/** How a socket sends, or why it cannot send like that. */
+/** What leaves everything to IPv4 and the route. */
+const UNCHANGED: Sending = { timeToLive: 0, multicastTimeToLive: 0, multicastInterface: 0, multicastLoopback: true }
+
+/** How a socket sends with what `options` say, and else as `present` says; or why it cannot send like that. */
 const sendingOf = (
-  { multicast, timeToLive }: BindOptions,
+  { multicast, timeToLive }: SendingOptions,
+  present: Sending,
   isLocal: (address: number) => boolean
-): Effect.Effect<Sending, UdpError> => {
-  const own = multicast?.interface === undefined ? 0 : fromIpv4(multicast.interface)
-  if (own !== 0 && !isLocal(own)) return failure(new AddressNotAvailable({ address: formatIpv4(own) }))
+): Sending | UdpError["reason"] => {
+  const own = multicast?.interface === undefined ? present.multicastInterface : fromIpv4(multicast.interface)
+  if (own !== 0 && !isLocal(own)) return new AddressNotAvailable({ address: formatIpv4(own) })
   for (const wanted of [timeToLive, multicast?.timeToLive]) {
     if (wanted === undefined || (Number.isInteger(wanted) && wanted >= 1 && wanted <= 255)) continue
-    return failure(new InvalidAddress({ input: `${wanted}`, why: "a time to live is a number from 1 to 255" }))
+    return new InvalidAddress({ input: `${wanted}`, why: "a time to live is a number from 1 to 255" })
   }
-  return Effect.succeed({
-    timeToLive: timeToLive ?? 0,
-    multicastTimeToLive: multicast?.timeToLive ?? 0,
+  return {
+    timeToLive: timeToLive ?? present.timeToLive,
+    multicastTimeToLive: multicast?.timeToLive ?? present.multicastTimeToLive,
     multicastInterface: own,
-    multicastLoopback: multicast?.loopback ?? true
-  })
+    multicastLoopback: multicast?.loopback ?? present.multicastLoopback
+  }
 }
 
 const failure = (reason: UdpError["reason"]) => Effect.fail(new UdpError({ reason }))

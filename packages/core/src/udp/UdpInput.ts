@@ -120,7 +120,9 @@ export const makeError = (ports: PortTable<Socket>): ErrorInput => (error, quote
   const reason = error.kind === "portUnreachable"
     ? new Refused({ destination })
     : new Unreachable({ destination, kind: error.kind })
-  socket.mailbox.fail(new UdpError({ reason }))
+  const failure = new UdpError({ reason })
+  if (socket.failed === undefined) socket.mailbox.fail(failure)
+  else socket.failed(failure)
   // Datagrams leave as ones that may be fragmented, so that nobody can need smaller ones.
   return error.kind !== "fragmentationNeeded"
 }

@@ -1,0 +1,71 @@
+/**
+ * `node:dgram` on strata: what `import * as dgram from "node:dgram"` gives, for one stack.
+ *
+ * ```ts
+ * const dgram = yield* makeDgram
+ * const socket = dgram.createSocket("udp4", (message, from) => socket.send(message, from.port, from.address))
+ * socket.bind(7)
+ * ```
+ *
+ * Sockets live in real time, as all of Node does, and close with the scope. There is IPv4 only: a `udp6` socket fails with
+ * EAFNOSUPPORT when it is bound. Names are looked up by the socket's `lookup`, else by the `AddressResolver` of the context.
+ */
+import { Udp } from "@strata/core"
+import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { SocketOptions, SocketType } from "node:dgram"
+import * as HostAddress from "../internal/HostAddress.ts"
+import * as Errors from "./DgramErrors.ts"
+import { type DgramHost, DgramSocket, type MessageListener } from "./DgramSocket.ts"
+
+export type { DgramSocket, MessageListener }
+
+export interface StrataDgram {
+  readonly Socket: new(type: SocketType | SocketOptions, listener?: MessageListener) => DgramSocket
+  readonly createSocket: (type: SocketType | SocketOptions, listener?: MessageListener) => DgramSocket
+}
+
+/** The longest that a timer of Node can wait. */
+const LONGEST = 2 ** 31 - 1
+
+export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = Effect.gen(function*() {
+  const context = yield* Effect.context<Udp>()
+  const host: DgramHost = {
+    udp: yield* Udp,
+    open: new Set(),
+    hold: makeHold(),
+    lookup: (hostname, done) =>
+      void Effect.runForkWith(context)(Effect.map(
+        Effect.result(HostAddress.resolve(hostname)),
+        (found) =>
+          process.nextTick(() =>
+            Result.isSuccess(found)
+              ? done(null, formatIpv4(fromIpv4(found.success[0])))
+              : done(Errors.notFound(hostname), "")
+          )
+      ))
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => host.open.forEach((socket) => socket.close())))
+  class Socket extends DgramSocket {
+    constructor(type: SocketType | SocketOptions, listener?: MessageListener) {
+      super(host, type, listener)
+    }
+  }
+  return { Socket, createSocket: (type, listener) => new Socket(type, listener) }
+})
+
+/** A timer keeps the process alive as long as anybody holds it. */
+const makeHold = (): DgramHost["hold"] => {
+  let count = 0
+  let timer: NodeJS.Timeout | undefined
+  return {
+    take: () => {
+      if (count++ === 0) timer = setInterval(() => {}, LONGEST)
+    },
+    release: () => {
+      if (--count === 0) clearInterval(timer)
+    }
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Where a row of the table is played: a client and a server, each with `node:net` and `node:dgram` and a log of its own. Once both
+ * are Node itself over loopback, and once two hosts of strata on a simulated wire in real time.
+ *
+ * A log holds what a side has seen, in its order. Addresses and ports that differ from run to run have names in it.
+ */
+import { Network } from "@strata/simulation"
+import { makeDgram, type StrataDgram } from "@strata/sockets/node/Dgram"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as dgram from "node:dgram"
+import { EventEmitter } from "node:events"
+import * as net from "node:net"
+
+export type Net = typeof net
+export type Dgram = Pick<typeof dgram, "createSocket">
+
+export interface Side {
+  readonly net: Net
+  readonly dgram: Dgram
+  readonly address: string
+  readonly log: (...words: ReadonlyArray<unknown>) => void
+}
+
+export interface Logs {
+  readonly client: ReadonlyArray<string>
+  readonly server: ReadonlyArray<string>
+}
+
+export interface World {
+  readonly client: Side
+  readonly server: Side
+  /** Ports that a log calls `port`. */
+  readonly ports: Set<number>
+  /** Closed, one way or the other, when the row is over. */
+  readonly track: <A extends Closable>(closable: A) => A
+}
+
+interface Closable {
+  readonly destroy?: () => unknown
+  readonly close?: () => unknown
+}
+
+interface Hosts {
+  readonly client: Omit<Side, "log">
+  readonly server: Omit<Side, "log">
+  readonly close: () => Promise<void>
+}
+
+const LOOPBACK = "127.0.0.1"
+
+const node = async (): Promise<Hosts> => {
+  const side = { net, dgram, address: LOOPBACK }
+  return { client: side, server: side, close: async () => {} }
+}
+
+/** The modules of one host, for as long as the host runs. */
+const modules = Effect.gen(function*() {
+  return { dgram: (yield* makeDgram) as StrataDgram & Dgram, net }
+})
+
+const strata = async (): Promise<Hosts> => {
+  const scope = Scope.makeUnsafe()
+  const hosts = Effect.gen(function*() {
+    const network = yield* Network
+    const client = yield* network.host("client")
+    const server = yield* network.host("server")
+    const { addresses } = yield* network.wire(client, server)
+    const sides = yield* Effect.forEach([client, server], (host) =>
+      Effect.gen(function*() {
+        const made = yield* Deferred.make<Effect.Success<typeof modules>>()
+        yield* host.fork(Effect.andThen(Effect.flatMap(modules, (all) => Deferred.succeed(made, all)), Effect.never))
+        return yield* Deferred.await(made)
+      }))
+    return sides.map((side, index) => ({ ...side, address: addresses[index]!.toString() }))
+  })
+  const [client, server] = await Effect.runPromise(
+    hosts.pipe(
+      Effect.provide(await Effect.runPromise(Layer.buildWithScope(Network.layer({ seed: 1 }), scope))),
+      Scope.provide(scope)
+    )
+  )
+  return { client: client!, server: server!, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}
+
+export const PLACES = { node, strata } as const
+export type Place = keyof typeof PLACES
+
+/** Longer than any row takes, so that one that hangs shows what it has seen. */
+const PATIENCE = 5000
+
+/** Plays a row in one place; what both sides have logged. */
+export const play = async (place: Place, run: (world: World) => Promise<void>): Promise<Logs> => {
+  const hosts = await PLACES[place]()
+  const logs = { client: [] as Array<string>, server: [] as Array<string> }
+  const ports = new Set<number>()
+  const closables: Array<Closable> = []
+  const hide = (word: unknown): string =>
+    typeof word === "number" && ports.has(word) ? "port" : [...ports].reduce(
+      (text, port) => text.replaceAll(`:${port}`, ":port"),
+      String(word).replaceAll(hosts.client.address, "host").replaceAll(hosts.server.address, "host")
+    )
+  const side = (name: keyof Logs): Side => ({
+    ...hosts[name],
+    log: (...words) => {
+      const line = words.map(hide).join(" ")
+      const latest = logs[name].at(-1)
+      // How a stream is cut into chunks is nobody's promise.
+      if (line.startsWith("data ") && latest?.startsWith("data ")) logs[name].splice(-1, 1, latest + line.slice(5))
+      else logs[name].push(line)
+    }
+  })
+  const world: World = {
+    client: side("client"),
+    server: side("server"),
+    ports,
+    track: (closable) => {
+      closables.push(closable)
+      return closable
+    }
+  }
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      world.client.log("(the row hangs)")
+      resolve()
+    }, PATIENCE)
+  })
+  try {
+    await Promise.race([run(world), late])
+  } finally {
+    clearTimeout(timer)
+    const result = { client: [...logs.client], server: [...logs.server] }
+    for (const closable of closables) discard(closable)
+    await hosts.close()
+    logs.client = result.client
+    logs.server = result.server
+  }
+  return logs
+}
+
+const discard = (closable: Closable): void => {
+  if (closable instanceof EventEmitter) {
+    closable.removeAllListeners()
+    closable.on("error", () => {})
+  }
+  try {
+    if (closable.destroy === undefined) closable.close?.()
+    else closable.destroy()
+  } catch {
+    // It is closed.
+  }
+}
+
+/** The event, or never. */
+export const once = (emitter: EventEmitter, event: string): Promise<unknown> =>
+  new Promise((resolve) => emitter.once(event, resolve))
+
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** What an error says of itself. */
+export const words = (error: unknown): string => {
+  const { address, code, message, port, syscall } = error as NodeJS.ErrnoException & {
+    readonly address?: string
+    readonly port?: number
+  }
+  const details = Object.entries({ syscall, address, port })
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${key === "port" ? `:${value}`.slice(0) : value}`)
+  return `${code}: ${message}${details.length === 0 ? "" : ` (${details.join(" ")})`}`
+}
+
+/** Logs what `act` returns, or throws. */
+export const attempt = (side: Side, what: string, act: () => unknown): void => {
+  try {
+    const value = act()
+    side.log(what, "→", typeof value === "object" && value !== null ? value.constructor.name : String(value))
+  } catch (error) {
+    side.log(what, "throws", words(error))
+  }
+}

@@ -23,6 +23,8 @@ export const inet = (text: string): NetAddress.InetAddressV4 =>
   NetAddress.inetAddressFromStringUnsafe(text) as NetAddress.InetAddressV4
 
 export interface Sent {
+  readonly timeToLive: number
+  readonly looped: boolean
   readonly source: number
   readonly destination: number
   readonly protocol: number
@@ -91,7 +93,8 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
         if (network.result === "sent") {
           packet.completeChecksum()
           const { destination, protocol, source } = packet
-          network.sent.push({ source, destination, protocol, bytes: packet.toBytes() })
+          const { looped, timeToLive } = packet
+          network.sent.push({ source, destination, protocol, timeToLive, looped, bytes: packet.toBytes() })
         }
         return network.result
       },

@@ -346,6 +346,51 @@ describe("Udp, receiving", () => {
     }))
 })
 
+describe("Udp, a port that changes", () => {
+  const none = undefined
+
+  test("takes a peer and lets go of it: its address, whom it hears, and the address it had", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7 })
+      assert.strictEqual(port.localAddress(), 0)
+      assert.strictEqual(port.connectUnsafe(raw(PEER), 53), none)
+      assert.strictEqual(port.localAddress(), raw(HOST))
+      yield* arrive(7, "from a stranger")
+      yield* arrive(7, "from the peer", { fromPort: 53 })
+      assert.deepStrictEqual(texts(yield* port.take), ["from the peer"])
+      assert.strictEqual(port.connectUnsafe(0, 0), none)
+      assert.strictEqual(port.localAddress(), 0)
+      yield* arrive(7, "from a stranger")
+      assert.deepStrictEqual(texts(yield* port.take), ["from a stranger"])
+    }))
+
+  test("keeps its peer when it cannot have another", () =>
+    Effect.gen(function*() {
+      const port = yield* bind({ port: 7, remote: inet(`${PEER}:53`) })
+      assert.strictEqual(port.connectUnsafe(raw(DIRECTED_BROADCAST), 53)?._tag, "BroadcastNotPermitted")
+      yield* arrive(7, "from the peer", { fromPort: 53 })
+      assert.deepStrictEqual(texts(yield* port.take), ["from the peer"])
+    }))
+
+  test("sends differently from the next datagram on; what is not named stays", () =>
+    Effect.gen(function*() {
+      const network = yield* Network
+      const port = yield* bind({ port: 7 })
+      const send = () => port.sendUnsafe(bytes("x"), raw(GROUP), 7)
+      assert.strictEqual(port.configureUnsafe({ multicast: { timeToLive: 5, loopback: false } }), none)
+      assert.strictEqual(port.configureUnsafe({ timeToLive: 9 }), none)
+      assert.strictEqual(send(), none)
+      const { looped, timeToLive } = network.sent.at(-1)!
+      assert.deepStrictEqual([looped, timeToLive], [false, 5])
+      assert.strictEqual(port.configureUnsafe({ timeToLive: 256 })?._tag, "InvalidAddress")
+      const elsewhere = port.configureUnsafe({ multicast: { interface: ip(PEER) } })
+      assert.strictEqual(elsewhere?._tag, "AddressNotAvailable")
+      assert.strictEqual(port.sendUnsafe(bytes("x"), raw(DIRECTED_BROADCAST), 7)?._tag, "BroadcastNotPermitted")
+      port.configureUnsafe({ broadcast: true })
+      assert.strictEqual(port.sendUnsafe(bytes("x"), raw(DIRECTED_BROADCAST), 7), none)
+    }))
+})
+
 /** As a device puts them together: one header in front, whose length spans all. */
 const arriveTogether = (
   port: number,
@@ -693,6 +738,16 @@ describe("Udp, errors from the network", () => {
       yield* report({}, port.port)
       assert.deepStrictEqual(texts(yield* port.take), ["before"])
       assert.strictEqual(yield* reasonOf(port.take), "Refused")
+    }))
+
+  test("plain code is told at once", () =>
+    Effect.gen(function*() {
+      const udp = yield* Udp
+      const told: Array<string> = []
+      const remote = inet(`${PEER}:53`)
+      const port = yield* udp.bindWith({ remote }, () => {}, ({ reason }) => told.push(reason._tag))
+      yield* report({}, port.port)
+      assert.deepStrictEqual(told, ["Refused"])
     }))
 
   test("an unconnected socket, another peer, another port and a source quench are not told", () =>

@@ -6,6 +6,7 @@
  */
 import { Network } from "@strata/simulation"
 import { makeDgram, type StrataDgram } from "@strata/sockets/node/Dgram"
+import { makeNet } from "@strata/sockets/node/Net"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -59,7 +60,8 @@ const node = async (): Promise<Hosts> => {
 
 /** The modules of one host, for as long as the host runs. */
 const modules = Effect.gen(function*() {
-  return { dgram: (yield* makeDgram) as StrataDgram & Dgram, net }
+  // What programs are written for; `StrataNet` has the same, in its own types.
+  return { dgram: (yield* makeDgram) as StrataDgram & Dgram, net: (yield* makeNet) as unknown as Net }
 })
 
 const strata = async (): Promise<Hosts> => {
@@ -88,6 +90,9 @@ const strata = async (): Promise<Hosts> => {
 
 export const PLACES = { node, strata } as const
 export type Place = keyof typeof PLACES
+
+/** In the log of a row that does not end. */
+export const HANGS = "(the row hangs)"
 
 /** Longer than any row takes, so that one that hangs shows what it has seen. */
 const PATIENCE = 5000
@@ -125,7 +130,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
-      world.client.log("(the row hangs)")
+      world.client.log(HANGS)
       resolve()
     }, PATIENCE)
   })
@@ -170,7 +175,7 @@ export const words = (error: unknown): string => {
   }
   const details = Object.entries({ syscall, address, port })
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${key === "port" ? `:${value}`.slice(0) : value}`)
+    .map(([key, value]) => `${key}=${key === "port" ? `:${value}` : value}`)
   return `${code}: ${message}${details.length === 0 ? "" : ` (${details.join(" ")})`}`
 }
 

@@ -17,8 +17,9 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SocketOptions, SocketType } from "node:dgram"
 import * as HostAddress from "../internal/HostAddress.ts"
-import * as Errors from "./DgramErrors.ts"
+import { Hold } from "../internal/NodeHost.ts"
 import { type DgramHost, DgramSocket, type MessageListener } from "./DgramSocket.ts"
+import * as NodeErrors from "./NodeErrors.ts"
 
 export type { DgramSocket, MessageListener }
 
@@ -27,15 +28,12 @@ export interface StrataDgram {
   readonly createSocket: (type: SocketType | SocketOptions, listener?: MessageListener) => DgramSocket
 }
 
-/** The longest that a timer of Node can wait. */
-const LONGEST = 2 ** 31 - 1
-
 export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = Effect.gen(function*() {
   const context = yield* Effect.context<Udp>()
   const host: DgramHost = {
     udp: yield* Udp,
     open: new Set(),
-    hold: makeHold(),
+    hold: new Hold(),
     lookup: (hostname, done) =>
       void Effect.runForkWith(context)(Effect.map(
         Effect.result(HostAddress.resolve(hostname)),
@@ -43,7 +41,7 @@ export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = E
           process.nextTick(() =>
             Result.isSuccess(found)
               ? done(null, formatIpv4(fromIpv4(found.success[0])))
-              : done(Errors.notFound(hostname), "")
+              : done(NodeErrors.notFound(hostname), "")
           )
       ))
   }
@@ -55,17 +53,3 @@ export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = E
   }
   return { Socket, createSocket: (type, listener) => new Socket(type, listener) }
 })
-
-/** A timer keeps the process alive as long as anybody holds it. */
-const makeHold = (): DgramHost["hold"] => {
-  let count = 0
-  let timer: NodeJS.Timeout | undefined
-  return {
-    take: () => {
-      if (count++ === 0) timer = setInterval(() => {}, LONGEST)
-    },
-    release: () => {
-      if (--count === 0) clearInterval(timer)
-    }
-  }
-}

@@ -2,6 +2,7 @@
  * The arguments of a datagram socket's methods, which come in many forms, and the errors of Node for what is none of them.
  */
 import * as Errors from "./DgramErrors.ts"
+import * as NodeErrors from "./NodeErrors.ts"
 
 export type Chunk = string | NodeJS.ArrayBufferView
 export type Message = Chunk | ReadonlyArray<Chunk>
@@ -54,12 +55,12 @@ const chunksOf = (message: unknown): ReadonlyArray<NodeJS.ArrayBufferView> => {
   if (!Array.isArray(message)) {
     if (typeof message === "string") return [Buffer.from(message)]
     if (isView(message)) return [message]
-    throw Errors.wrongType("buffer", BYTES, message)
+    throw NodeErrors.invalidType("buffer", BYTES, message)
   }
   return message.map((chunk: unknown) => {
     if (typeof chunk === "string") return Buffer.from(chunk)
     if (isView(chunk)) return chunk
-    throw Errors.wrongType("buffer list arguments", BYTES, message)
+    throw NodeErrors.invalidType("buffer list arguments", BYTES, message)
   })
 }
 
@@ -68,7 +69,7 @@ const bytesOf = ({ buffer, byteLength, byteOffset }: NodeJS.ArrayBufferView): Ui
 
 const slice = (message: unknown, offset: unknown, length: unknown): Uint8Array => {
   const bytes = typeof message === "string" ? Buffer.from(message) : isView(message) ? bytesOf(message) : undefined
-  if (bytes === undefined) throw Errors.wrongType("buffer", BYTES, message)
+  if (bytes === undefined) throw NodeErrors.invalidType("buffer", BYTES, message)
   const start = Number(offset) >>> 0
   const end = start + (Number(length) >>> 0)
   if (start > bytes.length) throw Errors.outOfBounds("offset")
@@ -88,15 +89,15 @@ export const checkPort = (name: string, value: unknown, zero: boolean): number =
 }
 
 export const checkString = (name: string, value: unknown): void => {
-  if (typeof value !== "string") throw Errors.wrongType(name, "of type string", value)
+  if (typeof value !== "string") throw NodeErrors.invalidType(name, "of type string", value)
 }
 
 export const checkNumber = (name: string, value: unknown): void => {
-  if (typeof value !== "number") throw Errors.wrongType(name, "of type number", value)
+  if (typeof value !== "number") throw NodeErrors.invalidType(name, "of type number", value)
 }
 
 export const checkSize = (name: string, value: unknown): void => {
   if (!value) return
   checkNumber(name, value)
-  if ((value as number) >>> 0 !== value) throw Errors.outOfRange(name, value)
+  if ((value as number) >>> 0 !== value) throw NodeErrors.outOfRange(name, ">= 0 && <= 4294967295", value)
 }

@@ -2,13 +2,8 @@
  * What goes wrong with a datagram socket, in the words of `node:dgram`.
  */
 import type { UdpError } from "@strata/core"
-import { getSystemErrorMap, inspect } from "node:util"
-
-const SYSTEM_ERRORS: ReadonlyMap<string, { readonly errno: number; readonly text: string }> = new Map(
-  [...getSystemErrorMap()].map(([errno, [code, text]]) => [code, { errno, text }])
-)
-
-const errnoOf = (code: string): number | undefined => SYSTEM_ERRORS.get(code)?.errno
+import { inspect } from "node:util"
+import { coded, errnoOf, received, textOf } from "./NodeErrors.ts"
 
 /** The code of why UDP has refused something. */
 export const codeOf = (reason: UdpError["reason"]): string => {
@@ -56,10 +51,6 @@ const unreachable = (kind: string): string => {
   }
 }
 
-/** A failed call: `recvmsg ECONNREFUSED`. */
-export const systemError = (syscall: string, code: string): NodeJS.ErrnoException =>
-  Object.assign(new Error(`${syscall} ${code}`), { errno: errnoOf(code), code, syscall })
-
 /** A failed call that was about an endpoint: `send EMSGSIZE 192.0.2.1:53`. */
 export const endpointError = (
   syscall: string,
@@ -79,75 +70,39 @@ export const endpointError = (
 
 export const bufferSizeError = (syscall: string, code: string): NodeJS.ErrnoException =>
   Object.assign(
-    named(
+    coded(
       "ERR_SOCKET_BUFFER_SIZE",
-      `Could not get or set buffer size: ${syscall} returned ${code} (${SYSTEM_ERRORS.get(code)?.text})`
+      `Could not get or set buffer size: ${syscall} returned ${code} (${textOf(code)})`
     ),
     { name: "SystemError", errno: errnoOf(code), syscall }
   )
 
-export const notFound = (hostname: string): NodeJS.ErrnoException =>
-  Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
-    errno: -3008,
-    code: "ENOTFOUND",
-    syscall: "getaddrinfo",
-    hostname
-  })
-
-const named = (code: string, message: string, Base: new(message: string) => Error = Error): NodeJS.ErrnoException =>
-  Object.assign(new Base(message), { code })
-
-const received = (value: unknown): string => {
-  if (value === undefined || value === null) return `Received ${value}`
-  if (typeof value === "function") return `Received function ${value.name}`
-  if (typeof value === "object") return `Received an instance of ${value.constructor?.name ?? "Object"}`
-  return `Received type ${typeof value} (${inspect(value)})`
-}
-
-/** `expected` reads on from "must be". */
-export const wrongType = (name: string, expected: string, value: unknown): NodeJS.ErrnoException =>
-  named(
-    "ERR_INVALID_ARG_TYPE",
-    `The "${name}" ${name.includes(".") ? "property" : "argument"} must be ${expected}. ${received(value)}`,
-    TypeError
-  )
-
 export const wrongValue = (name: string, value: unknown, why: string): NodeJS.ErrnoException =>
-  named(
+  coded(
     "ERR_INVALID_ARG_VALUE",
     `The ${name.includes(".") ? "property" : "argument"} '${name}' ${why}. Received ${inspect(value)}`,
     TypeError
   )
 
 export const badPort = (name: string, value: unknown, zero: boolean): NodeJS.ErrnoException =>
-  named("ERR_SOCKET_BAD_PORT", `${name} should be ${zero ? ">=" : ">"} 0 and < 65536. ${received(value)}.`, RangeError)
-
-export const outOfRange = (name: string, value: unknown): NodeJS.ErrnoException =>
-  named(
-    "ERR_OUT_OF_RANGE",
-    `The value of "${name}" is out of range. It must be >= 0 && <= 4294967295. Received ${inspect(value)}`,
-    RangeError
-  )
+  coded("ERR_SOCKET_BAD_PORT", `${name} should be ${zero ? ">=" : ">"} 0 and < 65536. ${received(value)}.`, RangeError)
 
 export const outOfBounds = (name: string): NodeJS.ErrnoException =>
-  named("ERR_BUFFER_OUT_OF_BOUNDS", `"${name}" is outside of buffer bounds`, RangeError)
+  coded("ERR_BUFFER_OUT_OF_BOUNDS", `"${name}" is outside of buffer bounds`, RangeError)
 
 export const missing = (name: string): NodeJS.ErrnoException =>
-  named("ERR_MISSING_ARGS", `The "${name}" argument must be specified`, TypeError)
+  coded("ERR_MISSING_ARGS", `The "${name}" argument must be specified`, TypeError)
 
 export const badBufferSize = (): NodeJS.ErrnoException =>
-  named("ERR_SOCKET_BAD_BUFFER_SIZE", "Buffer size must be a positive integer", TypeError)
+  coded("ERR_SOCKET_BAD_BUFFER_SIZE", "Buffer size must be a positive integer", TypeError)
 
 export const badSocketType = (): NodeJS.ErrnoException =>
-  named("ERR_SOCKET_BAD_TYPE", "Bad socket type specified. Valid types are: udp4, udp6", TypeError)
+  coded("ERR_SOCKET_BAD_TYPE", "Bad socket type specified. Valid types are: udp4, udp6", TypeError)
 
-export const alreadyBound = (): NodeJS.ErrnoException => named("ERR_SOCKET_ALREADY_BOUND", "Socket is already bound")
+export const alreadyBound = (): NodeJS.ErrnoException => coded("ERR_SOCKET_ALREADY_BOUND", "Socket is already bound")
 
-export const isConnected = (): NodeJS.ErrnoException => named("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected")
+export const isConnected = (): NodeJS.ErrnoException => coded("ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected")
 
-export const notConnected = (): NodeJS.ErrnoException => named("ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected")
+export const notConnected = (): NodeJS.ErrnoException => coded("ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected")
 
-export const notRunning = (): NodeJS.ErrnoException => named("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running")
-
-export const unsupported = (what: string): NodeJS.ErrnoException =>
-  named("ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", `strata has no ${what}`)
+export const notRunning = (): NodeJS.ErrnoException => coded("ERR_SOCKET_DGRAM_NOT_RUNNING", "Not running")

@@ -36,6 +36,9 @@ const RECEIVE_BUFFER = 4_194_304
 /** What Linux has; sends are done at once, so that it bounds nothing. */
 const SEND_BUFFER = 212_992
 
+/** So many that have been handed over are forgotten at once. */
+const COMPACT = 1024
+
 interface Message {
   readonly payload: NonSharedBuffer
   readonly from: RemoteInfo
@@ -191,6 +194,10 @@ export class DgramHandle {
     this.#octets -= payload.length
     this.#isHandingOver = this.#next < this.#waiting.length
     // Behind the promises that the program is going to settle now.
+    if (this.#next === COMPACT) {
+      this.#waiting = this.#waiting.slice(COMPACT)
+      this.#next = 0
+    }
     if (this.#isHandingOver) queueMicrotask(this.#handOverSoon)
     else {
       this.#waiting = []

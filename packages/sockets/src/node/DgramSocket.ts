@@ -9,6 +9,7 @@ import type { BindOptions, BindSyncOptions, RemoteInfo, Socket, SocketOptions, S
 import { addAbortListener, errorMonitor, EventEmitter } from "node:events"
 import { type AddressInfo, isIP } from "node:net"
 import { promisify } from "node:util"
+import type { Hold } from "../internal/NodeHost.ts"
 import {
   checkNumber,
   checkPort,
@@ -24,6 +25,7 @@ import {
 } from "./DgramArguments.ts"
 import * as Errors from "./DgramErrors.ts"
 import { DgramHandle, parse } from "./DgramHandle.ts"
+import * as NodeErrors from "./NodeErrors.ts"
 
 export type Lookup = NonNullable<SocketOptions["lookup"]>
 
@@ -35,7 +37,7 @@ export interface DgramHost {
   /** What is open. */
   readonly open: Set<DgramSocket>
   /** What keeps the process alive. */
-  readonly hold: { readonly take: () => void; readonly release: () => void }
+  readonly hold: Hold
 }
 
 export type MessageListener = (message: NonSharedBuffer, from: RemoteInfo) => void
@@ -51,7 +53,7 @@ type Events = {
 
 const ANY = "0.0.0.0"
 
-export class DgramSocket extends EventEmitter<Events> {
+export class DgramSocket extends EventEmitter<Events> implements Socket {
   readonly type: SocketType
 
   readonly #host: DgramHost
@@ -73,10 +75,10 @@ export class DgramSocket extends EventEmitter<Events> {
     checkSize("options.recvBufferSize", options.recvBufferSize)
     checkSize("options.sendBufferSize", options.sendBufferSize)
     if (options.lookup !== undefined && typeof options.lookup !== "function") {
-      throw Errors.wrongType("lookup", "of type function", options.lookup)
+      throw NodeErrors.invalidType("lookup", "of type function", options.lookup)
     }
     if (options.receiveBlockList !== undefined || options.sendBlockList !== undefined) {
-      throw Errors.unsupported("block lists for datagrams")
+      throw NodeErrors.unsupported("block lists for datagrams")
     }
     this.type = options.type
     this.#host = host
@@ -85,7 +87,7 @@ export class DgramSocket extends EventEmitter<Events> {
     this.#sizes = options
     this.#handle = new DgramHandle(host.udp, {
       onMessage: (message, from) => this.emit("message", message, from),
-      onError: (code) => this.emit("error", Errors.systemError("recvmsg", code))
+      onError: (code) => this.emit("error", NodeErrors.systemError("recvmsg", code))
     })
     host.open.add(this)
     if (typeof listener === "function") this.on("message", listener)
@@ -103,7 +105,7 @@ export class DgramSocket extends EventEmitter<Events> {
     const { address, fd, port } = typeof first === "object" && first !== null
       ? first as BindOptions
       : { port: first as number, address: typeof second === "string" ? second : undefined }
-    if (fd !== undefined && fd > 0) throw Errors.unsupported("file descriptors")
+    if (fd !== undefined && fd > 0) throw NodeErrors.unsupported("file descriptors")
     this.#binding = "binding"
     const callback = given.at(-1)
     if (typeof callback === "function") this.#onceListening(() => Reflect.apply(callback, this, []))
@@ -120,7 +122,9 @@ export class DgramSocket extends EventEmitter<Events> {
 
   bindSync(options: BindSyncOptions = {}): AddressInfo {
     this.#running()
-    if (typeof options !== "object" || options === null) throw Errors.wrongType("options", "of type object", options)
+    if (typeof options !== "object" || options === null) {
+      throw NodeErrors.invalidType("options", "of type object", options)
+    }
     if (this.#binding !== "unbound") throw Errors.alreadyBound()
     const port = checkPort("options.port", options.port ?? 0, true)
     const address = options.address || this.#any
@@ -218,7 +222,7 @@ export class DgramSocket extends EventEmitter<Events> {
 
   address(): AddressInfo {
     const { local } = this.#running()
-    if (local === undefined) throw Errors.systemError("getsockname", "EBADF")
+    if (local === undefined) throw NodeErrors.systemError("getsockname", "EBADF")
     return { address: local.address, family: "IPv4", port: local.port }
   }
 
@@ -253,7 +257,7 @@ export class DgramSocket extends EventEmitter<Events> {
     this.#running()
     checkString("interfaceAddress", multicastInterface)
     const own = parse(multicastInterface)
-    if (own < 0) throw Errors.systemError("setMulticastInterface", "EINVAL")
+    if (own < 0) throw NodeErrors.systemError("setMulticastInterface", "EINVAL")
     this.#configure("setMulticastInterface", { multicast: { interface: toIpv4(own) } })
   }
 
@@ -261,14 +265,14 @@ export class DgramSocket extends EventEmitter<Events> {
     const handle = this.#running()
     if (!multicastAddress) throw Errors.missing("multicastAddress")
     const code = handle.join(multicastAddress, multicastInterface)
-    if (code !== undefined) throw Errors.systemError("addMembership", code)
+    if (code !== undefined) throw NodeErrors.systemError("addMembership", code)
   }
 
   dropMembership(multicastAddress: string, multicastInterface?: string): void {
     const handle = this.#running()
     if (!multicastAddress) throw Errors.missing("multicastAddress")
     if (!handle.leave(multicastAddress, multicastInterface)) {
-      throw Errors.systemError("dropMembership", "EADDRNOTAVAIL")
+      throw NodeErrors.systemError("dropMembership", "EADDRNOTAVAIL")
     }
   }
 
@@ -277,7 +281,7 @@ export class DgramSocket extends EventEmitter<Events> {
     checkString("sourceAddress", sourceAddress)
     checkString("groupAddress", groupAddress)
     const code = handle.join(groupAddress, multicastInterface, sourceAddress)
-    if (code !== undefined) throw Errors.systemError("addSourceSpecificMembership", code)
+    if (code !== undefined) throw NodeErrors.systemError("addSourceSpecificMembership", code)
   }
 
   dropSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void {
@@ -285,7 +289,7 @@ export class DgramSocket extends EventEmitter<Events> {
     checkString("sourceAddress", sourceAddress)
     checkString("groupAddress", groupAddress)
     if (!handle.leave(groupAddress, multicastInterface, sourceAddress)) {
-      throw Errors.systemError("dropSourceSpecificMembership", "EINVAL")
+      throw NodeErrors.systemError("dropSourceSpecificMembership", "EINVAL")
     }
   }
 
@@ -421,7 +425,7 @@ export class DgramSocket extends EventEmitter<Events> {
 
   #configure(syscall: string, options: SendingOptions): void {
     const code = this.#running().configure(options)
-    if (code !== undefined) throw Errors.systemError(syscall, code)
+    if (code !== undefined) throw NodeErrors.systemError(syscall, code)
   }
 
   #buffer(syscall: string, size: number): DgramHandle {
@@ -449,7 +453,7 @@ export class DgramSocket extends EventEmitter<Events> {
 
   #closeWith(signal: AbortSignal): void {
     if (typeof signal !== "object" || signal === null || !("aborted" in signal)) {
-      throw Errors.wrongType("options.signal", "an instance of AbortSignal", signal)
+      throw NodeErrors.invalidType("options.signal", "an instance of AbortSignal", signal)
     }
     const close = () => {
       if (this.#handle !== undefined) this.close()
@@ -459,6 +463,3 @@ export class DgramSocket extends EventEmitter<Events> {
     this.once("close", () => listening[Symbol.dispose]())
   }
 }
-
-/** Whether Node's declarations agree that it is one. */
-export const asSocket = (socket: DgramSocket): Socket => socket

@@ -13,7 +13,9 @@ const SYSTEM_ERRORS: ReadonlyMap<string, { readonly errno: number; readonly text
 /** getaddrinfo's EAI_NONAME, which Node tells as ENOTFOUND. */
 const NO_NAME = -3008
 
-const errnoOf = (code: string): number => SYSTEM_ERRORS.get(code)?.errno ?? 0
+export const errnoOf = (code: string): number => SYSTEM_ERRORS.get(code)?.errno ?? 0
+
+export const textOf = (code: string): string => SYSTEM_ERRORS.get(code)?.text ?? code
 
 /** An endpoint as messages show it. */
 const show = (address: string, port: number | undefined): string => port ? `${address}:${port}` : address
@@ -42,7 +44,7 @@ export const endpointError = (
 
 /** What a server's `listen` fails with, such as `listen EADDRINUSE: address already in use 0.0.0.0:80`. */
 export const listenError = (code: string, address: string, port: number | undefined): NodeJS.ErrnoException =>
-  Object.assign(new Error(`listen ${code}: ${SYSTEM_ERRORS.get(code)?.text ?? code} ${show(address, port)}`), {
+  Object.assign(new Error(`listen ${code}: ${textOf(code)} ${show(address, port)}`), {
     code,
     errno: errnoOf(code),
     syscall: "listen",
@@ -89,7 +91,7 @@ export const coded = (code: string, message: string, Base: ErrorClass = Error): 
   Object.assign(new Base(message), { code })
 
 /** What was received, as Node describes it. */
-const received = (value: unknown): string => {
+export const received = (value: unknown): string => {
   if (value === undefined || value === null) return `Received ${value}`
   if (typeof value === "function") return `Received function ${value.name}`
   if (typeof value !== "object") return `Received type ${typeof value} (${inspect(value)})`

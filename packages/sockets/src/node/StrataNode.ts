@@ -6,22 +6,26 @@
  * net.connect({ host: "192.0.2.1", port: 7 })
  * ```
  */
-import type { Tcp } from "@strata/core"
+import type { Tcp, Udp } from "@strata/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { makeDgram, type StrataDgram } from "./Dgram.ts"
 import { makeNet, type StrataNet } from "./Net.ts"
 
 export class StrataNode extends Context.Service<StrataNode, {
   /** In the shape of `node:net`. */
   readonly net: StrataNet
+  /** In the shape of `node:dgram`. */
+  readonly dgram: StrataDgram
 }>()("@strata/sockets/StrataNode") {}
 
 /** What is open ends with the Layer. Names need an `AddressResolver`, or `Dns`. */
-export const layer: Layer.Layer<StrataNode, never, Tcp> = Layer.effect(
+export const layer: Layer.Layer<StrataNode, never, Tcp | Udp> = Layer.effect(
   StrataNode,
   Effect.gen(function*() {
     const net = yield* makeNet
-    return StrataNode.of({ net })
+    const dgram = yield* makeDgram
+    return StrataNode.of({ net, dgram })
   })
 )

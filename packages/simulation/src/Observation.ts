@@ -194,7 +194,6 @@ const plainOf = (inner: PlainConnection, ends: Ends): PlainConnection => ({
   },
   unwritable: () => inner.unwritable(),
   failure: () => inner.failure(),
-  unacknowledged: () => inner.unacknowledged(),
   configure: (settings) => inner.configure(settings),
   closeWrite: () => inner.closeWrite(),
   close: () => inner.close(),

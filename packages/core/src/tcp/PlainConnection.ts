@@ -32,8 +32,6 @@ export interface PlainConnection {
   readonly unwritable: () => TcpError | undefined
   /** Why a connection that is CLOSED is so. */
   readonly failure: () => TcpError
-  /** Octets that were written and not acknowledged by the peer. */
-  readonly unacknowledged: () => number
   /** `Connection.configure`. */
   readonly configure: (settings: Partial<Adjustable>) => void
   /** `Connection.closeWrite`, `close` without its `linger`, and `abort`. */
@@ -110,10 +108,6 @@ class Plain implements PlainConnection {
 
   failure(): TcpError {
     return failureOf(this.connection.tcb)
-  }
-
-  unacknowledged(): number {
-    return this.connection.sending.queued
   }
 
   configure(settings: Partial<Adjustable>): void {

@@ -1,7 +1,8 @@
 /**
  * The arguments of `net.Socket` and `net.Server`, in all the forms they have, as one; and the errors for those that are wrong.
  */
-import { isIP } from "node:net"
+import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
+import { isIP, type SetKeepAliveOptions } from "node:net"
 import { inspect } from "node:util"
 import type { NetListenOptions } from "../node/NetServer.ts"
 import type { NetConnectOptions } from "../node/NetSocket.ts"
@@ -43,9 +44,7 @@ export const connectTarget = (options: Partial<NetConnectOptions> & { readonly p
     throw Errors.invalidType("options.port", "one of type number or string", port)
   }
   if (host !== null && typeof host !== "string") throw Errors.invalidType("options.host", "of type string", host)
-  if (localAddress && isIP(localAddress) === 0) {
-    throw Errors.coded("ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${localAddress}`, TypeError)
-  }
+  if (localAddress && isIP(localAddress) === 0) throw Errors.invalidAddress(localAddress)
   if (localPort !== undefined && localPort !== null && typeof localPort !== "number") {
     throw Errors.invalidType("options.localPort", "of type number", localPort)
   }
@@ -60,6 +59,19 @@ export const portOf = (what: string, port: number | string): number => {
   const number = typeof port === "string" && port.trim() === "" ? NaN : Number(port)
   if (!Number.isInteger(number) || number < 0 || number > 0xffff) throw Errors.badPort(what, port)
   return number
+}
+
+const whole = (given: number): number => Math.trunc(given / 1000) * 1000
+
+/** Of a keep-alive, as Node and its kernel take it: in whole seconds, and all times together or none. */
+export const keepAliveSettings = (options: SetKeepAliveOptions): Partial<TcpSettings> => {
+  const { count = 10, enable = false, initialDelay = 0, interval = 1000 } = options
+  return whole(initialDelay) <= 0 ? { keepAlive: enable } : {
+    keepAlive: enable,
+    keepAliveIdle: whole(initialDelay),
+    keepAliveInterval: Math.max(1000, whole(interval)),
+    keepAliveProbes: Math.max(1, Math.trunc(count))
+  }
 }
 
 /** Of a timer of Node. */

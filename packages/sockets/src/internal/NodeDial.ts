@@ -5,7 +5,7 @@ import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
 import type { TcpError } from "@strata/core/tcp/TcpError"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import type { LookupAddress } from "node:dns"
+import { ADDRCONFIG, type LookupAddress, type LookupOptions } from "node:dns"
 import { isIP } from "node:net"
 import * as Errors from "../node/NodeErrors.ts"
 import type { Target } from "./NodeArguments.ts"
@@ -20,12 +20,6 @@ export interface Listener {
   readonly failed: (error: Error) => void
 }
 
-/** An attempt that is under way. */
-export interface Dialing {
-  /** Nobody is told anything any more, and nothing of it stays. */
-  readonly giveUp: () => void
-}
-
 interface Candidate {
   readonly address: string
   readonly family: number
@@ -38,13 +32,8 @@ const SHORTEST_ATTEMPT = 10
 const ANY = "0.0.0.0"
 const LOOPBACK = "127.0.0.1"
 
-export const dial = (host: NodeHost, target: Target, options: ConnectionOptions, listener: Listener): Dialing => {
-  const dialing = new Dial(host, target, options, listener)
-  dialing.start()
-  return dialing
-}
-
-class Dial implements Dialing {
+/** Under way from `start` on, until one of `connected` and `failed` was called. */
+export class Dial {
   private readonly host: NodeHost
   private readonly target: Target
   private readonly options: ConnectionOptions
@@ -68,13 +57,15 @@ class Dial implements Dialing {
     else if (host.toLowerCase() === "localhost") {
       process.nextTick(() => this.found([{ address: LOOPBACK, family: FAMILY }]))
     } else {
-      this.host.resolve(host, (outcome) => {
-        if (Result.isFailure(outcome)) this.lost(Errors.notFound(host, outcome.failure))
-        else this.found(outcome.success.map((address) => ({ address, family: FAMILY })))
-      })
+      this.host.resolve(host, (outcome) =>
+        process.nextTick(() => {
+          if (Result.isFailure(outcome)) this.lost(Errors.notFound(host, outcome.failure))
+          else this.found(outcome.success.map((address) => ({ address, family: FAMILY })))
+        }))
     }
   }
 
+  /** Nobody is told anything any more, and nothing of it stays. */
   giveUp(): void {
     this.isOver = true
     clearTimeout(this.timer)
@@ -84,26 +75,45 @@ class Dial implements Dialing {
   /** The program's own way to look up names. */
   private ask(lookup: NonNullable<Target["lookup"]>): void {
     const { autoSelectFamily = true, family, hints, host } = this.target
-    const asked = { family: typeof family === "number" ? family : undefined, hints, all: autoSelectFamily }
-    lookup(host, asked, (error, found) => {
+    const asked: LookupOptions = {
+      hints: hints ?? ADDRCONFIG,
+      ...(family === undefined ? {} : { family: family as NonNullable<LookupOptions["family"]> }),
+      ...(autoSelectFamily ? { all: true } : {})
+    }
+    lookup(host, asked, (error, found, version) => {
       if (error) return this.lost(error)
-      this.found(typeof found === "string" ? [{ address: found, family: isIP(found) }] : found)
+      this.found(typeof found === "string" ? [{ address: found, family: version ?? isIP(found) }] : found)
     })
   }
 
   private lost(error: Error): void {
     if (this.isOver) return
     this.listener.event("lookup", error, undefined, undefined, this.target.host)
-    this.fail(error)
+    this.failLater(error)
   }
 
   private found(addresses: ReadonlyArray<LookupAddress>): void {
     if (this.isOver) return
     for (const { address, family } of addresses) this.listener.event("lookup", null, address, family, this.target.host)
-    if (this.isOver) return
     const usable = addresses.filter(({ family }) => family === FAMILY)
     const candidates = usable.length > 0 ? usable : addresses
+    const error = this.complaint(candidates[0])
+    if (error !== undefined) return this.failLater(error)
     this.attempt(this.target.autoSelectFamily === false ? candidates.slice(0, 1) : candidates, 0)
+  }
+
+  /** What is wrong with an answer to a lookup. */
+  private complaint(found: LookupAddress | undefined): Error | undefined {
+    const { host, port } = this.target
+    if (found === undefined) return Errors.notFound(host)
+    if (isIP(found.address) === 0) return Errors.invalidAddress(found.address)
+    if (found.family === 4 || found.family === 6) return undefined
+    const error = Errors.coded(
+      "ERR_INVALID_ADDRESS_FAMILY",
+      `Invalid address family: ${found.family} ${host}:${port}`,
+      RangeError
+    )
+    return Object.assign(error, { host, port })
   }
 
   private attempt(candidates: ReadonlyArray<Candidate>, index: number): void {
@@ -196,6 +206,11 @@ class Dial implements Dialing {
     const [first, ...others] = this.failures
     if (others.length === 0) return first!
     return Object.assign(new AggregateError(this.failures), { code: (first as NodeJS.ErrnoException).code })
+  }
+
+  /** A lookup may answer at once, before anybody listens. */
+  private failLater(error: Error): void {
+    process.nextTick(() => this.fail(error))
   }
 
   private fail(error: Error): void {

@@ -7,7 +7,12 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { EventEmitter } from "node:events"
 import { type AddressInfo, type DropArgument, isIP } from "node:net"
-import { type ListenArguments, listenArguments, type ListenTarget } from "../internal/NodeArguments.ts"
+import {
+  keepAliveSettings,
+  type ListenArguments,
+  listenArguments,
+  type ListenTarget
+} from "../internal/NodeArguments.ts"
 import { type NodeHost, type OpenListener, outward } from "../internal/NodeHost.ts"
 import type { NetSocket, NetSocketOptions } from "./NetSocket.ts"
 import * as Errors from "./NodeErrors.ts"
@@ -61,6 +66,9 @@ export class NetServer extends EventEmitter {
     listener?: ConnectionListener
   ) {
     super()
+    if (options !== null && options !== undefined && typeof options !== "object" && typeof options !== "function") {
+      throw Errors.invalidType("options", "of type object", options)
+    }
     this.#host = host
     this.#makeSocket = makeSocket
     const onConnection = typeof options === "function" ? options : listener
@@ -180,9 +188,8 @@ export class NetServer extends EventEmitter {
   }
 
   #connectionOptions(): ConnectionOptions {
-    const { congestion, copyWrites = true, keepAlive, keepAliveInitialDelay = 0, noDelay } = this.#options
+    const { congestion, copyWrites = true, keepAlive, keepAliveInitialDelay, noDelay } = this.#options
     const { receiveBuffer, sendBuffer, settings } = this.#options
-    const seconds = Math.trunc(keepAliveInitialDelay / 1000)
     return {
       congestion,
       copyWrites,
@@ -190,8 +197,9 @@ export class NetServer extends EventEmitter {
       sendBuffer,
       settings: {
         ...(noDelay === undefined ? {} : { nagle: !noDelay }),
-        ...(keepAlive === undefined ? {} : { keepAlive }),
-        ...(seconds > 0 ? { keepAliveIdle: seconds * 1000 } : {}),
+        ...(keepAlive === undefined
+          ? {}
+          : keepAliveSettings({ enable: keepAlive, initialDelay: keepAliveInitialDelay })),
         ...settings
       }
     }

@@ -12,10 +12,17 @@ import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
 import type { TcpError } from "@strata/core/tcp/TcpError"
 import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
 import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
-import type { AddressInfo, LookupFunction, OnReadOpts, SocketReadyState } from "node:net"
-import { Duplex } from "node:stream"
-import { type ConnectArguments, connectArguments, connectTarget, milliseconds } from "../internal/NodeArguments.ts"
-import { dial, type Dialing } from "../internal/NodeDial.ts"
+import type { AddressInfo, LookupFunction, OnReadOpts, SetKeepAliveOptions, SocketReadyState } from "node:net"
+import { addAbortSignal, Duplex } from "node:stream"
+import {
+  type ConnectArguments,
+  connectArguments,
+  connectTarget,
+  keepAliveSettings,
+  milliseconds,
+  type Target
+} from "../internal/NodeArguments.ts"
+import { Dial } from "../internal/NodeDial.ts"
 import { type NodeHost, outward } from "../internal/NodeHost.ts"
 import * as Errors from "./NodeErrors.ts"
 
@@ -85,7 +92,7 @@ export class NetSocket extends Duplex {
   readonly #host: NodeHost
   readonly #options: NetSocketOptions
   readonly #settings: Partial<TcpSettings>
-  #dialing: Dialing | undefined
+  #dialing: Dial | undefined
   #live: Live | undefined
   /** The stream wants more: nothing is taken from the connection otherwise. */
   #reading = false
@@ -102,6 +109,8 @@ export class NetSocket extends Duplex {
   #isReferenced = true
   #isHeld = false
   #timeout: number | undefined
+  /** What the peer had acknowledged when the timeout was last looked at. */
+  #acknowledged: number | undefined
   #idleTimer: NodeJS.Timeout | undefined
   /** For a server that counts its connections. */
   #gone: (() => void) | undefined
@@ -114,6 +123,8 @@ export class NetSocket extends Duplex {
     this.#settings = { ...options.settings }
     if (options.noDelay !== undefined) this.setNoDelay(options.noDelay)
     if (options.keepAlive !== undefined) this.setKeepAlive(options.keepAlive, options.keepAliveInitialDelay)
+    // Not by the stream, which might destroy what is not a socket yet.
+    if (options.signal !== undefined) addAbortSignal(options.signal, this)
   }
 
   /** Connects; the arguments are those of `net.Socket`. A socket that was destroyed may connect again. */
@@ -122,8 +133,10 @@ export class NetSocket extends Duplex {
     const target = connectTarget(options)
     if (this.destroyed) this.#revive()
     if (listener !== undefined) this.once("connect", listener)
+    if (this.#live !== undefined) return this.#refuse("EISCONN", target)
+    if (this.#dialing !== undefined) return this.#refuse("EALREADY", target)
     this.#active()
-    this.#dialing = dial(this.#host, target, this.#connectionOptions(), {
+    this.#dialing = new Dial(this.#host, target, this.#connectionOptions(), {
       event: (name, ...values) => void this.emit(name, ...values),
       tried: (endpoint) => void this.autoSelectFamilyAttemptedAddresses.push(endpoint),
       connected: (connection) => {
@@ -134,6 +147,7 @@ export class NetSocket extends Duplex {
     })
     this.#host.open.add(this)
     this.#hold()
+    this.#dialing.start()
     return this
   }
 
@@ -212,10 +226,21 @@ export class NetSocket extends Duplex {
     return this.#configure({ nagle: !noDelay })
   }
 
-  /** Whether an idle connection asks if its peer is there; `initialDelay` in milliseconds, of which whole seconds count and 0 leaves it. */
-  setKeepAlive(enable = false, initialDelay = 0): this {
-    const seconds = Math.trunc(initialDelay / 1000)
-    return this.#configure({ keepAlive: enable, ...(seconds > 0 ? { keepAliveIdle: seconds * 1000 } : {}) })
+  /**
+   * Whether an idle connection asks if its peer is there. Milliseconds of which whole seconds count: with an `initialDelay` of 0 all times
+   * stay as they are, otherwise it is asked `count` times, 10 by default, each `interval`, a second by default.
+   */
+  setKeepAlive(options: SetKeepAliveOptions): this
+  setKeepAlive(enable?: boolean, initialDelay?: number, interval?: number, count?: number): this
+  setKeepAlive(
+    enable: boolean | SetKeepAliveOptions = false,
+    initialDelay = 0,
+    interval?: number,
+    count?: number
+  ): this {
+    return this.#configure(
+      keepAliveSettings(typeof enable === "object" ? enable : { enable, initialDelay, interval, count })
+    )
   }
 
   /** The octet of IPv4's header for the kind of service: strata sends 0. */
@@ -285,7 +310,7 @@ export class NetSocket extends Duplex {
   }
 
   override resume(): this {
-    if (this.#options.onread && this.#live !== undefined) this.#read()
+    if (this.#options.onread && this.#live !== undefined) process.nextTick(() => this.#read())
     return super.resume()
   }
 
@@ -358,6 +383,10 @@ export class NetSocket extends Duplex {
     return { congestion, copyWrites, receiveBuffer, sendBuffer, settings: this.#settings }
   }
 
+  #refuse(code: string, { host, port }: Target): this {
+    return this.destroy(Errors.endpointError("connect", code, host, port))
+  }
+
   #configure(settings: Partial<TcpSettings>): this {
     Object.assign(this.#settings, settings)
     this.#live?.plain.configure(settings)
@@ -383,6 +412,7 @@ export class NetSocket extends Duplex {
     this.#resets = false
     this.#listening = false
     this.#peerEnded = false
+    Reflect.deleteProperty(this, "write")
     this.#bytesRead = 0
     this.#bytesWritten = 0
   }
@@ -401,7 +431,12 @@ export class NetSocket extends Duplex {
   }
 
   readonly #onIdle = (): void => {
-    this.emit("timeout")
+    const acknowledged = this.#live?.connection.controlBlock().snd.una
+    // The peer still takes what is being written.
+    if (this.writableLength > 0 && acknowledged !== this.#acknowledged) {
+      this.#acknowledged = acknowledged
+      this.#active()
+    } else this.emit("timeout")
   }
 
   #read(): void {
@@ -430,6 +465,7 @@ export class NetSocket extends Duplex {
     let wanted = true
     for (const chunk of chunks) {
       this.#asked = false
+      this.#bytesRead += chunk.length
       wanted = this.push(chunk)
     }
     return wanted || this.#asked
@@ -439,7 +475,6 @@ export class NetSocket extends Duplex {
     const chunks = plain.take()
     if (chunks === undefined) return undefined
     this.#active()
-    for (const chunk of chunks) this.#bytesRead += chunk.length
     return chunks
   }
 
@@ -455,6 +490,7 @@ export class NetSocket extends Duplex {
       if (part.length === rest[0]!.length) rest.shift()
       else rest[0] = rest[0]!.subarray(part.length)
       this.#asked = false
+      this.#bytesRead += part.length
       wanted = callback.call(this, part.length, into) !== false || this.#asked
     }
     return wanted
@@ -468,6 +504,7 @@ export class NetSocket extends Duplex {
       case "end":
         if (this.#peerEnded) return
         this.#peerEnded = true
+        if (!this.allowHalfOpen) this.write = this.#writeAfterEnd
         this.push(null)
         // A stream that nobody reads ends by itself if nothing is in it.
         this.read(0)
@@ -477,17 +514,31 @@ export class NetSocket extends Duplex {
     }
   }
 
+  /** What a stream that has ended because its peer did says to who writes on. */
+  readonly #writeAfterEnd: Duplex["write"] = (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
+    const done = typeof encoding === "function" ? encoding : callback
+    if (!this.writableEnded) return super.write(chunk, encoding as BufferEncoding, callback as Done)
+    const error = Errors.endedByPeer()
+    if (typeof done === "function") process.nextTick(done, error)
+    this.destroy(error)
+    return false
+  }
+
   #send(chunks: ReadonlyArray<Uint8Array>, octets: number, done: Done): void {
     if (this.connecting) return this.#sendLater(chunks, octets, done)
     if (this.#live === undefined) return done(Errors.socketClosed())
     const { plain } = this.#live
     this.#active()
     const sent = (error?: TcpError) => {
-      // What a destroyed stream has not written is nobody's failure.
-      if (error === undefined || this.destroyed) {
+      if (error === undefined) {
         this.#bytesWritten += octets
-        done()
-      } else done(Errors.systemError("write", this.#writeCode(error)))
+        return done()
+      }
+      const code = this.#writeCode(error)
+      // A failure is first seen by who reads, if anybody does; the writes that waited are given up.
+      if (this.#listening && !this.destroyed) this.destroy(Errors.systemError("read", code))
+      if (this.destroyed) process.nextTick(done, Errors.systemError("write", "ECANCELED"))
+      else done(Errors.systemError("write", code))
     }
     if (plain.write(chunks, (error) => outward(() => sent(error)))) sent()
   }
@@ -520,7 +571,7 @@ const endpointOf = ({ address, port }: Connection["local"]): AddressInfo => ({
 
 /** Those that are given: a stream takes an undefined one for a value. */
 const streamOptions = (options: NetSocketOptions) => {
-  const { allowHalfOpen = false, highWaterMark, readableHighWaterMark, signal, writableHighWaterMark } = options
-  const given = Object.entries({ highWaterMark, readableHighWaterMark, signal, writableHighWaterMark })
+  const { allowHalfOpen = false, highWaterMark, readableHighWaterMark, writableHighWaterMark } = options
+  const given = Object.entries({ highWaterMark, readableHighWaterMark, writableHighWaterMark })
   return { allowHalfOpen, ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) }
 }

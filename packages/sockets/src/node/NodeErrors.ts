@@ -38,7 +38,8 @@ export const endpointError = (
     code,
     syscall,
     address,
-    ...(port ? { port } : {})
+    ...(port ? { port } : {}),
+    ...(local === undefined || local.port === 0 ? {} : { localAddress: local.address, localPort: local.port })
   })
 }
 
@@ -123,10 +124,15 @@ export const outOfRange = (what: string, range: string, value: unknown): NodeJS.
 export const missingArguments = (): NodeJS.ErrnoException =>
   coded("ERR_MISSING_ARGS", "The \"options\" or \"port\" or \"path\" argument must be specified", TypeError)
 
+export const invalidAddress = (address: string): NodeJS.ErrnoException =>
+  coded("ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${address}`, TypeError)
+
 export const socketClosed = (): NodeJS.ErrnoException => coded("ERR_SOCKET_CLOSED", "Socket is closed")
 
 export const closedBeforeConnection = (): NodeJS.ErrnoException =>
   coded("ERR_SOCKET_CLOSED_BEFORE_CONNECTION", "Socket closed before the connection was established")
+
+export const endedByPeer = (): NodeJS.ErrnoException => coded("EPIPE", "This socket has been ended by the other party")
 
 export const alreadyListening = (): NodeJS.ErrnoException =>
   coded("ERR_SERVER_ALREADY_LISTEN", "Listen method has been called more than once without closing.")

@@ -3,8 +3,12 @@
  */
 export { makeDgram, type StrataDgram } from "./Dgram.ts"
 export { DgramSocket } from "./DgramSocket.ts"
+export { makeHttp, type StrataHttp } from "./Http.ts"
+export { makeHttps, type StrataHttps } from "./Https.ts"
 export { type Connect, makeNet, type StrataNet } from "./Net.ts"
 export { type NetListenOptions, NetServer, type NetServerOptions } from "./NetServer.ts"
 export { type NetConnectOptions, type NetDialOptions, NetSocket, type NetSocketOptions } from "./NetSocket.ts"
 export * as NodeErrors from "./NodeErrors.ts"
 export * as StrataNode from "./StrataNode.ts"
+export { makeTls, type StrataTls } from "./Tls.ts"
+export { type Connector, type ConnectorOptions, makeUndici, type StrataUndici } from "./Undici.ts"

@@ -14,6 +14,7 @@
  * sides closed.
  */
 import { Tcp, type TcpError } from "@strata/core"
+import { type Linked, LinkedList } from "@strata/core/LinkedList"
 import type { Connection, ListenOptions as PortOptions } from "@strata/core/tcp/Tcp"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -36,19 +37,32 @@ export interface TcpServer {
   readonly connections: Stream.Stream<TcpSocket, TcpError>
 }
 
+/** A connection that its server closes. */
+class Open implements Linked<Open> {
+  list: LinkedList<Open> | undefined = undefined
+  before: Open | undefined = undefined
+  behind: Open | undefined = undefined
+  readonly connection: Connection
+
+  constructor(connection: Connection) {
+    this.connection = connection
+  }
+}
+
 /** Listens until the scope closes. */
 export const listen = Effect.fnUntraced(function*(
   options: ListenOptions = {}
 ): Effect.fn.Return<TcpServer, TcpError, Tcp | Scope.Scope> {
   const tcp = yield* Tcp
   const address = options.address === undefined ? undefined : yield* toAddress(options.address)
-  const open = new Set<Connection>()
-  yield* Effect.addFinalizer(() => Effect.forEach([...open], (connection) => connection.close, { discard: true }))
+  const open = new LinkedList<Open>()
+  yield* Effect.addFinalizer(() => Effect.forEach(open, ({ connection }) => connection.close, { discard: true }))
   const listener = yield* tcp.listen({ ...options, address })
 
   const accept = listener.acceptWith((connection) => {
-    open.add(connection)
-    connection.whenClosed(() => open.delete(connection))
+    const one = new Open(connection)
+    open.add(one)
+    connection.whenClosed(() => open.delete(one))
     return [fromConnection(connection)] as const
   }).pipe(Effect.catchReason("TcpError", "ConnectionClosed", () => Cause.done()))
   return { address: listener.local, connections: Stream.fromPull(Effect.succeed(accept)) }
@@ -78,20 +92,36 @@ export const serve = <E, R>(
   )
 }
 
-/** A fiber for each connection, begun in the turn in which the connection is taken, and no more than that. */
+/** A fiber that handles a connection. */
+class Handler implements Linked<Handler> {
+  list: LinkedList<Handler> | undefined = undefined
+  before: Handler | undefined = undefined
+  behind: Handler | undefined = undefined
+  fiber: Fiber.Fiber<void> | undefined = undefined
+}
+
+/**
+ * A fiber for each connection, begun in the turn in which the connection is taken, and no more than that. They end with the fiber that
+ * serves, and are not its children: those it would keep in a `Set`, see `LinkedList`.
+ */
 const serveAll = <R>(
   self: TcpServer,
   handle: (socket: TcpSocket) => Effect.Effect<void, never, R>
 ): Effect.Effect<void, TcpError, R> =>
   Effect.suspend(() => {
-    const handlers = new Set<Fiber.Fiber<void>>()
-    const start = (socket: TcpSocket) =>
-      Effect.map(Effect.forkChild(handle(socket), { startImmediately: true }), (fiber) => {
-        handlers.add(fiber)
-        fiber.addObserver(() => handlers.delete(fiber))
+    const handlers = new LinkedList<Handler>()
+    const fibers = () => [...handlers].flatMap(({ fiber }) => fiber === undefined ? [] : [fiber])
+    const start = (socket: TcpSocket) => {
+      const handler = new Handler()
+      return Effect.map(Effect.forkDetach(handle(socket), { startImmediately: true }), (fiber) => {
+        handler.fiber = fiber
+        handlers.add(handler)
+        fiber.addObserver(() => handlers.delete(handler))
       })
-    return Effect.andThen(
-      Stream.runForEach(self.connections, start),
-      Effect.suspend(() => Fiber.awaitAll(handlers))
+    }
+    return Stream.runForEach(self.connections, start).pipe(
+      Effect.andThen(Effect.suspend(() => Fiber.awaitAll(fibers()))),
+      Effect.onExit(() => Fiber.interruptAll(fibers())),
+      Effect.asVoid
     )
   })

@@ -27,23 +27,28 @@ const held = (): number => {
   return heapUsed + external
 }
 
+/** Two stacks on a wire: a listener of one of them, and how the other connects to it. */
+const pair = Effect.gen(function*() {
+  const wire = Wire.make()
+  const scope = yield* Effect.scope
+  const host = (end: Wire.End, address: string) =>
+    Effect.flatMap(
+      Layer.makeMemoMap,
+      (memo) =>
+        Layer.buildWithMemoMap(Wire.layer(end, { address }).pipe(Layer.provideMerge(NetworkStack.layer)), memo, scope)
+    )
+  const server = Context.get(yield* host(wire.left, "192.0.2.1/24"), Tcp)
+  const client = Context.get(yield* host(wire.right, "192.0.2.2/24"), Tcp)
+  const listener = yield* server.listen({ port: 7 })
+  return { listener, connect: client.connect({ remote: inet("192.0.2.1:7") }) }
+})
+
 it.live("an idle connection holds less than 8 KiB", () =>
   Effect.gen(function*() {
-    const wire = Wire.make()
-    const scope = yield* Effect.scope
-    const host = (end: Wire.End, address: string) =>
-      Effect.flatMap(
-        Layer.makeMemoMap,
-        (memo) =>
-          Layer.buildWithMemoMap(Wire.layer(end, { address }).pipe(Layer.provideMerge(NetworkStack.layer)), memo, scope)
-      )
-    const server = Context.get(yield* host(wire.left, "192.0.2.1/24"), Tcp)
-    const client = Context.get(yield* host(wire.right, "192.0.2.2/24"), Tcp)
-    const listener = yield* server.listen({ port: 7 })
-    const remote = inet("192.0.2.1:7")
+    const { connect: open, listener } = yield* pair
     const kept: Array<Connection> = []
     const connect = Effect.gen(function*() {
-      kept.push(yield* client.connect({ remote }))
+      kept.push(yield* open)
       yield* listener.acceptWith((connection) => kept.push(connection))
     })
     yield* Effect.repeat(connect, { times: 99 })
@@ -53,4 +58,25 @@ it.live("an idle connection holds less than 8 KiB", () =>
     expect(kept.length).toBe(2 * (100 + CONNECTIONS))
     expect(each).toBeGreaterThan(1024)
     expect(each).toBeLessThan(BOUND)
+  }).pipe(Effect.scoped))
+
+it.live("what has read to the end does not keep the connection", () =>
+  Effect.gen(function*() {
+    const { connect, listener } = yield* pair
+    const open = Effect.gen(function*() {
+      const opened = yield* connect
+      const accepted = yield* listener.acceptWith((connection) => connection)
+      yield* opened.closeWrite
+      const { read } = accepted
+      expect(yield* Effect.flip(read)).toMatchObject({ _tag: "Done" })
+      yield* accepted.close
+      yield* accepted.closed
+      return { read, state: new WeakRef(accepted.controlBlock()) }
+    })
+    const all = yield* Effect.replicateEffect(Effect.scoped(open), 200)
+    yield* Effect.sleep(1)
+    held()
+    // Timers that were cleared are swept out now and then.
+    expect(all.filter(({ state }) => state.deref() === undefined).length).toBeGreaterThan(50)
+    for (const { read } of all) expect(yield* Effect.flip(read)).toMatchObject({ _tag: "Done" })
   }).pipe(Effect.scoped))

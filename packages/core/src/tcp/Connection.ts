@@ -9,6 +9,7 @@
  */
 import type { Packet } from "../device/Packet.ts"
 import type { OutputResult } from "../ip/Ipv4.ts"
+import type { Linked, LinkedList } from "../LinkedList.ts"
 import type { Timer } from "../time/Timers.ts"
 import { Chronograph, limitOf } from "./Chronograph.ts"
 import { type Adjustable, configured } from "./Configure.ts"
@@ -37,8 +38,12 @@ const HEADERS = 40
 
 const NOBODY: ReadonlyArray<never> = []
 
-export class LiveConnection {
+export class LiveConnection implements Linked<LiveConnection> {
   next: LiveConnection | undefined = undefined
+  // Of its listener's half-open or waiting ones, the stack's orphans, or those in TIME-WAIT.
+  list: LinkedList<LiveConnection> | undefined = undefined
+  before: LiveConnection | undefined = undefined
+  behind: LiveConnection | undefined = undefined
   tcb: ControlBlock
   readonly sending: SendBuffer
   readonly receiving: ReceiveBuffer
@@ -60,6 +65,8 @@ export class LiveConnection {
   closing = false
   /** No program holds it. */
   orphan = false
+  /** Octets in its send buffer when `Orphans` last looked. */
+  orphanOctets = 0
   /** Whoever made it and has not given it away, such as its listener. */
   observer: ((connection: LiveConnection, from: State) => void) | undefined = undefined
 

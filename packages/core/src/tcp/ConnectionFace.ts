@@ -30,6 +30,45 @@ export const statusOf = (connection: LiveConnection): ConnectionStatus => {
 }
 
 /**
+ * What `read` does. Once it has told the end it lets go of the connection: a Stream outlives its run by up to a full garbage
+ * collection, since V8 takes closures that are assigned to a property for long-lived, as those of `Channel` are.
+ */
+class Reading {
+  readonly read: Connection["read"]
+  private connection: LiveConnection | undefined
+  private readonly turn: Turn["Service"]
+  private end: Connection["read"] | undefined = undefined
+  private chunks: [Uint8Array, ...Array<Uint8Array>] | undefined = undefined
+
+  constructor(connection: LiveConnection, turn: Turn["Service"]) {
+    this.connection = connection
+    this.turn = turn
+    const look = () => this.look()
+    const wait = connection.readers.waitFor(look)
+    this.read = Effect.suspend(() => this.look() ?? wait)
+  }
+
+  private look(): Connection["read"] | undefined {
+    const { connection } = this
+    if (connection === undefined) return this.end
+    if (connection.receiving.readable > 0) {
+      this.turn.run(this.take)
+      const taken = this.chunks!
+      this.chunks = undefined
+      return Effect.succeed(taken)
+    }
+    if (!connection.ended) return undefined
+    this.end = connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
+    this.connection = undefined
+    return this.end
+  }
+
+  private readonly take = (): void => {
+    this.chunks = this.connection?.take()
+  }
+}
+
+/**
  * There may be very many connections, and each has one: so it holds nothing but the connection, and makes what is asked for
  * when it is asked for.
  */
@@ -71,23 +110,7 @@ class Face implements Connection {
   }
 
   get read(): Connection["read"] {
-    const { connection, turn } = this
-    let chunks: [Uint8Array, ...Array<Uint8Array>] | undefined
-    const take = () => {
-      chunks = connection.take()
-    }
-    const look = (): Connection["read"] | undefined => {
-      if (connection.receiving.readable > 0) {
-        turn.run(take)
-        const taken = chunks!
-        chunks = undefined
-        return Effect.succeed(taken)
-      }
-      if (!connection.ended) return undefined
-      return connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
-    }
-    const wait = connection.readers.waitFor(look)
-    return Effect.suspend(() => look() ?? wait)
+    return new Reading(this.connection, this.turn).read
   }
 
   get write(): Connection["write"] {

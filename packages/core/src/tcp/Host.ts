@@ -11,6 +11,7 @@ import type { Packet } from "../device/Packet.ts"
 import { Entropy } from "../Entropy.ts"
 import { type DeliveryError, type ErrorInput, Ipv4 } from "../ip/Ipv4.ts"
 import { type Destination, Routing } from "../ip/Routing.ts"
+import { LinkedList } from "../LinkedList.ts"
 import { Statistics } from "../Statistics.ts"
 import { Timers } from "../time/Timers.ts"
 import { Turn } from "../time/Turn.ts"
@@ -98,7 +99,7 @@ export const makeHost = Effect.gen(function*() {
   const timestampOffset = InitialSequence.makeTimestampOffset(entropy)
   const connections = new ConnectionTable<LiveConnection>(entropy.u32())
   const acceptors = new Acceptors()
-  const timeWaits = new Set<LiveConnection>()
+  const timeWaits = new LinkedList<LiveConnection>()
   const orphans = new Orphans(defaults.orphans, defaults.orphanOctets)
 
   /** RFC 9293 §3.7.1, RFC 1191 §3.1: what this host can take, whatever is known about the way to the peer. */
@@ -150,7 +151,7 @@ export const makeHost = Effect.gen(function*() {
     if (state === "TIME-WAIT") {
       orphans.delete(connection)
       timeWaits.add(connection)
-      const [oldest] = timeWaits
+      const oldest = timeWaits.first
       if (timeWaits.size > defaults.timeWaits && oldest !== undefined) {
         counters.timeWaitOverflows.value++
         oldest.forget()

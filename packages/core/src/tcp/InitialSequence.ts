@@ -14,12 +14,8 @@ const TICKS = 250
 
 /** The ISS for `endpoints` at `now`, in milliseconds of a clock that never goes back. */
 export const initialSequence = (key: SipHash.Key, endpoints: Endpoints, now: number): number => {
-  const message = new DataView(new ArrayBuffer(12))
-  message.setUint32(0, endpoints.localAddress)
-  message.setUint16(4, endpoints.localPort)
-  message.setUint32(6, endpoints.remoteAddress)
-  message.setUint16(10, endpoints.remotePort)
-  const [hashed] = SipHash.hash(key, new Uint8Array(message.buffer))
+  const { localAddress, localPort, remoteAddress, remotePort } = endpoints
+  const hashed = SipHash.hash(key, [localAddress | 0, remoteAddress | 0, localPort << 16 | remotePort], 12)
   return (Math.floor(now * TICKS) + hashed) % 0x1_0000_0000
 }
 
@@ -32,11 +28,5 @@ export const make = (entropy: Entropy["Service"]): (endpoints: Endpoints, now: n
 /** The generator of one stack of offsets for timestamps (RFC 7323 §5.4): the same for one pair of hosts, so that they ascend. */
 export const makeTimestampOffset = (entropy: Entropy["Service"]): (endpoints: Endpoints) => number => {
   const key: SipHash.Key = [entropy.u32(), entropy.u32(), entropy.u32(), entropy.u32()]
-  return ({ localAddress, remoteAddress }) => {
-    const message = new DataView(new ArrayBuffer(8))
-    message.setUint32(0, localAddress)
-    message.setUint32(4, remoteAddress)
-    const [hashed] = SipHash.hash(key, new Uint8Array(message.buffer))
-    return hashed
-  }
+  return ({ localAddress, remoteAddress }) => SipHash.hash(key, [localAddress | 0, remoteAddress | 0], 8)
 }

@@ -13,6 +13,7 @@
  * before they are accepted vanish.
  */
 import * as Packet from "../device/Packet.ts"
+import { LinkedList } from "../LinkedList.ts"
 import type { Acceptor, Refusal } from "./Acceptors.ts"
 import type { LiveConnection } from "./Connection.ts"
 import type { Endpoints } from "./ControlBlock.ts"
@@ -48,8 +49,8 @@ export class LiveListener implements Acceptor {
   readonly options: ListenOptions
   private readonly backlog: number
   private readonly synCookies: Defaults["synCookies"]
-  private readonly halfOpen = new Set<LiveConnection>()
-  private readonly waiting = new Set<LiveConnection>()
+  private readonly halfOpen = new LinkedList<LiveConnection>()
+  private readonly waiting = new LinkedList<LiveConnection>()
   /** Half-open connections that would be established if there were room, and the segment that would do it. */
   private readonly held = new Map<LiveConnection, Segment>()
   private wakeDue = false
@@ -84,11 +85,11 @@ export class LiveListener implements Acceptor {
 
   /** The connection that waits longest, which is the caller's from now on. */
   accept(): LiveConnection | undefined {
-    const [connection] = this.waiting
+    const connection = this.waiting.first
     if (connection === undefined) return undefined
     this.waiting.delete(connection)
     connection.observer = undefined
-    this.host.turn.run(this.admitHeld)
+    if (this.held.size > 0) this.host.turn.run(this.admitHeld)
     return connection
   }
 
@@ -128,7 +129,7 @@ export class LiveListener implements Acceptor {
 
   /** Lets the oldest half-open connection go if its peer had time to answer; false when it had not. */
   private forgetUnanswered(): boolean {
-    const [oldest] = this.halfOpen
+    const oldest = this.halfOpen.first
     if (oldest === undefined || oldest.tcb.attempts === 0) return false
     oldest.forget()
     return true

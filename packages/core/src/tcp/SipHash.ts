@@ -8,17 +8,12 @@
 /** 128 bits as four words, the least significant first. */
 export type Key = readonly [number, number, number, number]
 
-const byteAt = (message: Uint8Array, at: number): number => message[at] ?? 0
-
-/** Four octets, the least significant first; zeros behind the end. */
-const wordAt = (message: Uint8Array, at: number): number =>
-  byteAt(message, at) | byteAt(message, at + 1) << 8 | byteAt(message, at + 2) << 16 | byteAt(message, at + 3) << 24
-
 /**
- * The 64-bit hash of `message` as two unsigned words, the less significant first. Every connection that is opened asks for two, so
- * the four words of state are eight variables, `a` to `d` for v0 to v3, and all is in one place.
+ * The less significant word, unsigned, of the 64-bit hash of a message of `length` octets, which stand in `words`, four in each, the first
+ * the least significant; zeros behind the end. Every connection that is opened asks for two, so the four words of state are eight
+ * variables, `a` to `d` for v0 to v3, all is in one place, and nothing is allocated.
  */
-export const hash = (key: Key, message: Uint8Array): readonly [number, number] => {
+export const hash = (key: Key, words: ArrayLike<number>, length: number): number => {
   let aLow = key[0] ^ 0x70736575
   let aHigh = key[1] ^ 0x736f6d65
   let bLow = key[2] ^ 0x6e646f6d
@@ -27,12 +22,12 @@ export const hash = (key: Key, message: Uint8Array): readonly [number, number] =
   let cHigh = key[1] ^ 0x6c796765
   let dLow = key[2] ^ 0x79746573
   let dHigh = key[3] ^ 0x74656462
-  const last = message.length - message.length % 8
+  const last = length - length % 8
   // Eight octets at a time, the last of them with the length; then the finalization.
   for (let at = 0; at <= last + 8; at += 8) {
     const isFinal = at > last
-    const low = isFinal ? 0 : wordAt(message, at)
-    const high = isFinal ? 0 : wordAt(message, at + 4) | (at === last ? message.length << 24 : 0)
+    const low = isFinal ? 0 : wordAt(words, at)
+    const high = isFinal ? 0 : wordAt(words, at + 4) | (at === last ? length << 24 : 0)
     dLow ^= low
     dHigh ^= high
     if (isFinal) cLow ^= 0xff
@@ -74,5 +69,8 @@ export const hash = (key: Key, message: Uint8Array): readonly [number, number] =
     aLow ^= low
     aHigh ^= high
   }
-  return [(aLow ^ bLow ^ cLow ^ dLow) >>> 0, (aHigh ^ bHigh ^ cHigh ^ dHigh) >>> 0]
+  return (aLow ^ bLow ^ cLow ^ dLow) >>> 0
 }
+
+/** The word with the octet at `at`. */
+const wordAt = (words: ArrayLike<number>, at: number): number => at >>> 2 < words.length ? words[at >>> 2]! : 0

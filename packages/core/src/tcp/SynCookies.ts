@@ -79,14 +79,9 @@ export class SynCookies {
 }
 
 const digest = (key: SipHash.Key, endpoints: Endpoints, irs: number, head: number): number => {
-  const message = new DataView(new ArrayBuffer(17))
-  message.setUint32(0, endpoints.localAddress)
-  message.setUint16(4, endpoints.localPort)
-  message.setUint32(6, endpoints.remoteAddress)
-  message.setUint16(10, endpoints.remotePort)
-  message.setUint32(12, irs)
-  message.setUint8(16, head)
-  return SipHash.hash(key, new Uint8Array(message.buffer))[0] & 0xff_ffff
+  const { localAddress, localPort, remoteAddress, remotePort } = endpoints
+  const words = [localAddress | 0, remoteAddress | 0, localPort << 16 | remotePort, irs | 0, head]
+  return SipHash.hash(key, words, 20) & 0xff_ffff
 }
 
 /** The low bits of a timestamp: the peer's shift count or `UNSCALED`, and whether SACK and ECN were agreed on. */

@@ -174,23 +174,10 @@ process.once("exit", () => {
   for (const name of alive) spawnSync("ip", ["netns", "del", name])
 })
 
-/** A namespace of its own with the loopback interface up, deleted when the scope closes. */
-export const make: Effect.Effect<Namespace, never, Scope.Scope> = Effect.gen(function*() {
-  const name = yield* Effect.acquireRelease(
-    Effect.gen(function*() {
-      const fresh = `strata-${process.pid}-${randomBytes(4).toString("hex")}`
-      alive.add(fresh)
-      yield* system("ip", "netns", "add", fresh)
-      return fresh
-    }),
-    (made) =>
-      Effect.andThen(
-        run({}, ["ip", "netns", "del", made]),
-        Effect.sync(() => alive.delete(made))
-      )
-  )
+/** Somebody else's namespace, which stays when the scope closes. */
+export const named = (name: string): Namespace => {
   const inside = (command: ReadonlyArray<string>) => ["ip", "netns", "exec", name, ...command]
-  const namespace: Namespace = {
+  return {
     name,
     path: `/var/run/netns/${name}`,
     exec: (...command) => run({}, inside(command)),
@@ -206,6 +193,24 @@ export const make: Effect.Effect<Namespace, never, Scope.Scope> = Effect.gen(fun
           })
       )
   }
+}
+
+/** A namespace of its own with the loopback interface up, deleted when the scope closes. */
+export const make: Effect.Effect<Namespace, never, Scope.Scope> = Effect.gen(function*() {
+  const name = yield* Effect.acquireRelease(
+    Effect.gen(function*() {
+      const fresh = `strata-${process.pid}-${randomBytes(4).toString("hex")}`
+      alive.add(fresh)
+      yield* system("ip", "netns", "add", fresh)
+      return fresh
+    }),
+    (made) =>
+      Effect.andThen(
+        run({}, ["ip", "netns", "del", made]),
+        Effect.sync(() => alive.delete(made))
+      )
+  )
+  const namespace = named(name)
   yield* namespace.succeed("ip", "link", "set", "lo", "up")
   return namespace
 })

@@ -1,0 +1,67 @@
+/**
+ * PostgreSQL and Redis by `pg` and `ioredis`, which know nothing of strata, through a TAP. Each case runs on the kernel's
+ * sockets first: what programs see must be the same.
+ */
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { fileURLToPath } from "node:url"
+import { postgres } from "../databases/postgres.ts"
+import { redis } from "../databases/redis.ts"
+import * as Databases from "../support/databases.ts"
+import { Kernel, quiet } from "../support/linux.ts"
+import * as Namespace from "../support/namespace.ts"
+
+const program = fileURLToPath(new URL("../databases/onBoth.ts", import.meta.url))
+
+/** The program that runs all cases, in a namespace with a cable to that of the servers. */
+class Course extends Context.Service<Course, Namespace.Running>()("test/Course") {
+  static readonly layer = Layer.effect(
+    Course,
+    Effect.gen(function*() {
+      const server = yield* Kernel
+      const client = yield* Namespace.make
+      yield* quiet(client)
+      yield* Namespace.veth({ namespace: server, name: "cable0" }, { namespace: client, name: "cable0" })
+      yield* server.succeed("ip", "addr", "add", "198.51.100.1/24", "dev", "cable0")
+      yield* client.succeed("ip", "addr", "add", "198.51.100.2/24", "dev", "cable0")
+      yield* Effect.all([Databases.postgres(server), Databases.redis(server)], { concurrency: "unbounded" })
+      return yield* client.spawn(process.execPath, program, server.name)
+    })
+  ).pipe(Layer.provide(Kernel.layer))
+}
+
+interface Report {
+  readonly name: string
+  readonly kernel: { readonly value?: unknown; readonly failure?: string }
+  readonly strata: { readonly value?: unknown; readonly failure?: string }
+  readonly left: ReadonlyArray<string>
+}
+
+/** The report of a case, as soon as there is one: they come in the order of the cases. */
+const reportOf = Effect.fnUntraced(function*(index: number) {
+  const running = yield* Course
+  yield* Effect.catchDefect(
+    running.prints(new RegExp(`^({.*}\n){${index + 1}}`)),
+    () => Effect.die(new Error(`the cases ended early: ${running.stderr()}`))
+  )
+  const report: Report = JSON.parse(running.stdout().split("\n")[index]!)
+  return report
+})
+
+const names = [...postgres, ...redis].map(({ name }, index) => [name, index] as const)
+
+Namespace.describeLinux("Linux, databases", [...Databases.PROGRAMS, "nft"], () => {
+  layer(Course.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+    it.effect.each(names)("%s", ([name, index]) =>
+      Effect.gen(function*() {
+        const { kernel, left, name: reported, strata } = yield* reportOf(index)
+        assert.strictEqual(reported, name)
+        assert.strictEqual(kernel.failure, undefined, "with the kernel's sockets")
+        assert.strictEqual(strata.failure, undefined, "with strata's sockets")
+        assert.deepStrictEqual(strata.value, kernel.value)
+        assert.deepStrictEqual(left, [], "connections that are left")
+      }))
+  })
+})

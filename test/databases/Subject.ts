@@ -9,11 +9,15 @@ export interface Net {
   readonly createConnection: (options: { readonly host: string; readonly port: number }) => Socket
 }
 
-export interface Subject {
+/** One way to the servers. */
+export interface Side {
   readonly name: "kernel" | "strata"
   readonly net: Net
   /** The servers' address as this side sees it. */
   readonly host: string
+}
+
+export interface Subject extends Side {
   /** Answers what clients write to this port of the servers with a reset, until `heal`; acknowledgements alone pass. */
   readonly reset: (port: number) => Promise<void>
   readonly heal: () => Promise<void>

@@ -3,22 +3,17 @@
  * the `tap0` of the servers' namespace for strata. The arguments are the name of that namespace and, if not all cases are to
  * run, what those have in their names. Prints a line of JSON for each case.
  */
-import { NetworkStack, Tcp } from "@strata/core"
-import { Tap } from "@strata/drivers"
+import { Tcp } from "@strata/core"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import * as NodeNet from "node:net"
 import { redis as startRedis } from "../support/databases.ts"
-import { KERNEL, STACK } from "../support/linux.ts"
 import * as Namespace from "../support/namespace.ts"
 import { postgres } from "./postgres.ts"
 import { redis } from "./redis.ts"
-import { type Case, Port, type Subject } from "./Subject.ts"
-
-const SERVER_BY_CABLE = "198.51.100.1"
+import { Host, sides } from "./sides.ts"
+import { type Case, Port, type Side, type Subject } from "./Subject.ts"
 
 const [serverName, only = ""] = process.argv.slice(2) as [string, string?]
 const server = Namespace.named(serverName)
@@ -43,10 +38,8 @@ const setRules = (resetting: ReadonlyArray<number>): Promise<void> =>
     )
   )
 
-const subject = (name: Subject["name"], net: Subject["net"], host: string): Subject => ({
-  name,
-  net,
-  host,
+const subject = (side: Side): Subject => ({
+  ...side,
   reset: (port) => setRules([port]),
   heal: () => setRules([]),
   startRedis: () =>
@@ -79,22 +72,17 @@ const untilClosed = Effect.fnUntraced(function*(tcp: Tcp["Service"]) {
   return (yield* open).map(({ state }) => state)
 })
 
-const Host = Tap.layer({ name: "tap0", address: `${STACK}/24`, namespace: server.path }).pipe(
-  Layer.provideMerge(NetworkStack.layer)
-)
-
 const runAll = Effect.gen(function*() {
   yield* Effect.promise(() => setRules([]))
-  const kernel = subject("kernel", NodeNet, SERVER_BY_CABLE)
-  const strata = subject("strata", NodeNet, SERVER_BY_CABLE)
+  const { kernel, strata } = yield* sides
   const tcp = yield* Tcp
   for (const one of [...postgres, ...redis].filter(({ name }) => name.includes(only))) {
-    const ofKernel = yield* attempt(one, kernel)
-    const ofStrata = yield* attempt(one, strata)
+    const ofKernel = yield* attempt(one, subject(kernel))
+    const ofStrata = yield* attempt(one, subject(strata))
     const left = yield* untilClosed(tcp)
     process.stdout.write(`${JSON.stringify({ name: one.name, kernel: ofKernel, strata: ofStrata, left })}\n`)
   }
 })
 
-await Effect.runPromise(Effect.scoped(Effect.provide(runAll, Host)))
+await Effect.runPromise(Effect.scoped(Effect.provide(runAll, Host(server))))
 process.exit(0)

@@ -10,7 +10,6 @@ import { fileURLToPath } from "node:url"
 import { postgres } from "../databases/postgres.ts"
 import { redis } from "../databases/redis.ts"
 import * as Databases from "../support/databases.ts"
-import { Kernel, quiet } from "../support/linux.ts"
 import * as Namespace from "../support/namespace.ts"
 
 const program = fileURLToPath(new URL("../databases/onBoth.ts", import.meta.url))
@@ -20,16 +19,11 @@ class Course extends Context.Service<Course, Namespace.Running>()("test/Course")
   static readonly layer = Layer.effect(
     Course,
     Effect.gen(function*() {
-      const server = yield* Kernel
-      const client = yield* Namespace.make
-      yield* quiet(client)
-      yield* Namespace.veth({ namespace: server, name: "cable0" }, { namespace: client, name: "cable0" })
-      yield* server.succeed("ip", "addr", "add", "198.51.100.1/24", "dev", "cable0")
-      yield* client.succeed("ip", "addr", "add", "198.51.100.2/24", "dev", "cable0")
+      const { client, server } = yield* Databases.network
       yield* Effect.all([Databases.postgres(server), Databases.redis(server)], { concurrency: "unbounded" })
       return yield* client.spawn(process.execPath, program, server.name)
     })
-  ).pipe(Layer.provide(Kernel.layer))
+  )
 }
 
 interface Report {

@@ -2,7 +2,9 @@
  * PostgreSQL and Redis as Debian has them, in a network namespace: started for a scope and stopped with it, with their data in
  * a folder that goes with them. Nothing is written for good: what they hold need not outlive a crash of the machine.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import {
   chmodSync,
@@ -18,7 +20,12 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { Kernel, quiet } from "./linux.ts"
+import * as NamespaceModule from "./namespace.ts"
 import type { Namespace, Running } from "./namespace.ts"
+
+/** The servers' address for those who come by the cable. */
+export const BY_CABLE = "198.51.100.1"
 
 /** Where Debian keeps the programs of PostgreSQL, of its newest version that is installed. */
 const POSTGRES_FOLDER = ((): string => {
@@ -135,3 +142,18 @@ export const redis = Effect.fnUntraced(function*(namespace: Namespace, port = 63
   yield* running.prints(/eady to accept connections/)
   return running
 })
+
+/**
+ * A namespace for servers, with the `tap0` of `Kernel`, and one for clients on the kernel's sockets, with a cable to the first
+ * one.
+ */
+export const network: Effect.Effect<{ readonly server: Namespace; readonly client: Namespace }, never, Scope.Scope> =
+  Effect.gen(function*() {
+    const server = Context.get(yield* Layer.build(Kernel.layer), Kernel)
+    const client = yield* NamespaceModule.make
+    yield* quiet(client)
+    yield* NamespaceModule.veth({ namespace: server, name: "cable0" }, { namespace: client, name: "cable0" })
+    yield* server.succeed("ip", "addr", "add", `${BY_CABLE}/24`, "dev", "cable0")
+    yield* client.succeed("ip", "addr", "add", "198.51.100.2/24", "dev", "cable0")
+    return { server, client }
+  })

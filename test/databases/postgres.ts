@@ -61,7 +61,7 @@ const inQuery = async (subject: Subject, more?: ClientConfig) => {
   return { client, pid: pid as number, errors, ended }
 }
 
-const work: ReadonlyArray<Case> = [
+const working: ReadonlyArray<Case> = [
   {
     name: "a table of 10,000 rows is filled by parameters, and read",
     run: (subject) =>
@@ -166,7 +166,7 @@ const work: ReadonlyArray<Case> = [
           }
           await all
           assert.deepEqual(
-            heard.map(({ channel, payload }) => [channel, payload]),
+            heard.map((one) => [one.channel, one.payload]),
             numbers(0, 100).map((i) => [channel, `item ${i}`])
           )
           return heard.length
@@ -239,7 +239,7 @@ const work: ReadonlyArray<Case> = [
   }
 ]
 
-const errors: ReadonlyArray<Case> = [
+const failing: ReadonlyArray<Case> = [
   {
     name: "nobody listens: ECONNREFUSED",
     run: async (subject) => {
@@ -400,4 +400,7 @@ const recovered = async (subject: Subject): Promise<void> => {
   }
 }
 
-export const postgres: ReadonlyArray<Case> = [...work, ...errors].map(({ name, run }) => ({ name: `pg: ${name}`, run }))
+export const postgres: ReadonlyArray<Case> = [...working, ...failing].map(({ name, run }) => ({
+  name: `pg: ${name}`,
+  run
+}))

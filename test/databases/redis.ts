@@ -71,7 +71,7 @@ const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => 
   while (!await holds()) await sleep(5)
 }
 
-const work: ReadonlyArray<Case> = [
+const working: ReadonlyArray<Case> = [
   {
     name: "values are set, got, counted and deleted",
     run: (subject) =>
@@ -200,7 +200,7 @@ const work: ReadonlyArray<Case> = [
   }
 ]
 
-const errors: ReadonlyArray<Case> = [
+const failing: ReadonlyArray<Case> = [
   {
     name: "nobody listens: ECONNREFUSED at each attempt, and at last the end",
     run: async (subject) => {
@@ -326,7 +326,7 @@ const errors: ReadonlyArray<Case> = [
   }
 ]
 
-export const redis: ReadonlyArray<Case> = [...work, ...errors].map(({ name, run }) => ({
+export const redis: ReadonlyArray<Case> = [...working, ...failing].map(({ name, run }) => ({
   name: `ioredis: ${name}`,
   run
 }))

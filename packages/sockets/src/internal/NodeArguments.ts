@@ -2,7 +2,7 @@
  * The arguments of `net.Socket` and `net.Server`, in all the forms they have, as one; and the errors for those that are wrong.
  */
 import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
-import { isIP, type SetKeepAliveOptions } from "node:net"
+import { type IpcSocketConnectOpts, isIP, type SetKeepAliveOptions } from "node:net"
 import { inspect } from "node:util"
 import type { NetListenOptions } from "../node/NetServer.ts"
 import type { NetConnectOptions } from "../node/NetSocket.ts"
@@ -10,9 +10,9 @@ import * as Errors from "../node/NodeErrors.ts"
 
 type Callback = () => void
 
-/** (options[, listener]), (port[, host][, listener]) or (path[, listener]). */
+/** (options[, listener]), (port[, host][, listener]) or (path[, listener]), of which a path is refused when it is run. */
 export type ConnectArguments = readonly [
-  target?: NetConnectOptions | number | string | undefined,
+  target?: NetConnectOptions | IpcSocketConnectOpts | number | string | undefined,
   ...rest: ReadonlyArray<string | Callback | null | undefined>
 ]
 

@@ -87,6 +87,30 @@ const FAMILY = "IPv4"
 const undestroy = (Duplex.prototype as unknown as { readonly _undestroy: (this: Duplex) => void })["_undestroy"]
 
 export class NetSocket extends Duplex {
+  /** Where this end is, while there is a connection. */
+  declare readonly localAddress?: string
+  declare readonly localPort?: number
+  declare readonly localFamily?: string
+  /** Milliseconds, as `setTimeout` was told. */
+  declare readonly timeout?: number
+  static {
+    // Declared as in Node's types, which a getter that may return undefined does not fit where optional properties are exact.
+    const getter = (get: (this: NetSocket) => unknown): PropertyDescriptor => ({ get, configurable: true })
+    Object.defineProperties(this.prototype, {
+      localAddress: getter(function() {
+        return this.#local?.address
+      }),
+      localPort: getter(function() {
+        return this.#local?.port
+      }),
+      localFamily: getter(function() {
+        return this.#local?.family
+      }),
+      timeout: getter(function() {
+        return this.#timeout
+      })
+    })
+  }
   /** `address:port` of all that was tried where a name has several addresses. */
   readonly autoSelectFamilyAttemptedAddresses: Array<string> = []
   readonly #host: NodeHost
@@ -187,23 +211,6 @@ export class NetSocket extends Duplex {
     return this.#live === undefined && !this.connecting ? 0 : this.writableLength
   }
 
-  /** Milliseconds, as `setTimeout` was told. */
-  get timeout(): number | undefined {
-    return this.#timeout
-  }
-
-  get localAddress(): string | undefined {
-    return this.#local?.address
-  }
-
-  get localPort(): number | undefined {
-    return this.#local?.port
-  }
-
-  get localFamily(): string | undefined {
-    return this.#local?.family
-  }
-
   get remoteAddress(): string | undefined {
     return this.#remote?.address
   }
@@ -230,8 +237,6 @@ export class NetSocket extends Duplex {
    * Whether an idle connection asks if its peer is there. Milliseconds of which whole seconds count: with an `initialDelay` of 0 all times
    * stay as they are, otherwise it is asked `count` times, 10 by default, each `interval`, a second by default.
    */
-  setKeepAlive(options: SetKeepAliveOptions): this
-  setKeepAlive(enable?: boolean, initialDelay?: number, interval?: number, count?: number): this
   setKeepAlive(
     enable: boolean | SetKeepAliveOptions = false,
     initialDelay = 0,

@@ -72,7 +72,7 @@ export const makeUndici = (net: Network): StrataUndici => {
   return { connect: buildConnector(), buildConnector }
 }
 
-const connector = (net: Network, tls: StrataTls, given: ConnectorOptions): Connector => {
+const connector = (net: Network, tls: StrataTls, settings: ConnectorOptions): Connector => {
   const {
     allowH2 = true,
     keepAlive,
@@ -82,7 +82,7 @@ const connector = (net: Network, tls: StrataTls, given: ConnectorOptions): Conne
     session,
     timeout,
     ...options
-  } = given
+  } = settings
   const patience = timeout ?? CONNECT_TIMEOUT
   const sessions = sessionCache(maxCachedSessions ?? CACHED_SESSIONS)
   const protocols = allowH2 ? preferH2 ? ["h2", "http/1.1"] : ["http/1.1", "h2"] : ["http/1.1"]
@@ -98,20 +98,21 @@ const connector = (net: Network, tls: StrataTls, given: ConnectorOptions): Conne
       localAddress,
       ALPNProtocols: protocols,
       socket: httpSocket,
-      port: Number(port || 443),
+      port: Number(port),
       host: hostname
     }))
     return socket.on("session", (fresh) => sessions.set(key, fresh))
   }
 
   const openPlain = ({ hostname, localAddress, port }: ConnectOptions): Socket => {
-    const opened = { highWaterMark: 65_536, ...options, localAddress, port: Number(port || 80), host: hostname }
+    const opened = { highWaterMark: 65_536, ...options, localAddress, port: Number(port), host: hostname }
     // In all that undici uses of it.
     return net.connect(defined(opened)) as Duplex as Socket
   }
 
-  return (asked, callback) => {
-    const isSecure = asked.protocol === "https:"
+  return (given, callback) => {
+    const isSecure = given.protocol === "https:"
+    const asked = { ...given, port: given.port || (isSecure ? "443" : "80") }
     const socket = isSecure ? openSecure(asked) : openPlain(asked)
     if (keepAlive ?? true) socket.setKeepAlive(true, keepAliveInitialDelay ?? KEEP_ALIVE_DELAY)
     const late = patience === 0 ? undefined : setTimeout(() => {

@@ -3,6 +3,8 @@
  *
  * What is here is what programs need; every module is also there by itself, as
  * in `@strata/core/tcp/Segment`.
+ *
+ * @module @strata/core
  */
 
 // The stack, and what it tells about itself.

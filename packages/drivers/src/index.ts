@@ -1,5 +1,7 @@
 /**
  * The devices a stack can be attached to.
+ *
+ * @module @strata/drivers
  */
 export * as Capture from "./capture/Capture.ts"
 export * as Pcapng from "./capture/Pcapng.ts"

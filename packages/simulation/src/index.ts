@@ -1,5 +1,7 @@
 /**
  * Networks in virtual time: whole stacks over virtual links, from a seed.
+ *
+ * @module @strata/simulation
  */
 export * as Fault from "./Fault.ts"
 export * as FaultSearch from "./FaultSearch.ts"

@@ -12,6 +12,8 @@
  * ```
  *
  * `node:http` waits for the event loop of the real world, so that this does not run in virtual time.
+ *
+ * @module @strata/sockets/StrataHttp
  */
 import { type Listener, Tcp } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"

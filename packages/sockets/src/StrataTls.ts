@@ -10,6 +10,8 @@
  * `layerTls` and `layerServer` speak TLS from the first octet, as `NodeSocket.layerTls` and `NodeSocketServer.layerTls` do.
  *
  * `node:tls` waits for the event loop of the real world, so that TLS does not run in virtual time.
+ *
+ * @module @strata/sockets/StrataTls
  */
 import { Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,7 @@
 /**
  * Sockets for programs, over the protocols of `@strata/core`.
+ *
+ * @module @strata/sockets
  */
 export * as SimpleServices from "./SimpleServices.ts"
 export * as StrataAddressResolver from "./StrataAddressResolver.ts"

@@ -1,5 +1,7 @@
 /**
  * Sockets in the shape of Node's, on a stack. This entry needs Node.
+ *
+ * @module @strata/sockets/node
  */
 export { makeDgram, type StrataDgram } from "./Dgram.ts"
 export { DgramSocket } from "./DgramSocket.ts"

@@ -395,18 +395,20 @@ describe("StrataSocketServer", () => {
 })
 
 describe("the package", () => {
-  it("needs Node for TLS and HTTP only", () => {
+  it("needs Node for TLS, HTTP and Node's own sockets only", () => {
     const src = new URL("../../packages/sockets/src/", import.meta.url)
-    const sources = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
-    const needy = sources.filter((name) =>
-      [...readFileSync(new URL(name, src), "utf8").matchAll(/ from "([^"]+)"/g)].some(([, id]) =>
-        builtinModules.includes(id!.replace(/^node:/, ""))
-      )
-    )
-    assert.deepStrictEqual(needy.toSorted(), ["StrataHttp.ts", "StrataTls.ts", "internal/TransportDuplex.ts"])
-    const users = sources.filter((name) =>
-      /from "[^"]*(StrataHttp|StrataTls|TransportDuplex)/.test(readFileSync(new URL(name, src), "utf8"))
-    )
-    assert.deepStrictEqual(users.toSorted(), ["StrataHttp.ts", "StrataTls.ts"])
+    const importsOf = (name: string) =>
+      [...readFileSync(new URL(name, src), "utf8").matchAll(/ from "([^"]+)"/g)].map(([, id]) => id!)
+    const needsNode = (name: string, seen = new Set<string>()): boolean =>
+      importsOf(name).some((id) => {
+        if (!id.startsWith(".")) return builtinModules.includes(id.replace(/^node:/, ""))
+        const next = new URL(id, new URL(name, src)).href.slice(src.href.length)
+        if (seen.has(next)) return false
+        seen.add(next)
+        return needsNode(next, seen)
+      })
+    const entries = readdirSync(src, { encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
+    assert.isTrue(needsNode("node/index.ts"))
+    assert.deepStrictEqual(entries.filter((name) => needsNode(name)).toSorted(), ["StrataHttp.ts", "StrataTls.ts"])
   })
 })

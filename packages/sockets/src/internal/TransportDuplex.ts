@@ -20,13 +20,10 @@ const toError = (cause: unknown): Error => cause instanceof Error ? cause : new 
 export class TransportDuplex extends Duplex {
   private readonly transport: Transport
   private readonly run: Run
-  private readonly moved: () => void
   private reading = false
 
-  /** `moved` is told of everything that is read or written. */
-  constructor(transport: Transport, run: Run, moved: () => void = () => {}) {
+  constructor(transport: Transport, run: Run) {
     super({ allowHalfOpen: true })
-    this.moved = moved
     this.transport = transport
     this.run = run
   }
@@ -37,7 +34,6 @@ export class TransportDuplex extends Duplex {
     this.run(Effect.match(this.transport.read, {
       onSuccess: (chunks) => {
         this.reading = false
-        this.moved()
         for (const chunk of chunks) this.push(chunk)
       },
       onFailure: (failure) => {
@@ -48,7 +44,6 @@ export class TransportDuplex extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _: string, done: Done): void {
-    this.moved()
     this.settle(this.transport.write(chunk), done)
   }
 

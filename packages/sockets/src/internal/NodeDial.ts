@@ -6,7 +6,7 @@ import type { TcpError } from "@strata/core/tcp/TcpError"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { ADDRCONFIG, type LookupAddress, type LookupOptions } from "node:dns"
-import { isIP } from "node:net"
+import { type BlockList, isIP } from "node:net"
 import * as Errors from "../node/NodeErrors.ts"
 import type { Target } from "./NodeArguments.ts"
 import { type NodeHost, outward } from "./NodeHost.ts"
@@ -20,14 +20,18 @@ export interface Listener {
   readonly failed: (error: Error) => void
 }
 
+/** Where to, and whom to avoid. */
+export interface DialTarget extends Target {
+  readonly blockList?: BlockList | undefined
+}
+
 interface Candidate {
   readonly address: string
   readonly family: number
 }
 
 const FAMILY = 4
-/** Milliseconds that one of several addresses has before the next one is tried, and the least that may be asked for. */
-const ATTEMPT = 250
+/** The least milliseconds that one of several addresses has before the next one is tried. */
 const SHORTEST_ATTEMPT = 10
 const ANY = "0.0.0.0"
 const LOOPBACK = "127.0.0.1"
@@ -35,7 +39,7 @@ const LOOPBACK = "127.0.0.1"
 /** Under way from `start` on, until one of `connected` and `failed` was called. */
 export class Dial {
   private readonly host: NodeHost
-  private readonly target: Target
+  private readonly target: DialTarget
   private readonly options: ConnectionOptions
   private readonly listener: Listener
   private readonly failures: Array<Error> = []
@@ -43,7 +47,7 @@ export class Dial {
   private timer: NodeJS.Timeout | undefined
   private isOver = false
 
-  constructor(host: NodeHost, target: Target, options: ConnectionOptions, listener: Listener) {
+  constructor(host: NodeHost, target: DialTarget, options: ConnectionOptions, listener: Listener) {
     this.host = host
     this.target = target
     this.options = options
@@ -74,7 +78,7 @@ export class Dial {
 
   /** The program's own way to look up names. */
   private ask(lookup: NonNullable<Target["lookup"]>): void {
-    const { autoSelectFamily = true, family, hints, host } = this.target
+    const { autoSelectFamily = this.host.defaults.autoSelectFamily, family, hints, host } = this.target
     const asked: LookupOptions = {
       hints: hints ?? ADDRCONFIG,
       ...(family === undefined ? {} : { family: family as NonNullable<LookupOptions["family"]> }),
@@ -99,7 +103,8 @@ export class Dial {
     const candidates = usable.length > 0 ? usable : addresses
     const error = this.complaint(candidates[0])
     if (error !== undefined) return this.failLater(error)
-    this.attempt(this.target.autoSelectFamily === false ? candidates.slice(0, 1) : candidates, 0)
+    const { autoSelectFamily = this.host.defaults.autoSelectFamily } = this.target
+    this.attempt(autoSelectFamily ? candidates : candidates.slice(0, 1), 0)
   }
 
   /** What is wrong with an answer to a lookup. */
@@ -127,12 +132,17 @@ export class Dial {
       if (isLast) this.fail(this.failure())
       else this.attempt(candidates, index + 1)
     }
-    const opened = this.open(address)
+    const opened = this.blocks(candidates[index]!)
+      ? Result.fail(Errors.blocked(address))
+      : this.open(address)
+    this.connection = Result.getOrUndefined(opened)
+    // Without an address of one's own there is not even an attempt.
+    if (Result.isSuccess(opened) || opened.failure.syscall !== "bind") {
+      this.listener.event("connectionAttempt", address, port, family)
+      if (this.isOver) return
+    }
     if (Result.isFailure(opened)) return next(opened.failure)
     const connection = opened.success
-    this.connection = connection
-    this.listener.event("connectionAttempt", address, port, family)
-    if (this.isOver) return
     const { plain } = connection
     if (!isLast) {
       this.timer = setTimeout(() => {
@@ -141,7 +151,7 @@ export class Dial {
         plain.abort()
         this.listener.event("connectionAttemptTimeout", address, port, family)
         next(Errors.endpointError("connect", "ETIMEDOUT", address, port))
-      }, Math.max(SHORTEST_ATTEMPT, this.target.autoSelectFamilyAttemptTimeout ?? ATTEMPT))
+      }, Math.max(SHORTEST_ATTEMPT, this.target.autoSelectFamilyAttemptTimeout ?? this.host.defaults.attemptTimeout))
     }
     plain.whenOpened(() =>
       outward(() => {
@@ -165,8 +175,12 @@ export class Dial {
     )
   }
 
+  private blocks({ address, family }: Candidate): boolean {
+    return this.target.blockList?.check(address, family === FAMILY ? "ipv4" : "ipv6") ?? false
+  }
+
   /** A connection in SYN-SENT, or why there cannot be one. */
-  private open(address: string): Result.Result<Connection, Error> {
+  private open(address: string): Result.Result<Connection, NodeJS.ErrnoException> {
     const { localAddress, localPort, port } = this.target
     const unreachable = (code: string) =>
       Result.fail(Errors.endpointError("connect", code, address, port, { address: ANY, port: 0 }))
@@ -187,7 +201,7 @@ export class Dial {
   }
 
   /** Why there was not even an attempt. */
-  private refusal(error: TcpError, address: string): Error {
+  private refusal(error: TcpError, address: string): NodeJS.ErrnoException {
     const { localAddress = ANY, localPort, port } = this.target
     const code = Errors.codeOf(error)
     if (code === "EADDRINUSE") return Errors.endpointError("bind", code, localAddress, localPort)

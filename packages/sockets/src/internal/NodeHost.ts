@@ -13,6 +13,9 @@ import * as Scope from "effect/Scope"
 /** The longest delay of a timer of Node. */
 const FOREVER = 2 ** 31 - 1
 
+/** Milliseconds that one of several addresses has before the next one is tried; that of Node. */
+const ATTEMPT_TIMEOUT = 250
+
 /** A timer that does nothing is there as long as anybody holds it: as in Node, open sockets and servers keep the process alive. */
 export class Hold {
   #count = 0
@@ -44,11 +47,19 @@ export interface OpenListener {
   readonly close: () => void
 }
 
+/** How names with several addresses are tried where a program does not say. */
+export interface DialDefaults {
+  autoSelectFamily: boolean
+  /** Milliseconds. */
+  attemptTimeout: number
+}
+
 /** All calls return at once. */
 export interface NodeHost {
   readonly hold: Hold
   /** What is open, and ends with the adapter. */
   readonly open: Set<{ readonly shut: () => void }>
+  readonly defaults: DialDefaults
   /** Opens a connection, in SYN-SENT. */
   readonly connect: (options: ConnectOptions) => Result.Result<Connection, TcpError>
   /** `taken` is called with each connection, within the turn in which it is taken. */
@@ -94,6 +105,7 @@ export const makeHost = (
   return {
     hold: new Hold(),
     open: new Set(),
+    defaults: { autoSelectFamily: true, attemptTimeout: ATTEMPT_TIMEOUT },
     connect,
     listen,
     resolve: (host, done) =>

@@ -13,7 +13,7 @@ import { Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import { isIP, isIPv4, isIPv6 } from "node:net"
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net"
 import * as HostAddress from "../internal/HostAddress.ts"
 import { type ConnectArguments, connectArguments } from "../internal/NodeArguments.ts"
 import { makeHost } from "../internal/NodeHost.ts"
@@ -46,6 +46,14 @@ export interface StrataNet {
   readonly isIP: typeof isIP
   readonly isIPv4: typeof isIPv4
   readonly isIPv6: typeof isIPv6
+  readonly BlockList: typeof BlockList
+  readonly SocketAddress: typeof SocketAddress
+  /** Of this object, and not of all the process. */
+  readonly getDefaultAutoSelectFamily: () => boolean
+  readonly setDefaultAutoSelectFamily: (value: boolean) => void
+  /** Milliseconds. */
+  readonly getDefaultAutoSelectFamilyAttemptTimeout: () => number
+  readonly setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void
 }
 
 /** Names need an `AddressResolver`, or `lookup`; `localhost` needs neither. */
@@ -89,6 +97,16 @@ export const makeNet: Effect.Effect<StrataNet, never, Tcp | Scope.Scope> = Effec
     createConnection: connect,
     isIP,
     isIPv4,
-    isIPv6
+    isIPv6,
+    BlockList,
+    SocketAddress,
+    getDefaultAutoSelectFamily: () => host.defaults.autoSelectFamily,
+    setDefaultAutoSelectFamily: (value) => {
+      host.defaults.autoSelectFamily = value
+    },
+    getDefaultAutoSelectFamilyAttemptTimeout: () => host.defaults.attemptTimeout,
+    setDefaultAutoSelectFamilyAttemptTimeout: (value) => {
+      host.defaults.attemptTimeout = value
+    }
   }
 })

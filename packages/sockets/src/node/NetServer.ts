@@ -14,7 +14,7 @@ import {
   type ListenTarget
 } from "../internal/NodeArguments.ts"
 import { type NodeHost, type OpenListener, outward } from "../internal/NodeHost.ts"
-import type { NetSocket, NetSocketOptions } from "./NetSocket.ts"
+import type { Listen, NetSocket, NetSocketOptions } from "./NetSocket.ts"
 import * as Errors from "./NodeErrors.ts"
 
 /** What `createServer` takes: what its sockets have. */
@@ -35,6 +35,16 @@ export interface NetListenOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a server emits, with what its listeners are called with. */
+export interface NetServerEvents {
+  readonly close: []
+  readonly connection: [socket: NetSocket]
+  /** A connection that was not let in: see `maxConnections` and `blockList`. */
+  readonly drop: [dropped: DropArgument]
+  readonly error: [error: Error]
+  readonly listening: []
+}
+
 export type ConnectionListener = (socket: NetSocket) => void
 
 /** Makes the socket of a new connection. */
@@ -46,6 +56,8 @@ const ANY = "0.0.0.0"
 const ANY_OF_IPV6 = "::"
 
 export class NetServer extends EventEmitter {
+  declare readonly on: Listen<this, NetServerEvents>
+  declare readonly once: Listen<this, NetServerEvents>
   /** Connections beyond that are closed at once, and 'drop' tells of them; no bound by default. */
   maxConnections: number = undefined as unknown as number
   readonly #host: NodeHost
@@ -206,7 +218,7 @@ export class NetServer extends EventEmitter {
   }
 
   #accept(connection: Connection): void {
-    if (this.maxConnections !== undefined && this.#open.size >= this.maxConnections) return this.#drop(connection)
+    if (this.#isFull || this.#blocks(connection)) return this.#drop(connection)
     const { keepAlive: _, noDelay: __, pauseOnConnect = false, ...options } = this.#options
     const socket = this.#makeSocket(options)
     this.#open.add(socket)
@@ -215,6 +227,14 @@ export class NetServer extends EventEmitter {
       this.#emitCloseIfDrained()
     })
     this.emit("connection", socket)
+  }
+
+  get #isFull(): boolean {
+    return this.maxConnections !== undefined && this.#open.size >= this.maxConnections
+  }
+
+  #blocks({ remote }: Connection): boolean {
+    return this.#options.blockList?.check(NetAddress.formatIp(remote.address), "ipv4") ?? false
   }
 
   #drop({ local, plain, remote }: Connection): void {

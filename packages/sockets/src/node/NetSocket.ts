@@ -12,7 +12,15 @@ import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
 import type { TcpError } from "@strata/core/tcp/TcpError"
 import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
 import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
-import type { AddressInfo, LookupFunction, OnReadOpts, SetKeepAliveOptions, SocketReadyState } from "node:net"
+import type { EventEmitter } from "node:events"
+import type {
+  AddressInfo,
+  BlockList,
+  LookupFunction,
+  OnReadOpts,
+  SetKeepAliveOptions,
+  SocketReadyState
+} from "node:net"
 import { addAbortSignal, Duplex } from "node:stream"
 import {
   type ConnectArguments,
@@ -49,6 +57,8 @@ export interface NetSocketOptions extends Pick<ConnectionOptions, "sendBuffer" |
    */
   readonly copyWrites?: boolean | undefined
   readonly settings?: Partial<TcpSettings> | undefined
+  /** Whom not to connect to, or, for a server, whom not to let in. */
+  readonly blockList?: BlockList | undefined
 }
 
 /** What `connect` takes. */
@@ -86,7 +96,34 @@ const FAMILY = "IPv4"
 /** What Node's own sockets begin anew with; of all streams, and in no type. */
 const undestroy = (Duplex.prototype as unknown as { readonly _undestroy: (this: Duplex) => void })["_undestroy"]
 
+/** What a socket emits, with what its listeners are called with. */
+export interface NetSocketEvents {
+  readonly close: [hadError: boolean]
+  readonly connect: []
+  readonly connectionAttempt: [address: string, port: number, family: number]
+  readonly connectionAttemptFailed: [address: string, port: number, family: number, error: Error]
+  readonly connectionAttemptTimeout: [address: string, port: number, family: number]
+  readonly data: [chunk: Buffer]
+  readonly drain: []
+  readonly end: []
+  readonly error: [error: Error]
+  readonly finish: []
+  readonly lookup: [error: Error | null, address: string, family: number, host: string]
+  readonly ready: []
+  readonly timeout: []
+}
+
+type AnyListener = Parameters<EventEmitter["on"]>[1]
+
+/** As every emitter has it, and with the arguments of those events. */
+export interface Listen<Self, Events extends { readonly [Name in keyof Events]: ReadonlyArray<unknown> }> {
+  <Name extends keyof Events>(event: Name, listener: (...values: Extract<Events[Name], Array<unknown>>) => void): Self
+  (event: string | symbol, listener: AnyListener): Self
+}
+
 export class NetSocket extends Duplex {
+  declare readonly on: Listen<this, NetSocketEvents>
+  declare readonly once: Listen<this, NetSocketEvents>
   /** Where this end is, while there is a connection. */
   declare readonly localAddress?: string
   declare readonly localPort?: number
@@ -160,7 +197,7 @@ export class NetSocket extends Duplex {
     if (this.#live !== undefined) return this.#refuse("EISCONN", target)
     if (this.#dialing !== undefined) return this.#refuse("EALREADY", target)
     this.#active()
-    this.#dialing = new Dial(this.#host, target, this.#connectionOptions(), {
+    this.#dialing = new Dial(this.#host, { ...target, blockList: this.#options.blockList }, this.#connectionOptions(), {
       event: (name, ...values) => void this.emit(name, ...values),
       tried: (endpoint) => void this.autoSelectFamilyAttemptedAddresses.push(endpoint),
       connected: (connection) => {

@@ -127,6 +127,10 @@ export const missingArguments = (): NodeJS.ErrnoException =>
 export const invalidAddress = (address: string): NodeJS.ErrnoException =>
   coded("ERR_INVALID_IP_ADDRESS", `Invalid IP address: ${address}`, TypeError)
 
+/** An address that a list of the program's names. */
+export const blocked = (address: string): NodeJS.ErrnoException =>
+  coded("ERR_IP_BLOCKED", `IP(${address}) is blocked by net.BlockList`)
+
 export const socketClosed = (): NodeJS.ErrnoException => coded("ERR_SOCKET_CLOSED", "Socket is closed")
 
 export const closedBeforeConnection = (): NodeJS.ErrnoException =>

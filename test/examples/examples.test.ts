@@ -30,6 +30,20 @@ describe("examples", () => {
     }
   })
 
+  it("of Node's libraries are at most 30 lines long", () => {
+    const files = readdirSync(`${directory}/node`)
+    expect(files.length).toBeGreaterThanOrEqual(3)
+    for (const file of files) {
+      const lines = readFileSync(`${directory}/node/${file}`, "utf8").trimEnd().split("\n")
+      expect(lines.length, file).toBeLessThanOrEqual(30)
+    }
+  })
+
+  it.live("ws", () =>
+    Effect.gen(function*() {
+      expect(yield* example("node/ws")).toEqual({ code: 0, stdout: "hello!\n", stderr: "" })
+    }))
+
   it.live("multicast", () =>
     Effect.gen(function*() {
       expect(yield* example("multicast")).toEqual({

@@ -7,7 +7,8 @@ import { Devices } from "@strata/core/device/Devices"
 import { ChecksumState } from "@strata/core/device/Packet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
-import { Native, Tap } from "@strata/drivers"
+import { Native, Tap, YoungGeneration } from "@strata/drivers"
+import { OCTETS } from "@strata/drivers/YoungGeneration"
 import { Effect, Exit, Scope } from "effect"
 import * as BareStack from "../support/bareStack.ts"
 
@@ -135,18 +136,22 @@ const setup = Effect.gen(function*() {
   const kernel = new FakeKernel()
   const scope = yield* Scope.fork(yield* Effect.scope)
   const losses: Array<string> = []
+  /** How often the young generation was collected. */
+  let collections = 0
+  const turn = yield* Turn
   const { device } = yield* Tap.attach().pipe(
     Effect.provideService(Native.Native, kernel.loader),
     Effect.provideService(Native.OnLost, (error) => Effect.sync(() => void losses.push(error.message))),
+    Effect.provideService(YoungGeneration, () => void collections++),
     Scope.provide(scope)
   )
   const devices = yield* Devices
-  const turn = yield* Turn
   const statistics = yield* Statistics
   return {
     kernel,
     device,
     losses,
+    collections: () => collections,
     turn,
     close: Scope.close(scope, Exit.void),
     send: (mark: number) => devices.transmit(device, BareStack.packetOf(new Uint8Array(60).fill(mark))),
@@ -390,6 +395,25 @@ describe("the driver of native devices", () => {
         assert.match(losses[0]!, message)
       }).pipe(Effect.provide(BareStack.layer))
   )
+
+  it.effect("has the young generation collected for so many octets, once it has delivered them", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { collections, kernel } = yield* setup
+      const bytes = new Uint8Array(32 * 1024)
+      const frames = OCTETS / bytes.length
+      const receive = (count: number) => {
+        for (let left = count; left > 0; left--) kernel.incoming.push({ bytes })
+        while (kernel.incoming.length > 0) kernel.event(Readiness.readable)
+      }
+      for (const times of [1, 2]) {
+        receive(frames - 1)
+        assert.strictEqual(collections(), times - 1)
+        receive(1)
+        assert.strictEqual(collections(), times)
+      }
+      assert.lengthOf(arrivals, 2 * frames)
+    }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("tries to send what waits when it is closed, and delivers nothing any more", () =>
     Effect.gen(function*() {

@@ -16,6 +16,7 @@ import { ChecksumState, Packet } from "@strata/core/device/Packet"
 import type { Counter } from "@strata/core/Statistics"
 import type { Drop } from "@strata/core/Trace"
 import { Descriptor, type NativeDevice, Piece, Readiness, Status } from "../Native.ts"
+import { OCTETS } from "../YoungGeneration.ts"
 import { Ring } from "./Ring.ts"
 
 export interface Sizes {
@@ -66,6 +67,8 @@ export class NativeDriver {
   private readonly drop: Drop
   /** Called once when the kernel has taken the device away, with the number of its last error. */
   private readonly onLost: (errno: number) => void
+  /** Frees what readers have let go of. */
+  private readonly collect: (() => void) | undefined
 
   private readonly received: Packet
   private readonly receivedDescriptors: Int32Array
@@ -83,6 +86,8 @@ export class NativeDriver {
   private attachment: Attachment | undefined
   /** Frames in the batch that is being delivered. */
   private count = 0
+  /** Octets received since the young generation was collected. */
+  private uncollected = 0
   /** The slot of the oldest frame that waits, and how many wait. */
   private first = 0
   private waiting = 0
@@ -94,13 +99,15 @@ export class NativeDriver {
     sizes: Sizes,
     counters: Counters,
     drop: Drop,
-    onLost: (errno: number) => void
+    onLost: (errno: number) => void,
+    collect: (() => void) | undefined
   ) {
     this.native = native
     this.sizes = sizes
     this.counters = counters
     this.drop = drop
     this.onLost = onLost
+    this.collect = collect
     this.received = new Packet(new Uint8Array(sizes.receiveOctets))
     this.receivedDescriptors = new Int32Array(sizes.batch * Descriptor.size)
     this.transmitted = new Packet(new Uint8Array(sizes.transmitOctets))
@@ -291,6 +298,13 @@ export class NativeDriver {
     }
     if ((events & Readiness.writable) !== 0) this.flush()
     if ((events & Readiness.readable) !== 0) this.receive()
+    if (this.uncollected >= OCTETS) this.free()
+  }
+
+  /** Nothing is on the stack now, and what was read is let go of, unless programs keep it. */
+  private free(): void {
+    this.uncollected = 0
+    this.collect?.()
   }
 
   private receive(): void {
@@ -302,6 +316,7 @@ export class NativeDriver {
       counters.reads.value += status[Status.calls]!
       counters.framesRead.value += status[Status.frames]!
       counters.octetsRead.value += status[Status.octets]!
+      this.uncollected += status[Status.octets]!
       counters.octetsCopied.value += status[Status.copied]!
       if (this.count > 0) this.attachment!.batch(this.deliver)
       if (errno !== 0) return this.lose(errno)

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../DeviceError.ts"
 import { type NativeOptions, parseMac, parseMtu, resolveOffload } from "../DeviceOptions.ts"
 import { lossOf, OnLost, open, type Opener, Wanted } from "../Native.ts"
+import { YoungGeneration } from "../YoungGeneration.ts"
 import { type Counters, NativeDriver, type Sizes } from "./NativeDriver.ts"
 
 export interface Kind {
@@ -42,6 +43,7 @@ export const attachNative: (
   const wanted = resolveOffload(options.offload)
   const context = yield* Effect.context()
   const report = yield* OnLost
+  const collect = yield* YoungGeneration
 
   // A device that is gone stays attached and down, so that its routes lead nowhere.
   const onLost = (errno: number) => {
@@ -62,7 +64,8 @@ export const attachNative: (
         sizesFor(largest, kind.largestPerBatch),
         makeCounters(name, statistics),
         drop,
-        onLost
+        onLost,
+        collect
       )
       made.prepare()
       return made

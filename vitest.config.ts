@@ -28,7 +28,8 @@ export default defineConfig({
           name: "packaging",
           include: ["test/packaging/**/*.test.ts"],
           globalSetup: ["test/packaging/setup.ts"],
-          testTimeout: 150_000
+          testTimeout: 150_000,
+          hookTimeout: 150_000
         }
       }
     ]

@@ -87,7 +87,7 @@ describeLinux("with the addon", ["nc"], () => {
   const folder = mkdtempSync(join(tmpdir(), "strata-install-"))
   const project = join(folder, "project")
   const addon = join(project, "node_modules/@strata/drivers/build/Release/strata.node")
-  beforeAll(() => void install(project, inject("tarballs")), 150_000)
+  beforeAll(() => void install(project, inject("tarballs")))
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it("has compiled it", () => expect(existsSync(addon)).toBe(true))

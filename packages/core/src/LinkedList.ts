@@ -7,8 +7,8 @@
  */
 
 /** What can stand in a list, in one at a time; the list owns these fields. */
-export interface Linked<Self> {
-  list: LinkedList<any> | undefined
+export interface Linked<Self extends Linked<Self>> {
+  list: LinkedList<Self> | undefined
   before: Self | undefined
   behind: Self | undefined
 }

@@ -2,11 +2,12 @@
  * `node:http` on strata beside `node:http` on the kernel: the same server, once over a TAP and once over a cable (veth).
  *
  *     node bench/http.ts [--only hash,download,upload,requests] [--mebibytes 1024] [--rounds 3] [--seconds 4] [--connections 64]
+ *                        [--profile folder]
  *
  * Needs root, `curl` and `wrk`. Both servers are on processor 0, and the clients, which are the kernel's, on processor 1; the
  * servers take turns. First `curl` fetches and brings so many mebibytes that are compared by their hash. Then it does so
  * again and throws them away, for the speed; and `wrk` asks for a few octets on connections that stay open. "µs" is the
- * processor time of the server for a mebibyte, or for a request.
+ * processor time of the server for a mebibyte, or for a request. `--profile` leaves what V8 says of both servers.
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
@@ -29,7 +30,8 @@ const { values } = parseArgs({
     mebibytes: { type: "string", default: "1024" },
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "4" },
-    connections: { type: "string", default: "64" }
+    connections: { type: "string", default: "64" },
+    profile: { type: "string" }
   }
 })
 
@@ -58,8 +60,14 @@ const program = fileURLToPath(new URL("support/httpServer.ts", import.meta.url))
 
 const start = Effect.fnUntraced(
   function*(namespace: Namespace.Namespace, name: Server["name"], host: string, options: HttpServerOptions) {
-    const running = yield* namespace.spawn(...onServer, process.execPath, program, JSON.stringify(options))
+    const profiling = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}/${name}`]
+    const command = [process.execPath, ...profiling, program, JSON.stringify(options)]
+    const running = yield* namespace.spawn(...onServer, ...command)
     yield* running.prints(/ready/)
+    // A profile is written at the end.
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(running.endInput, Effect.timeoutOption(running.result, "10 seconds"))
+    )
     return { name, url: `http://${host}:${PORT}/`, pid: running.pid } satisfies Server
   }
 )

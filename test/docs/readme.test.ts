@@ -17,6 +17,20 @@ describe("pages", () => {
     for (const [, path, text] of shown) assert.strictEqual(`${text}\n`, read(path!), path)
   })
 
+  it("show lines of the programs that they link to, in their order", () => {
+    const rows = [...read("README.md").matchAll(/^\| [^|]+ \| (`[^|]+`) \| \[[^\]]+\]\((examples\/[^)]+)\) \|$/gm)]
+    assert.isAtLeast(rows.length, 5)
+    for (const [, cell, path] of rows) {
+      const lines = cell!.split("<br>").map((line) => line.slice(1, -1))
+      assert.isAtMost(lines.length, 3, path)
+      let rest = read(path!)
+      for (const line of lines) {
+        assert.include(rest, line, path)
+        rest = rest.slice(rest.indexOf(line) + line.length)
+      }
+    }
+  })
+
   it("link to pages that exist", () => {
     for (const page of pages) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {

@@ -4,6 +4,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { NetSocket } from "@strata/sockets/node"
 import type * as Http from "node:http"
+import * as Http2 from "node:http2"
 import type { Server } from "node:net"
 import { type Duplex, PassThrough, Readable } from "node:stream"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -115,7 +116,7 @@ describe.each(worlds)("undici by %s", (_name, enter) => {
       assert.deepStrictEqual(texts, Array.from({ length: 24 }, (_, index) => `hello /${index}`))
     })
 
-    it("speaks https, and HTTP/2 where a server does", async () => {
+    it("speaks https", async () => {
       const server = world.server.https.createServer(certificates.server, hello)
       const port = await started(server)
       const connect = world.client.undici.buildConnector({ ca: certificates.ca, servername: NAME })
@@ -126,6 +127,20 @@ describe.each(worlds)("undici by %s", (_name, enter) => {
         Undici.request(`https://${world.host}:${port}/`, { dispatcher: agent({ connect: strange }) })
       )
       assert.strictEqual(failure.code, "UNABLE_TO_VERIFY_LEAF_SIGNATURE")
+    })
+
+    it("speaks HTTP/2, of which a server takes connections, too", async () => {
+      const speaking = Http2.createSecureServer(certificates.server, (request, response) => {
+        response.end(`${request.httpVersion} ${request.url}`)
+      })
+      const port = await started(world.server.net.createServer((socket) => void speaking.emit("connection", socket)))
+      const connect = world.client.undici.buildConnector({ ca: certificates.ca, servername: NAME })
+      const dispatcher = agent({ connect, allowH2: true })
+      const texts = await Promise.all([1, 2, 3].map(async (index) => {
+        const { body } = await Undici.request(`https://${world.host}:${port}/${index}`, { dispatcher })
+        return body.text()
+      }))
+      assert.deepStrictEqual(texts, ["2.0 /1", "2.0 /2", "2.0 /3"])
     })
 
     it("is refused", async () => {

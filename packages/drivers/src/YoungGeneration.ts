@@ -10,8 +10,6 @@
  * V8 offers that only to those who ask for it by a flag. It is set for as long as it takes to get hold of the function.
  */
 import * as Context from "effect/Context"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 
 /** Octets that a device receives between two collections: what fits into a processor's cache. */
 export const OCTETS = 4 * 1024 * 1024
@@ -23,6 +21,8 @@ const find = (): Collect | undefined => {
   const known = Reflect.get(globalThis, "gc")
   if (typeof known === "function") return known as Collect
   try {
+    const { setFlagsFromString } = process.getBuiltinModule("node:v8")
+    const { runInNewContext } = process.getBuiltinModule("node:vm")
     setFlagsFromString("--expose-gc")
     const collect: unknown = runInNewContext("globalThis.gc")
     setFlagsFromString("--no-expose-gc")

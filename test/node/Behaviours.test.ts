@@ -11,7 +11,8 @@ const results = new Map<Row, Results>()
 for (const { rows, title } of table) {
   describe(title, () => {
     for (const row of rows) {
-      it(row.name, async () => {
+      // In real time, on a machine that may be busy.
+      it(row.name, { retry: 2 }, async () => {
         const shown = { node: await play("node", row.run), strata: await play("strata", row.run) }
         results.set(row, shown)
         assert.notInclude([...shown.node.client, ...shown.strata.client], HANGS)
@@ -24,7 +25,7 @@ for (const { rows, title } of table) {
 
 describe("the table", () => {
   it("has rows with names of their own", () => {
-    const names = table.flatMap(({ rows }) => rows.map(({ name }) => name))
+    const names = table.flatMap(({ rows, title }) => rows.map(({ name }) => `${title}: ${name}`))
     assert.strictEqual(new Set(names).size, names.length)
   })
 

@@ -2,10 +2,15 @@
  * The table of behaviours: how sockets of Node behave, and those of strata with them.
  */
 import { datagrams } from "./datagrams.ts"
+import { failures } from "./failures.ts"
+import { flow } from "./flow.ts"
+import { lives } from "./lives.ts"
 import type { Group, Row } from "./row.ts"
+import { servers } from "./servers.ts"
+import { states } from "./states.ts"
 import type { Logs, Place } from "./world.ts"
 
-export const table: ReadonlyArray<Group> = [datagrams]
+export const table: ReadonlyArray<Group> = [lives, failures, states, flow, servers, datagrams]
 
 export type Results = Readonly<Record<Place, Logs>>
 

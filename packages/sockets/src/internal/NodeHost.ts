@@ -35,11 +35,14 @@ export const outward = (call: () => void): void => {
   try {
     call()
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    uncaught(error)
   }
 }
+
+export const uncaught = (error: unknown): void =>
+  process.nextTick(() => {
+    throw error
+  })
 
 /** A listener, and how to be rid of it. */
 export interface OpenListener {
@@ -109,6 +112,6 @@ export const makeHost = (
     connect,
     listen,
     resolve: (host, done) =>
-      void run(Effect.map(Effect.result(resolve(host)), (outcome) => outward(() => done(outcome))))
+      void run(Effect.map(Effect.result(resolve(host)), (outcome) => process.nextTick(done, outcome)))
   }
 }

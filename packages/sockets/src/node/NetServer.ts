@@ -162,6 +162,9 @@ export class NetServer extends EventEmitter {
 
   #abortWith(signal: AbortSignal | undefined): void {
     if (signal === undefined) return
+    if (typeof signal !== "object" || signal === null || !("aborted" in signal)) {
+      throw Errors.invalidType("options.signal", "an instance of AbortSignal", signal)
+    }
     const abort = () => void this.close()
     if (signal.aborted) process.nextTick(abort)
     else {
@@ -222,6 +225,7 @@ export class NetServer extends EventEmitter {
     const { keepAlive: _, noDelay: __, pauseOnConnect = false, ...options } = this.#options
     const socket = this.#makeSocket(options)
     this.#open.add(socket)
+    socket.server = this
     socket.adopt(connection, pauseOnConnect, () => {
       this.#open.delete(socket)
       this.#emitCloseIfDrained()

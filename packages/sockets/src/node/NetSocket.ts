@@ -31,7 +31,7 @@ import {
   type Target
 } from "../internal/NodeArguments.ts"
 import { Dial } from "../internal/NodeDial.ts"
-import { type NodeHost, outward } from "../internal/NodeHost.ts"
+import { type NodeHost, outward, uncaught } from "../internal/NodeHost.ts"
 import * as Errors from "./NodeErrors.ts"
 
 /** What `new Socket` takes. */
@@ -150,11 +150,15 @@ export class NetSocket extends Duplex {
   }
   /** `address:port` of all that was tried where a name has several addresses. */
   readonly autoSelectFamilyAttemptedAddresses: Array<string> = []
+  /** Who has accepted it. */
+  server: EventEmitter | undefined
   readonly #host: NodeHost
   readonly #options: NetSocketOptions
   readonly #settings: Partial<TcpSettings>
   #dialing: Dial | undefined
   #live: Live | undefined
+  /** As in Node, it is remembered when the connection is gone, if it was asked for before. */
+  #peer: AddressInfo | undefined
   /** The stream wants more: nothing is taken from the connection otherwise. */
   #reading = false
   /** It asked for more while it was being given something. */
@@ -382,7 +386,8 @@ export class NetSocket extends Duplex {
   override _final(done: Done): void {
     const end = () => {
       this.#live?.plain.closeWrite()
-      done()
+      // As in Node, the stream is not finished at once: what is about to go on, promises included, may still write or destroy.
+      queueMicrotask(() => process.nextTick(done))
     }
     if (this.connecting) this.#whenConnected(end)
     else end()
@@ -412,7 +417,8 @@ export class NetSocket extends Duplex {
   }
 
   get #remote(): AddressInfo | undefined {
-    return this.#live && endpointOf(this.#live.connection.remote)
+    this.#peer ??= this.#live && endpointOf(this.#live.connection.remote)
+    return this.#peer
   }
 
   #whenConnected(then: () => void): void {
@@ -451,6 +457,7 @@ export class NetSocket extends Duplex {
   /** A stream that is over becomes one that has not begun. */
   #revive(): void {
     undestroy.call(this)
+    this.#peer = undefined
     this.#resets = false
     this.#listening = false
     this.#peerEnded = false
@@ -508,7 +515,12 @@ export class NetSocket extends Duplex {
     for (const chunk of chunks) {
       this.#asked = false
       this.#bytesRead += chunk.length
-      wanted = this.push(chunk)
+      try {
+        wanted = this.push(chunk)
+      } catch (error) {
+        // A listener has thrown: that is its own affair, and the connection goes on.
+        uncaught(error)
+      }
     }
     return wanted || this.#asked
   }

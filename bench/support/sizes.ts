@@ -2,4 +2,4 @@
 
 export const CONNECTED = [1, 10, 100, 1000, 10_000] as const
 /** Of networks in virtual time. */
-export const HOSTS = [2, 10, 100, 1000] as const
+export const HOSTS = [2, 10, 100, 300, 1000] as const

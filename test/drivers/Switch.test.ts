@@ -41,7 +41,8 @@ const station = Effect.fnUntraced(function*(self: Switch.Switch, options?: Switc
     port,
     send: (destination: number, mark = 0, source = mac(port.number)) =>
       devices.transmit(devices.byName("eth0")!, BareStack.packetOf(frame(source, destination, mark))),
-    marks: () => arrivals.map(({ bytes }) => bytes[20])
+    marks: () => arrivals.map(({ bytes }) => bytes[20]),
+    octets: () => arrivals.map(({ bytes }) => [...bytes])
   }
 })
 
@@ -113,6 +114,25 @@ describe("Switch", () => {
       assert.strictEqual(self.known().size, 2, "a group address is never a source")
     }))
 
+  it.effect("what one cable does to a flooded frame is not seen on another", () =>
+    Effect.gen(function*() {
+      const self = yield* makeSwitch()
+      const a = yield* station(self)
+      const others = [
+        yield* station(self, { conditions: { corruption: 1 } }),
+        yield* station(self),
+        yield* station(self, { conditions: { duplication: 1, faults: (): [] => [] } }),
+        yield* station(self)
+      ]
+      a.send(BROADCAST, 4)
+      yield* settle
+      const sent = [...frame(mac(0), BROADCAST, 4)]
+      const [corrupted, ...whole] = others.map((one) => one.octets())
+      assert.strictEqual(corrupted!.length, 1)
+      assert.notDeepEqual(corrupted![0], sent)
+      assert.deepStrictEqual(whole, [[sent], [sent, sent], [sent]])
+    }))
+
   it.effect("floods no more frames a second than it may", () =>
     Effect.gen(function*() {
       const self = yield* makeSwitch({ floodLimit: 3 })
@@ -162,7 +182,8 @@ const ends = (options: Wire.Options) =>
         const devices = yield* Devices
         return {
           send: (mark: number) => devices.transmit(device, BareStack.packetOf(frame(1, 2, mark))),
-          marks: () => arrivals.map(({ bytes }) => bytes[20])
+          marks: () => arrivals.map(({ bytes }) => bytes[20]),
+          octets: () => arrivals.map(({ bytes }) => [...bytes])
         }
       }).pipe(Effect.provideContext(context))
     })

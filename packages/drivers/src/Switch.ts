@@ -126,10 +126,12 @@ export const make = (options: Options): Switch => {
     if (allowance.left === 0) return void counters.stormed++
     allowance.left--
     counters.flooded++
+    // All of them wait for the same one: of a thousand ports that flood at a time, a million copies would.
+    packet.shared = true
     for (const port of ports) {
       if (port.number === from) continue
       counters.copied++
-      deliver(from, port, pool.copy(packet))
+      deliver(from, port, packet)
     }
   }
   const forward = (from: number, allowance: Allowance, packet: Packet): Fate => {

@@ -12,10 +12,9 @@
 import { Tcp } from "@strata/core"
 import type { Connection, ListenOptions } from "@strata/core/tcp/Tcp"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { IpAddress } from "effect/net/NetAddress"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
@@ -65,7 +64,7 @@ export const makeOver = Effect.fnUntraced(function*(
     handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>
   ): Effect.fn.Return<never, SocketServer.SocketServerError, R> {
     const places = options.concurrency === undefined ? undefined : yield* Semaphore.make(options.concurrency)
-    const handle = (connection: Connection, scope: Scope.Scope) =>
+    const handle = (connection: Connection) =>
       Effect.matchEffect(secured(ofConnection(connection)), {
         onFailure: () => Effect.void,
         onSuccess: (transport) =>
@@ -73,20 +72,24 @@ export const makeOver = Effect.fnUntraced(function*(
       }).pipe(
         Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
         Effect.provideService(NetSocket, connection),
-        Effect.provideService(Scope.Scope, scope)
+        Effect.scoped
       )
+    const leave = places === undefined ? Effect.void : places.release(1)
     /** Takes the next connection, and hands it to a fiber of its own. */
     const next = (all: Scope.Scope) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function*() {
-          if (places !== undefined) yield* restore(places.take(1))
-          const own = yield* Scope.make()
-          const leave = Effect.andThen(
-            Scope.close(own, Exit.void),
-            places === undefined ? Effect.void : places.release(1)
+        Effect.suspend(() => {
+          let taken: Connection | undefined
+          const accepted = restore(listener.acceptWith((connection) => taken = connection)).pipe(
+            // Whoever is interrupted with a connection in hand closes it.
+            Effect.onError(() => Effect.andThen(taken?.close ?? Effect.void, leave))
           )
-          const connection = yield* restore(Scope.provide(listener.accept, own)).pipe(Effect.onError(() => leave))
-          yield* restore(handle(connection, own)).pipe(Effect.ensuring(leave), Effect.forkIn(all))
+          const begun = Effect.flatMap(accepted, (connection) =>
+            restore(handle(connection)).pipe(
+              Effect.ensuring(Effect.andThen(connection.close, leave)),
+              Effect.forkIn(all)
+            ))
+          return places === undefined ? begun : Effect.andThen(restore(places.take(1)), begun)
         })
       )
     return yield* Effect.scopedWith((all) => Effect.mapError(Effect.forever(next(all)), serverFailed))

@@ -91,6 +91,8 @@ export class Packet {
   outlet: AttachedDevice | undefined = undefined
   /** Whether members of the group on this host get a multicast packet of this host too. */
   looped = false
+  /** Whether others hold it, too: whoever changes it, or passes it up, takes a copy. A copy is not shared. */
+  shared = false
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.bytes = bytes
@@ -131,6 +133,7 @@ export class Packet {
     this.networkOptions = undefined
     this.outlet = undefined
     this.looped = false
+    this.shared = false
   }
 
   /** Makes room for a header of `size` bytes in front and returns where it starts. */

@@ -35,19 +35,20 @@ export const makeOpening = (host: Host) => {
       : Result.fail(new TcpError({ reason: new AddressNotAvailable({ address: Address.formatIpv4(number) }) }))
   }
 
-  /** The port asked for, or a random one, if `free` says yes. */
+  /** The port asked for, or a random one, if `free` says yes, or `reusable` where there is nothing better. */
   const choosePort = (
     address: number,
     port: number | undefined,
-    free: (port: number) => boolean
+    free: (port: number) => boolean,
+    reusable?: (port: number) => boolean
   ): Result.Result<number, TcpError> => {
     if (port === undefined || port === 0) {
-      const chosen = Ports.choose(entropy, free)
+      const chosen = Ports.choose(entropy, free, reusable)
       return chosen === undefined
         ? Result.fail(new TcpError({ reason: new PortsExhausted({}) }))
         : Result.succeed(chosen)
     }
-    return free(port)
+    return free(port) || reusable?.(port) === true
       ? Result.succeed(port)
       : Result.fail(new TcpError({ reason: new AddressInUse({ address: show(address, port) }) }))
   }
@@ -71,10 +72,7 @@ export const makeOpening = (host: Host) => {
         const previous = other(port)
         return !acceptors.taken(address, port) && (previous === undefined || TimeWait.mayReuse(previous.tcb, now))
       }
-      const localPort = yield* Result.orElse(
-        choosePort(address, local.port, free),
-        () => choosePort(address, local.port, reusable)
-      )
+      const localPort = yield* choosePort(address, local.port, free, reusable)
       return { localAddress: address, localPort, remoteAddress, remotePort: foreign.port }
     })
 

@@ -70,7 +70,7 @@ export class Outlet {
     this.conditions = options.conditions
   }
 
-  /** Sends a packet that nobody else uses to the stack. */
+  /** Sends a packet that nobody else uses, or one that says it is shared, to the stack. */
   deliver(packet: Packet): Fate {
     if (this.path === undefined || this.transit === undefined) return "unplugged"
     if (this.transit.isFull()) return "full"

@@ -2,7 +2,7 @@
  * Packets that are used again and again for copies of others: making one costs
  * several times as much as filling it. They are kept apart by size, so
  * that a queue of small ones does not take the memory of large ones; of each
- * size, a bounded number. A thousand hosts that ask for each other's addresses have a million frames under way: those are tiny.
+ * size, a bounded number.
  */
 import { HEADROOM, make, type Packet } from "@strata/core/device/Packet"
 

@@ -57,7 +57,7 @@ export class Transit {
     return { delivered, refused, lost, held }
   }
 
-  /** Takes a packet that nobody else uses; false when the queue is full. */
+  /** Takes a packet that nobody else uses, or one that says it is shared; false when the queue is full. */
   offer(packet: Packet): boolean {
     if (this.isFull()) {
       this.refused++
@@ -105,8 +105,9 @@ export class Transit {
       if (this.closed) return
       this.held--
       this.delivered++
-      this.attachment.input(frame)
-      this.pool.release(frame)
+      const own = frame.shared ? this.pool.copy(frame) : frame
+      this.attachment.input(own)
+      this.pool.release(own)
     }
   }
 }

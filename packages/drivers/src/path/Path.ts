@@ -136,7 +136,7 @@ export class Path {
     return { ...this.counted }
   }
 
-  /** Takes a packet that nobody else uses. What an ideal path does not delay arrives before this returns. */
+  /** Takes a packet that nobody else uses, or one that says it is shared. What an ideal path does not delay arrives before this returns. */
   send(packet: Packet): void {
     this.counted.offered++
     if (packet.segmentSize === 0 || !this.cuts) return this.enter(packet)
@@ -151,15 +151,19 @@ export class Path {
     const { conditions } = this
     const { entropy } = this.services
     const number = ++this.entered
+    let carried = packet
     if (conditions.blackhole) return void this.counted.blackholed++
     if (packet.length - (this.framing === "ethernet" ? HEADER : 0) > conditions.mtu) return void this.counted.tooBig++
-    const decoded = () => decode(packet, this.framing)
+    const decoded = () => decode(carried, this.framing)
     if (this.loser.loses(conditions.loss, number, decoded, entropy)) return void this.counted.lost++
-    if (happens(conditions.corruption, entropy)) this.corrupt(packet, (bits) => entropy.below(bits))
+    if (happens(conditions.corruption, entropy)) {
+      carried = owned(packet)
+      this.corrupt(carried, (bits) => entropy.below(bits))
+    }
     const duplicates = happens(conditions.duplication, entropy)
     const faults = conditions.faults(number, decoded)
-    if (faults.length > 0) return this.suffer(packet, duplicates, faults)
-    this.pass(packet, duplicates, 0)
+    if (faults.length > 0) return this.suffer(owned(carried), duplicates, faults)
+    this.pass(carried, duplicates, 0)
   }
 
   /** Sends a packet on, twice if it is duplicated, and `delay` milliseconds late. */
@@ -226,12 +230,14 @@ export class Path {
     if (this.line.length - this.first >= queue.packets || this.waiting + octets > queue.octets) {
       return void this.counted.overflowed++
     }
-    if (this.line.length - this.first >= marking && markCongestion(packet, this.framing)) this.counted.marked++
+    const isMarked = this.line.length - this.first >= marking
+    const carried = isMarked ? owned(packet) : packet
+    if (isMarked && markCongestion(carried, this.framing)) this.counted.marked++
     const perOctet = 8000 / bandwidth
     this.free = Math.max(this.free, now - burst * perOctet) + octets * perOctet
     this.line.push({ leaves: this.free, octets })
     this.waiting += octets
-    this.travel(packet, now, Math.max(now, this.free), delay)
+    this.travel(carried, now, Math.max(now, this.free), delay)
   }
 
   /** Forgets the packets that have left. */
@@ -320,3 +326,6 @@ export class Path {
     this.deliver(packet)
   }
 }
+
+/** A packet that may be changed. */
+const owned = (packet: Packet): Packet => packet.shared ? packet.clone() : packet

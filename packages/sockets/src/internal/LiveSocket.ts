@@ -69,17 +69,17 @@ export class LiveSocket {
 
   /** Closes it as the program says. What the code is stays here: TCP has no way to tell it to the peer. */
   leave({ code }: CloseEvent): Effect.Effect<void> {
-    return this.close(
+    return this.close(() =>
       code > Errors.NORMAL
         ? Errors.readFailed(new Error(`closed with code ${code}`))
         : Errors.closedWith(Errors.NORMAL)
     )
   }
 
-  /** Closes it, and lets a pull that waits fail with `reason`. */
-  close(reason: SocketError): Effect.Effect<void> {
+  /** Closes it, and lets a pull that waits fail with `reason`, which is made only where nothing ended it before: two errors and their stacks. */
+  close(reason: () => SocketError): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.over ??= reason
+      this.over ??= reason()
       this.rest = []
       this.upgradable = false
       return this.transport.close
@@ -96,8 +96,8 @@ export class LiveSocket {
       this.upgradable = false
       return upgrade(this.transport, role, options).pipe(
         Effect.mapError(Errors.upgradeFailed),
-        Effect.tapError((error) => this.close(error)),
-        Effect.onInterrupt(() => this.close(Errors.closedWith(Errors.ABNORMAL))),
+        Effect.tapError((error) => this.close(() => error)),
+        Effect.onInterrupt(() => this.close(() => Errors.closedWith(Errors.ABNORMAL))),
         Effect.map((transport) => {
           this.transport = transport
         })

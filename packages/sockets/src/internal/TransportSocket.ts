@@ -32,7 +32,7 @@ export const overTransport = <R>(
           current = undefined
           connected.closeUnsafe()
         }
-        return live.close(Errors.closedWith(Errors.ABNORMAL))
+        return live.close(() => Errors.closedWith(Errors.ABNORMAL))
       })
 
     const reader: Socket.Socket["reader"] = Effect.gen(function*() {

@@ -21,9 +21,10 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as References from "effect/References"
@@ -95,29 +96,79 @@ export const run = <A, E>(
   options: Options = {}
 ): Effect.Effect<A, E | Deadlock | Livelock | InvariantViolated> =>
   Effect.gen(function*() {
-    const seed = options.seed ?? 1
-    const destination = options.captureFailure ?? (yield* captureName)
-    const offload = options.offload ?? (yield* isOffloading)
-    const kept = destination === undefined ? undefined : new KeptCapture.KeptCapture()
+    const { kept, network, seed, tell } = yield* settled(options)
     const time = VirtualTime.make()
     const course: Course = { network: undefined, violation: undefined }
+    const onViolation = (violation: InvariantViolated) => {
+      course.violation = violation
+      time.interrupt()
+    }
     const fiber = Effect.runForkWith(Context.merge(yield* inherited, time.context))(
-      Effect.scoped(prepare(program, seed, { ...options, offload, capture: both(options.capture, kept) }, time, course))
+      Effect.scoped(prepare(program, { ...network, onViolation }, kept, (made) => void (course.network = made)))
     )
     const exit = yield* Effect.promise(() => drive(time, fiber, seed, course)).pipe(
       Effect.onInterrupt(() => Effect.promise(() => end(time, fiber)))
     )
     if (Exit.isFailure(exit)) {
-      const lines = [
-        `the simulation failed at ${seconds(time.now())} of seed ${seed}; to replay it, set STRATA_SEED=${seed}`,
-        ...(kept === undefined ? [] : [yield* KeptCapture.handOver(kept, destination!, seed)]),
-        ...(course.violation === undefined ? [] : [course.violation.message])
-      ]
-      // Where tests put a console of their own into the context, nobody would see it.
-      yield* Effect.provideService(Effect.logError(lines.join("; ")), Console.Console, globalThis.console)
+      const where = `at ${seconds(time.now())} of seed ${seed}; to replay it, set STRATA_SEED=${seed}`
+      yield* tell(where, course.violation)
     }
     return yield* exit
   })
+
+/**
+ * Runs a program in real time, for what knows no other: libraries of Node over simulated links, for one. The seed fixes addresses,
+ * ports and chance, but not who comes first, so that no two runs are the same; and nobody notices when all wait for each other, so give
+ * it a timeout. For the rest it is as `run`, under whatever clock it is called.
+ */
+export const runLive = <A, E>(
+  program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
+  options: Options = {}
+): Effect.Effect<A, E | InvariantViolated> =>
+  Effect.gen(function*() {
+    const { kept, network, seed, tell } = yield* settled(options)
+    const course: Course = { network: undefined, violation: undefined }
+    const violated = Deferred.makeUnsafe<never, InvariantViolated>()
+    const onViolation = (violation: InvariantViolated) => {
+      course.violation = violation
+      Deferred.doneUnsafe(violated, Effect.fail(violation))
+    }
+    const fiber = Effect.runForkWith(yield* inherited)(
+      Effect.scoped(
+        Effect.raceFirst(prepare(program, { ...network, onViolation }, kept, () => {}), Deferred.await(violated))
+      )
+    )
+    const exit = yield* Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber))
+    if (Exit.isFailure(exit)) yield* tell(`in real time, with seed ${seed}`, course.violation)
+    return yield* exit
+  })
+
+/** What options come to together with the configuration, and how a failure is told. */
+const settled = Effect.fnUntraced(function*(options: Options) {
+  const seed = options.seed ?? 1
+  const destination = options.captureFailure ?? (yield* captureName)
+  const kept = destination === undefined ? undefined : new KeptCapture.KeptCapture()
+  const tell = Effect.fnUntraced(function*(where: string, violation: InvariantViolated | undefined) {
+    const lines = [
+      `the simulation failed ${where}`,
+      ...(kept === undefined ? [] : [yield* KeptCapture.handOver(kept, destination!, seed)]),
+      ...(violation === undefined ? [] : [violation.message])
+    ]
+    // Where tests put a console of their own into the context, nobody would see it.
+    yield* Effect.provideService(Effect.logError(lines.join("; ")), Console.Console, globalThis.console)
+  })
+  return {
+    seed,
+    kept: both(options.capture, kept),
+    tell,
+    network: {
+      seed,
+      hosts: options.hosts,
+      offload: options.offload ?? (yield* isOffloading),
+      invariants: options.invariants
+    }
+  }
+})
 
 /** What a program keeps of its caller's context: neither time nor chance, but how it is configured and what it logs. */
 const inherited = Effect.map(
@@ -153,27 +204,16 @@ interface Course {
 
 const prepare = <A, E>(
   program: Effect.Effect<A, E, NetworkModule.Network | Scope.Scope>,
-  seed: number,
-  options: Options,
-  time: VirtualTime.VirtualTime,
-  course: Course
+  options: NetworkModule.Options,
+  write: ((block: Uint8Array) => void) | undefined,
+  onNetwork: (network: NetworkModule.Network["Service"]) => void
 ) =>
   Effect.gen(function*() {
-    const capture = options.capture === undefined ? undefined : yield* Capture.make(options.capture)
-    const network = yield* NetworkModule.make({
-      seed,
-      capture,
-      hosts: options.hosts,
-      offload: options.offload,
-      invariants: options.invariants,
-      onViolation: (violation) => {
-        course.violation = violation
-        time.interrupt()
-      }
-    })
-    course.network = network
+    const capture = write === undefined ? undefined : yield* Capture.make(write)
+    const network = yield* NetworkModule.make({ ...options, capture })
+    onNetwork(network)
     return yield* Effect.provideService(program, NetworkModule.Network, network)
-  }).pipe(Random.withSeed(seed))
+  }).pipe(Random.withSeed(options.seed))
 
 const drive = async <A, E>(
   time: VirtualTime.VirtualTime,

@@ -11,6 +11,7 @@
  */
 import { type Alarm, AlarmMaker, type MakeAlarm } from "@strata/core/time/Alarm"
 import { DeadlineHeap, type Placed, unplaced } from "@strata/core/time/DeadlineHeap"
+import { IsRealTime } from "@strata/core/time/RealTime"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -124,7 +125,8 @@ export const make = (): VirtualTime => {
   return {
     context: Context.make(Clock.Clock, clock).pipe(
       Context.add(Scheduler.Scheduler, scheduler),
-      Context.add(AlarmMaker, makeAlarm)
+      Context.add(AlarmMaker, makeAlarm),
+      Context.add(IsRealTime, false)
     ) as Context.Context<never>,
     now: () => now,
     sleeping: () => sleepers.size,

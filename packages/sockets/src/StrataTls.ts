@@ -23,6 +23,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import { Buffer } from "node:buffer"
 import { isIP } from "node:net"
 import * as Tls from "node:tls"
+import * as RealTime from "./internal/RealTime.ts"
 import * as Errors from "./internal/SocketErrors.ts"
 import { ofConnection, type Role, TlsUpgrade, type Transport } from "./internal/Transport.ts"
 import { type Run, TransportDuplex, transportOf } from "./internal/TransportDuplex.ts"
@@ -80,6 +81,12 @@ export const layerServer = (
 
 /** `options` are read when the handshake begins; what is wrong with them is its failure. */
 const secured = (
+  transport: Transport,
+  role: Role,
+  options: () => Tls.ConnectionOptions & Tls.TLSSocketOptions
+): Effect.Effect<Transport, unknown> => Effect.andThen(RealTime.needed, handshake(transport, role, options))
+
+const handshake = (
   transport: Transport,
   role: Role,
   options: () => Tls.ConnectionOptions & Tls.TLSSocketOptions

@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import type { SocketOptions, SocketType } from "node:dgram"
 import * as HostAddress from "../internal/HostAddress.ts"
 import { Hold } from "../internal/NodeHost.ts"
+import * as RealTime from "../internal/RealTime.ts"
 import { type DgramHost, DgramSocket, type MessageListener } from "./DgramSocket.ts"
 import * as NodeErrors from "./NodeErrors.ts"
 
@@ -29,6 +30,7 @@ export interface StrataDgram {
 }
 
 export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = Effect.gen(function*() {
+  yield* RealTime.needed
   const context = yield* Effect.context<Udp>()
   const host: DgramHost = {
     udp: yield* Udp,

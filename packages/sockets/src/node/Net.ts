@@ -17,6 +17,7 @@ import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net"
 import * as HostAddress from "../internal/HostAddress.ts"
 import { type ConnectArguments, connectArguments } from "../internal/NodeArguments.ts"
 import { makeHost } from "../internal/NodeHost.ts"
+import * as RealTime from "../internal/RealTime.ts"
 import { type ConnectionListener, NetServer, type NetServerOptions } from "./NetServer.ts"
 import { type NetDialOptions, NetSocket, type NetSocketOptions } from "./NetSocket.ts"
 
@@ -58,6 +59,7 @@ export interface StrataNet {
 
 /** Names need an `AddressResolver`, or `lookup`; `localhost` needs neither. */
 export const makeNet: Effect.Effect<StrataNet, never, Tcp | Scope.Scope> = Effect.gen(function*() {
+  yield* RealTime.needed
   const context = yield* Effect.context<Tcp | Scope.Scope>()
   const resolve = (host: string) =>
     Effect.map(HostAddress.resolve(host), (addresses) => addresses.map(NetAddress.formatIp)).pipe(

@@ -22,4 +22,4 @@ const program = Effect.gen(function*() {
   yield* Console.log(rows[0])
 })
 
-NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(StrataNode.layer), Effect.provide(Host)))
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(StrataNode.layer.pipe(Layer.provide(Host)))))

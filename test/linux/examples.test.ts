@@ -4,6 +4,7 @@
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { fileURLToPath } from "node:url"
+import * as Databases from "../support/databases.ts"
 import { KERNEL, Kernel, STACK } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
 
@@ -53,5 +54,27 @@ describeLinux("Linux, examples", ["nc", "curl"], () => {
           expect(answer.stdout).toBe("HELLO\n")
         }))
     }
+  })
+})
+
+describeLinux("Linux, examples with databases", Databases.PROGRAMS, () => {
+  layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("pg", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* Databases.postgres(kernel)
+        const { password, user } = Databases.USER
+        const settings = [`PGUSER=${user}`, `PGPASSWORD=${password}`]
+        const asked = yield* kernel.succeed("env", ...settings, process.execPath, example("node/pg"))
+        expect(asked.stdout).toBe(`{ me: '${STACK}/32', sum: 5050 }\n`)
+      }))
+
+    it.effect("redis", () =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        yield* Databases.redis(kernel)
+        const asked = yield* kernel.succeed(process.execPath, example("node/redis"))
+        expect(asked.stdout).toBe("OK, strata\n")
+      }))
   })
 })

@@ -54,8 +54,8 @@ const Streams = {
     ),
   echoUdp: Effect.gen(function*() {
     const socket = yield* UdpSocket.bind({ port: ECHO })
-    const reply = (datagram: UdpSocket.Datagram) => Effect.ignore(socket.reply(datagram, datagram.payload))
-    yield* Effect.forkScoped(Stream.runForEach(socket.datagrams, reply))
+    const answers = Stream.map(socket.datagrams, (datagram) => UdpSocket.answer(datagram, datagram.payload))
+    yield* Effect.forkScoped(Stream.run(answers, socket.outgoing))
   })
 }
 

@@ -326,6 +326,28 @@ describe("the driver of native devices", () => {
       assert.deepStrictEqual(arrivals.map(({ bytes }) => bytes[0]), range(1000).map((mark) => mark % 256))
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("looks once more where several frames came at once, for what has come meanwhile", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { kernel } = yield* setup
+      const devices = yield* Devices
+      const readsFor = (frames: number) => {
+        const before = kernel.reads
+        for (const mark of range(frames)) kernel.incoming.push({ bytes: new Uint8Array(60).fill(mark) })
+        kernel.event(Readiness.readable)
+        return kernel.reads - before
+      }
+      assert.deepStrictEqual([readsFor(1), readsFor(2), readsFor(20)], [1, 2, 3])
+      assert.strictEqual(arrivals.length, 23)
+      let answers = 3
+      yield* devices.handle("ethernet", () => {
+        if (answers-- > 0) kernel.incoming.push({ bytes: new Uint8Array(60) })
+      })
+      // Two frames, two that came meanwhile, and one more for the first of these.
+      assert.strictEqual(readsFor(2), 3)
+      assert.strictEqual(kernel.incoming.length, 0)
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("passes on what the device knows about checksums", () =>
     Effect.gen(function*() {
       const { kernel } = yield* setup

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Udp } from "@strata/core"
+import { Statistics, Udp } from "@strata/core"
 import { Protocol } from "@strata/core/wire/Ipv4Header"
 import { UdpSocket } from "@strata/sockets"
 import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
@@ -11,7 +11,7 @@ const OTHER_ADDRESS = "198.51.100.2"
 const PEER = "192.0.2.1"
 
 const stack = Layer.fresh(Udp.layer).pipe(Layer.provideMerge(layer([HOST, OTHER_ADDRESS])))
-const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Scope.Scope>) =>
+const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Statistics | Scope.Scope>) =>
   it.effect(name, () => body().pipe(Effect.provide(stack)))
 
 const arrive = (port: number, message: string, to = HOST) =>
@@ -64,6 +64,66 @@ describe("UdpSocket", () => {
       assert.strictEqual(sent.length, 1)
       assert.deepInclude(sent[0], { source: raw(OTHER_ADDRESS), destination: raw(PEER) })
       assert.strictEqual(text(sent[0]!.bytes.subarray(8)), "echo")
+    }))
+
+  test("sends a stream of answers, each from the address that was asked", () =>
+    Effect.gen(function*() {
+      const { sent } = yield* Network
+      const socket = yield* UdpSocket.bind({ port: 7 })
+      yield* socket.datagrams.pipe(
+        Stream.map((datagram) => UdpSocket.answer(datagram, `${text(datagram.payload)}!`)),
+        Stream.run(socket.outgoing),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* arrive(7, "one", OTHER_ADDRESS)
+      yield* arrive(7, "two")
+      assert.deepStrictEqual(
+        sent.map(({ bytes, destination, source }) => [source, destination, text(bytes.subarray(8))]),
+        [[raw(OTHER_ADDRESS), raw(PEER), "one!"], [raw(HOST), raw(PEER), "two!"]]
+      )
+      assert.deepStrictEqual(sent.map(({ bytes }) => new DataView(bytes.buffer).getUint16(2)), [53, 53])
+    }))
+
+  test("loses of a stream what the network does not take, and goes on", () =>
+    Effect.gen(function*() {
+      const network = yield* Network
+      const socket = yield* UdpSocket.bind({ port: 7 })
+      const to = (port: number) => NetAddress.inetAddressUnsafe(ip(PEER), port) as NetAddress.InetAddressV4
+      const outgoing = (ports: ReadonlyArray<number>) =>
+        Stream.run(
+          Stream.fromIterable(ports.map((port) => ({ payload: Uint8Array.of(port), destination: to(port) }))),
+          socket.outgoing
+        )
+      yield* outgoing([53, 0, 54])
+      network.result = "dropped"
+      yield* outgoing([55])
+      network.result = "sent"
+      yield* outgoing([56])
+      assert.deepStrictEqual(network.sent.map(({ bytes }) => bytes[8]), [53, 54, 56])
+      const { snapshot } = yield* Statistics
+      assert.deepInclude(yield* snapshot, { "udp.sent": 3, "udp.lost": 2 })
+    }))
+
+  test("fails with what of a stream can never be sent", () =>
+    Effect.gen(function*() {
+      const { sent } = yield* Network
+      const socket = yield* UdpSocket.bind({ port: 7 })
+      const reasonOf = (...payloads: ReadonlyArray<UdpSocket.Outgoing>) =>
+        Effect.map(
+          Effect.flip(Stream.run(Stream.fromIterable(payloads), socket.outgoing)),
+          ({ reason }) => reason._tag
+        )
+      const destination = NetAddress.inetAddressUnsafe(ip(PEER), 53) as NetAddress.InetAddressV4
+      assert.strictEqual(yield* reasonOf({ payload: Uint8Array.of(1) }), "NoDestination")
+      assert.strictEqual(
+        yield* reasonOf(
+          { payload: Uint8Array.of(2), destination },
+          { payload: new Uint8Array(65508), destination },
+          { payload: Uint8Array.of(3), destination }
+        ),
+        "MessageTooLarge"
+      )
+      assert.deepStrictEqual(sent.map(({ bytes }) => bytes[8]), [2])
     }))
 
   test("sends text and bytes, to an address or to text that names one", () =>

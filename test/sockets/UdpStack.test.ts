@@ -60,6 +60,27 @@ describe("UDP between two hosts", () => {
       }
     }))
 
+  it.effect("what a socket knows of the way to its peer ends with the next change of addresses and routes", () =>
+    Effect.gen(function*() {
+      const { alice, bob } = yield* twoHosts
+      const receiver = yield* bob(UdpSocket.bind({ port: 7 }))
+      const sender = yield* alice(UdpSocket.bind())
+      const routing = yield* alice(Routing)
+      const say = (text: string) => sender.send(text, `${BOB}:7`)
+      const heard = Effect.map(next(receiver), ({ payload, source }) => [
+        new TextDecoder().decode(payload),
+        NetAddress.formatIp(source.address)
+      ])
+      yield* say("one")
+      assert.deepStrictEqual(yield* heard, ["one", ALICE])
+      yield* routing.addAddress("eth0", addressOf("192.0.2.9/24"))
+      yield* routing.removeAddress("eth0", addressOf(`${ALICE}/24`).address)
+      yield* say("two")
+      assert.deepStrictEqual(yield* heard, ["two", "192.0.2.9"])
+      yield* routing.removeAddress("eth0", addressOf("192.0.2.9/24").address)
+      assert.strictEqual((yield* Effect.flip(say("three"))).reason._tag, "Unreachable")
+    }))
+
   it.effect("a thousand datagrams in one go arrive in order", () =>
     Effect.gen(function*() {
       const { alice, bob } = yield* twoHosts

@@ -108,6 +108,7 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
         )
     } as unknown as Ipv4["Service"]
     const routing = {
+      version: () => 0,
       isLocal: (address: number) => own.includes(address),
       isBroadcast: (address: number) => many.includes(address),
       interfaces: () => own.map((address) => ({ address, device })),

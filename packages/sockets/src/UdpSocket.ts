@@ -1,5 +1,5 @@
 /**
- * UDP for programs: a Stream of datagrams in, an Effect to send one out.
+ * UDP for programs: a Stream of datagrams in; an Effect to send one out, and a Sink for many.
  *
  * A socket is closed with the scope in which it was opened.
  */
@@ -8,6 +8,7 @@ import type {
   BindOptions as PortOptions,
   Datagram,
   MulticastOptions as PortMulticastOptions,
+  Outgoing,
   SendOptions,
   UdpPort
 } from "@strata/core/udp/Udp"
@@ -16,9 +17,10 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 
-export type { Datagram, SendOptions }
+export type { Datagram, Outgoing, SendOptions }
 
 /** Where to send to: an address, or text such as `"192.0.2.1:7"`. */
 export type Destination = NetAddress.InetAddressV4 | string
@@ -71,6 +73,11 @@ export interface UdpSocket {
     destination?: Destination,
     options?: SendOptions
   ) => Effect.Effect<void, UdpError>
+  /**
+   * Sends what a stream has, each array of it at once: the cheapest way. What the network does not take is lost, as any
+   * datagram may be; fails with what the socket may never send, such as a payload that is too large.
+   */
+  readonly outgoing: Sink.Sink<void, Outgoing, never, UdpError>
   /** Answers a datagram: to where it came from, from where it was sent to. */
   readonly reply: (to: Datagram, payload: Uint8Array | string) => Effect.Effect<void, UdpError>
   /** Hears a group, from any source or from one, until the scope closes. */
@@ -109,6 +116,7 @@ const fromPort = (port: UdpPort): UdpSocket => ({
     destination === undefined || typeof destination !== "string"
       ? port.send(toBytes(payload), destination, options)
       : Effect.flatMap(toDestination(destination), (address) => port.send(toBytes(payload), address, options)),
+  outgoing: Sink.forEachArray(port.sendAll),
   reply: (to, payload) => port.send(toBytes(payload), to.source, { source: to.destination }),
   join: Effect.fnUntraced(function*(group, options) {
     const source = yield* toOptional(options?.source)
@@ -123,6 +131,13 @@ const fromPort = (port: UdpPort): UdpSocket => ({
     return yield* port.unblock(yield* toAddress(group), yield* toAddress(source), { interface: own })
   }),
   dropped: Effect.sync(port.dropped)
+})
+
+/** The answer to a datagram, for `outgoing`: to where it came from, from where it was sent to. */
+export const answer = (to: Datagram, payload: Uint8Array | string): Outgoing => ({
+  payload: toBytes(payload),
+  destination: to.source,
+  source: to.destination
 })
 
 const encoder = new TextEncoder()

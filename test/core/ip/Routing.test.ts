@@ -85,6 +85,24 @@ describe("Routing", () => {
       assert.strictEqual(yield* lookup("203.0.113.129"), "203.0.113.128/25 dev eth0 src 192.0.2.2 static")
     }).pipe(Effect.provide(stack)))
 
+  it.effect("has another version after each change of what is looked up, and after nothing else", () =>
+    Effect.gen(function*() {
+      const { devices, routing } = yield* twoNetworks
+      const changes = <E, R>(effect: Effect.Effect<unknown, E, R>) =>
+        Effect.gen(function*() {
+          const before = routing.version()
+          yield* effect
+          return routing.version() !== before
+        })
+      assert.isFalse(yield* changes(lookup("198.51.100.77")))
+      assert.isTrue(yield* changes(routing.addRoute(cidr("203.0.113.0/24"), { device: "eth0" })))
+      assert.isTrue(yield* changes(routing.removeRoute(cidr("203.0.113.0/24"))))
+      assert.isTrue(yield* changes(addAddress("eth1", "198.51.100.3/25")))
+      assert.isTrue(yield* changes(routing.removeAddress("eth1", ipv4("198.51.100.3"))))
+      assert.isTrue(yield* changes(devices.close("eth1")))
+      assert.isTrue(yield* changes(devices.open("eth1")))
+    }).pipe(Effect.provide(stack)))
+
   it.effect("knows no way to nowhere", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* lookup("192.0.2.1"), "none")

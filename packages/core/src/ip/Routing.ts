@@ -107,6 +107,8 @@ export class Routing extends Context.Service<Routing, {
    * knows no multicast.
    */
   readonly through: (device: AttachedDevice, group: number) => Route | undefined
+  /** Changes with every address, route and device: what was looked up holds until then. */
+  readonly version: () => number
   /**
    * How an address looks from the point of view of a packet that arrived on `device`: a directed broadcast is one of
    * that device's networks; multicast may be for nobody (`Multicast`).
@@ -155,6 +157,11 @@ export class Routing extends Context.Service<Routing, {
       const broadcasts = new Set<number>()
       const listeners = new Set<(change: { readonly added: boolean; readonly interface: Interface }) => void>()
       const cache = new RouteCache<Route>()
+      let version = 0
+      const renew = () => {
+        version++
+        cache.clear()
+      }
 
       const usableInterface = (accept: (candidate: Interface) => boolean) =>
         interfaces.find((candidate) => candidate.device.up && accept(candidate))
@@ -194,7 +201,7 @@ export class Routing extends Context.Service<Routing, {
       const refreshAddresses = () => {
         locals.clear()
         broadcasts.clear()
-        cache.clear()
+        renew()
         const loopback = devices.all().find((device) => device.flags.loopback && device.up)
         for (const { address, broadcast, device } of interfaces) {
           if (!device.up) continue
@@ -209,11 +216,11 @@ export class Routing extends Context.Service<Routing, {
       }
       const insertRoute = (route: Route) => {
         if (!routes.insert(route)) return
-        cache.clear()
+        renew()
         tellRoute("RouteAdded", route)
       }
       const told = (removed: ReadonlyArray<Route>): boolean => {
-        cache.clear()
+        renew()
         for (const route of removed) tellRoute("RouteRemoved", route)
         return removed.length > 0
       }
@@ -299,6 +306,7 @@ export class Routing extends Context.Service<Routing, {
 
       return Routing.of({
         lookup,
+        version: () => version,
         through: (device, group) =>
           device.up && device.flags.multicast
             ? hostRoute(group, device, interfaces.find((own) => own.device === device)?.address ?? 0)

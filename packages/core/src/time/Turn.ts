@@ -58,6 +58,8 @@ export class Turn extends Context.Service<Turn, {
    * those it has woken had run; outside the time now.
    */
   readonly now: () => number
+  /** Whether a turn is running. */
+  readonly running: () => boolean
   /** Runs `work` as a turn, or as part of the one that is running. */
   readonly run: (work: () => void) => void
   /** Asks for `task` to be run once in `phase` at the end of this turn; outside of one, in a turn of its own. */
@@ -95,6 +97,7 @@ export class Turn extends Context.Service<Turn, {
       }
       return Turn.of({
         now: () => running ? started : read(),
+        running: () => running,
         run,
         defer: (phase, task) => {
           tasksOf(phase).push(task)

@@ -17,6 +17,15 @@ export interface Datagram {
   readonly destination: Ipv4Address
 }
 
+/** A datagram to be sent. */
+export interface Outgoing {
+  readonly payload: Uint8Array
+  /** The connected peer by default. */
+  readonly destination?: InetAddressV4 | undefined
+  /** As `SendOptions.source`. */
+  readonly source?: Ipv4Address | undefined
+}
+
 /** What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. */
 export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => void
 
@@ -31,6 +40,17 @@ export interface Sending {
   /** Whether members on this host get those to a group. */
   readonly multicastLoopback: boolean
 }
+
+/** What was found out about the latest destination, and holds as long as `Routing.version` and the socket's address do. */
+export interface Flow {
+  readonly version: number
+  readonly destination: number
+  /** The source that was asked for. */
+  readonly wanted: number
+  readonly source: number
+}
+
+export const NO_FLOW: Flow = { version: -1, destination: 0, wanted: 0, source: 0 }
 
 export interface Socket extends Binding {
   address: number
@@ -47,6 +67,7 @@ export interface Socket extends Binding {
   /** What it has joined. */
   readonly member: Member
   sending: Sending
+  flow: Flow
   closed: boolean
 }
 

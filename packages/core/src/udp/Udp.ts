@@ -24,7 +24,15 @@ import { Protocol } from "../wire/Ipv4Header.ts"
 import { type GroupOptions, type Groups, type JoinOptions, makeGroups } from "./Groups.ts"
 import { Mailbox, type NonEmpty } from "./Mailbox.ts"
 import { PortTable } from "./PortTable.ts"
-import { Addresses, type Datagram, type DatagramInput, type Sending, type Socket } from "./Socket.ts"
+import {
+  Addresses,
+  type Datagram,
+  type DatagramInput,
+  NO_FLOW,
+  type Outgoing,
+  type Sending,
+  type Socket
+} from "./Socket.ts"
 import {
   AddressInUse,
   AddressNotAvailable,
@@ -37,9 +45,9 @@ import {
   Unreachable
 } from "./UdpError.ts"
 import { makeError, makeInput } from "./UdpInput.ts"
-import { makeSend, MAX_PAYLOAD } from "./UdpOutput.ts"
+import { makeOutput, MAX_PAYLOAD } from "./UdpOutput.ts"
 
-export { type Datagram, type DatagramInput, type GroupOptions, type JoinOptions, MAX_PAYLOAD, UdpError }
+export { type Datagram, type DatagramInput, type GroupOptions, type JoinOptions, MAX_PAYLOAD, type Outgoing, UdpError }
 
 /** How datagrams leave; it may be changed while a port is open. */
 export interface SendingOptions {
@@ -101,6 +109,12 @@ export interface UdpPort extends Groups {
     destination?: InetAddressV4 | undefined,
     options?: SendOptions | undefined
   ) => Effect.Effect<void, UdpError>
+  /**
+   * Sends one after the other, as one turn. What the network does not take is lost, as any datagram may be, and counted
+   * as `udp.lost`: no route, no room, a peer without a port to be answered at. Fails at the first one that the
+   * socket may not send at all, and does not send those behind it.
+   */
+  readonly sendAll: (datagrams: ReadonlyArray<Outgoing>) => Effect.Effect<void, UdpError>
   /** The plain face of `send`: the reason why not, or undefined. A source of 0 is chosen by the route. */
   readonly sendUnsafe: (
     payload: Uint8Array,
@@ -152,7 +166,7 @@ export class Udp extends Context.Service<Udp, {
       const ports = new PortTable<Socket>()
       const input = yield* makeInput(ports)
       const error = makeError(ports)
-      const send = yield* makeSend
+      const { send, sendAll } = yield* makeOutput
 
       /** The address that a socket gets, or why it gets none. */
       const localAddress = (
@@ -222,6 +236,7 @@ export class Udp extends Context.Service<Udp, {
           addresses: new Addresses(),
           member: multicast.member(),
           sending,
+          flow: NO_FLOW,
           closed: false
         }
         ports.add(socket)
@@ -246,6 +261,7 @@ export class Udp extends Context.Service<Udp, {
         socket.address = address
         socket.remoteAddress = port === 0 ? 0 : peer
         socket.remotePort = port
+        socket.flow = NO_FLOW
         return undefined
       }
 
@@ -260,6 +276,7 @@ export class Udp extends Context.Service<Udp, {
       const face = (socket: Socket, options: BindOptions): UdpPort => {
         const bound = options.address === undefined ? 0 : fromIpv4(options.address)
         const sendUnsafe: UdpPort["sendUnsafe"] = (payload, address, port, source = 0) => {
+          if (turn.running()) return send(socket, payload, address, port, source)
           let reason: UdpError["reason"] | undefined
           turn.run(() => {
             reason = send(socket, payload, address, port, source)
@@ -274,6 +291,14 @@ export class Udp extends Context.Service<Udp, {
           dropped: () => socket.mailbox.dropped,
           ...groups(socket),
           sendUnsafe,
+          sendAll: (datagrams) =>
+            Effect.suspend(() => {
+              let reason: UdpError["reason"] | undefined
+              turn.run(() => {
+                reason = sendAll(socket, datagrams)
+              })
+              return reason === undefined ? Effect.void : failure(reason)
+            }),
           configureUnsafe: (changes) => configure(socket, changes),
           connectUnsafe: (peer, port) => reconnect(socket, bound, peer, port),
           localAddress: () => socket.address,

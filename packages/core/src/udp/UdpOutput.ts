@@ -2,6 +2,7 @@
  * The way down: from a socket to IPv4.
  */
 import * as Effect from "effect/Effect"
+import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type { AttachedDevice } from "../device/Devices.ts"
 import { ChecksumState, make as makePacket, type Packet } from "../device/Packet.ts"
 import { isMulticast } from "../ip/AddressClass.ts"
@@ -10,11 +11,11 @@ import { Multicast } from "../ip/Multicast.ts"
 import { Routing } from "../ip/Routing.ts"
 import { Statistics } from "../Statistics.ts"
 import { Trace } from "../Trace.ts"
-import { formatInet, formatIpv4 } from "../wire/Address.ts"
+import { formatInet, formatIpv4, fromIpv4 } from "../wire/Address.ts"
 import * as Checksum from "../wire/Checksum.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
 import { UdpHeader } from "../wire/UdpHeader.ts"
-import type { Socket } from "./Socket.ts"
+import type { Outgoing, Socket } from "./Socket.ts"
 import {
   AddressNotAvailable,
   BroadcastNotPermitted,
@@ -42,12 +43,14 @@ export type Send = (
   wanted: number
 ) => UdpError["reason"] | undefined
 
-export const makeSend = Effect.gen(function*() {
+export const makeOutput = Effect.gen(function*() {
   const trace = yield* Trace
   const routing = yield* Routing
   const ipv4 = yield* Ipv4
   const multicast = yield* Multicast
-  const sent = (yield* Statistics).counter("udp.sent")
+  const statistics = yield* Statistics
+  const sent = statistics.counter("udp.sent")
+  const lost = statistics.counter("udp.lost")
   const packet = makePacket(MAX_PAYLOAD)
 
   /** The source for a datagram, 0 when there is no route, or undefined when it cannot be the one that is wanted. */
@@ -106,6 +109,10 @@ export const makeSend = Effect.gen(function*() {
     if (socket.closed) return new SocketClosed()
     if (destination === 0 || port === 0) return new NoDestination()
     if (payload.length > MAX_PAYLOAD) return new MessageTooLarge({ length: payload.length })
+    const { flow } = socket
+    if (flow.version === routing.version() && flow.destination === destination && flow.wanted === wanted) {
+      return outcomeOf(transmit(socket, payload, flow.source, destination, port, undefined), payload, destination, port)
+    }
     if (!socket.broadcast && routing.isBroadcast(destination)) {
       return new BroadcastNotPermitted({ destination: formatIpv4(destination) })
     }
@@ -114,7 +121,19 @@ export const makeSend = Effect.gen(function*() {
     if (chosen !== 0 && outlet === undefined) return new AddressNotAvailable({ address: formatIpv4(chosen) })
     const source = sourceFor(socket, destination, wanted)
     if (source === undefined) return new AddressNotAvailable({ address: formatIpv4(wanted) })
-    switch (source === 0 ? "unreachable" : transmit(socket, payload, source, destination, port, outlet)) {
+    if (source === 0) return outcomeOf("unreachable", payload, destination, port)
+    const isOne = !isMulticast(destination) && !routing.isBroadcast(destination)
+    if (isOne) socket.flow = { version: routing.version(), destination, wanted, source }
+    return outcomeOf(transmit(socket, payload, source, destination, port, outlet), payload, destination, port)
+  }
+
+  const outcomeOf = (
+    result: OutputResult,
+    payload: Uint8Array,
+    destination: number,
+    port: number
+  ): UdpError["reason"] | undefined => {
+    switch (result) {
       case "sent":
         sent.value++
         return undefined
@@ -126,8 +145,42 @@ export const makeSend = Effect.gen(function*() {
         return new NotSent({ destination: formatInet(destination, port) })
     }
   }
-  return send
+
+  /** Sends several; the reason why one can never be sent, or undefined. */
+  const sendAll = (socket: Socket, datagrams: ReadonlyArray<Outgoing>): UdpError["reason"] | undefined => {
+    // Datagrams that follow each other often have the same addresses, as the same objects.
+    let lastDestination: InetAddressV4 | undefined
+    let address = 0
+    let port = 0
+    let lastSource: Ipv4Address | undefined
+    let from = 0
+    for (const { destination, payload, source } of datagrams) {
+      if (destination === undefined) {
+        if (socket.remotePort === 0) return new NoDestination()
+        address = socket.remoteAddress
+        port = socket.remotePort
+      } else if (destination !== lastDestination) {
+        address = fromIpv4(destination.address)
+        port = destination.port
+      }
+      lastDestination = destination
+      if (source !== lastSource) {
+        lastSource = source
+        from = source === undefined ? 0 : fromIpv4(source)
+      }
+      const reason = send(socket, payload, address, port, from)
+      if (reason === undefined) continue
+      if (!isLoss(reason)) return reason
+      lost.value++
+    }
+    return undefined
+  }
+  return { send, sendAll }
 })
+
+/** What a peer, or the state of the network, can bring about. */
+const isLoss = ({ _tag }: UdpError["reason"]): boolean =>
+  _tag === "NotSent" || _tag === "Unreachable" || _tag === "AddressNotAvailable" || _tag === "NoDestination"
 
 /** A copy of an outgoing datagram as it will stand on the wire. */
 const withChecksum = (packet: Packet): Uint8Array => {

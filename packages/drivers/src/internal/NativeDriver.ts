@@ -4,7 +4,10 @@
  * Receiving: the event loop wakes the driver once, which then reads batch after
  * batch, each one turn of the stack, until nothing is left or its budget of
  * work is spent; then timers and other I/O have their time before it is woken
- * again. A batch ends when it has enough frames or enough octets.
+ * again. A batch ends when it has enough frames or enough octets: few enough for
+ * those who sent them to work on the answers while the next batch is read. Where
+ * several frames came at once more have come since, and it looks once more before
+ * it waits.
  *
  * Sending: headers and small pieces of payload are laid into a ring of octets,
  * large pieces stay where they are, and the kernel gathers them when the turn
@@ -26,8 +29,9 @@ export interface Sizes {
   readonly receiveOctets: number
   /** Frames that are read at once. */
   readonly batch: number
-  /** Batches that are read before other work of the process gets its turn. */
+  /** Frames, and octets, that are read before other work of the process gets its turn. */
   readonly budget: number
+  readonly budgetOctets: number
   /** Octets of frames that wait for the kernel, as far as they are copied. */
   readonly transmitOctets: number
   /** Frames that wait for the kernel. */
@@ -53,6 +57,8 @@ export interface Counters {
 const EAGAIN = 11
 const ENOBUFS = 105
 
+/** Frames in a batch that make it likely that more have come meanwhile. */
+const SEVERAL = 2
 /** Pieces up to this many octets are copied: to refer to one costs as much as to copy it. */
 const COPIED = 512
 /** Octets up to which a loop is faster than the copy of an array. */
@@ -309,8 +315,9 @@ export class NativeDriver {
 
   private receive(): void {
     const { counters, status } = this
-    for (let left = this.sizes.budget; left > 0 && !this.closed; left--) {
-      this.count = this.native.readBatch(this.sizes.batch)
+    const { batch, budget, budgetOctets } = this.sizes
+    for (let frames = 0, octets = 0; frames < budget && octets < budgetOctets && !this.closed;) {
+      this.count = this.native.readBatch(batch)
       const errno = status[Status.errno]!
       const drained = status[Status.drained] !== 0
       counters.reads.value += status[Status.calls]!
@@ -318,9 +325,12 @@ export class NativeDriver {
       counters.octetsRead.value += status[Status.octets]!
       this.uncollected += status[Status.octets]!
       counters.octetsCopied.value += status[Status.copied]!
+      // A call that brought nothing is work, too.
+      frames += Math.max(status[Status.frames]!, 1)
+      octets += status[Status.octets]!
       if (this.count > 0) this.attachment!.batch(this.deliver)
       if (errno !== 0) return this.lose(errno)
-      if (drained) return
+      if (drained && this.count < SEVERAL) return
     }
   }
 

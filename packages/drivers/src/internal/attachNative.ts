@@ -116,7 +116,10 @@ const CACHE_LINE = 64
 /** Octets between two received frames: one behind the other, each at a good place. */
 const GAP = 64
 
-const BATCH = 64
+const BATCH = 16
+/** Of the smallest frames some 300 µs of work. */
+const BUDGET = 256
+const BUDGET_OCTETS = 4 << 20
 /** Octets from which on a batch has fewer frames, so that they stay in the cache of a processor while the stack is at them. */
 const LARGE = 16_384
 /** Headers, and payload that is copied because it is small; there is room for some of the largest. */
@@ -131,7 +134,8 @@ const sizesFor = (largest: number, largestPerBatch: number): Sizes => {
     receiveSlot,
     receiveOctets: (receiveSlot + GAP) * (receiveSlot < LARGE ? BATCH : largestPerBatch),
     batch: BATCH,
-    budget: 4,
+    budget: BUDGET,
+    budgetOctets: BUDGET_OCTETS,
     transmitOctets: TRANSMITTED_OCTETS,
     transmitSlots: 512,
     pieces: 4096

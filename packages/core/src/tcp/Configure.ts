@@ -10,16 +10,27 @@ export type Adjustable = Pick<
   "nagle" | "keepAlive" | "keepAliveIdle" | "keepAliveInterval" | "keepAliveProbes" | "userTimeout"
 >
 
-const states: ReadonlySet<ControlBlock["state"]> = new Set(["ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1", "FIN-WAIT-2"])
+/** Where a peer is asked whether it is there. */
+const ASKING: ReadonlySet<ControlBlock["state"]> = new Set([
+  "ESTABLISHED",
+  "CLOSE-WAIT",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2"
+])
 
-/** The silence before the first keep-alive counts from `now` (RFC 9293 §3.8.4); one that nobody wants any more is not asked. */
 export const configured = (tcb: ControlBlock, wanted: Partial<Adjustable>, now: number): ControlBlock => {
   const settings = { ...tcb.settings, ...wanted }
-  const asks = settings.keepAlive && states.has(tcb.state)
+  const { keepAlive, keepAliveIdle } = tcb.settings
+  const set: ControlBlock = { ...tcb, settings }
+  return settings.keepAlive === keepAlive && settings.keepAliveIdle === keepAliveIdle ? set : asking(set, now)
+}
+
+/** The silence before the first keep-alive counts from `now` (RFC 9293 §3.8.4); one that nobody wants any more is not asked. */
+const asking = (tcb: ControlBlock, now: number): ControlBlock => {
+  const { keepAlive, keepAliveIdle } = tcb.settings
   return {
     ...tcb,
-    settings,
     keepAlive: { heardAt: now, asked: 0, isDue: false },
-    deadlines: { ...tcb.deadlines, keepAlive: asks ? now + settings.keepAliveIdle : Infinity }
+    deadlines: { ...tcb.deadlines, keepAlive: keepAlive && ASKING.has(tcb.state) ? now + keepAliveIdle : Infinity }
   }
 }

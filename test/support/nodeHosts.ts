@@ -1,7 +1,8 @@
 /**
  * Two stacks of one process, joined by a wire in real time, as Node's streams need it: programs of Node on both.
  */
-import { NetworkStack, type Tcp, type Udp } from "@strata/core"
+import { NetworkStack, Tcp, type Udp } from "@strata/core"
+import type { Connection } from "@strata/core/tcp/Tcp"
 import { Loopback, Wire } from "@strata/drivers"
 import { StrataNode } from "@strata/sockets/node"
 import * as Context from "effect/Context"
@@ -15,13 +16,27 @@ export interface NodeHost {
   readonly address: string
   readonly node: StrataNode.StrataNode["Service"]
   readonly context: Context.Context<Tcp | Udp | StrataNode.StrataNode>
+  /** Those that this host has opened. */
+  readonly opened: ReadonlyArray<Connection>
 }
 
+/** TCP that remembers what it has opened. */
+const recording = (opened: Array<Connection>) =>
+  Layer.effect(
+    Tcp,
+    Effect.map(Tcp, (tcp) =>
+      Tcp.of({
+        ...tcp,
+        open: (options) => Effect.tap(tcp.open(options), (connection) => Effect.sync(() => opened.push(connection)))
+      }))
+  )
+
 const makeHost = Effect.fnUntraced(function*(end: Wire.End, address: string) {
+  const opened: Array<Connection> = []
   const devices = Layer.mergeAll(Loopback.layer, Wire.layer(end, { address: `${address}/24` }))
-  const stack = devices.pipe(Layer.provideMerge(NetworkStack.layer))
+  const stack = Layer.provideMerge(recording(opened), devices.pipe(Layer.provideMerge(NetworkStack.layer)))
   const context = yield* Layer.build(Layer.fresh(StrataNode.layer.pipe(Layer.provideMerge(stack))))
-  return { address, node: Context.get(context, StrataNode.StrataNode), context }
+  return { address, node: Context.get(context, StrataNode.StrataNode), context, opened }
 })
 
 /** They end with the scope. */

@@ -16,6 +16,7 @@ import { type Adjustable, configured } from "./Configure.ts"
 import type { ConnectionHost } from "./ConnectionHost.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as Options from "./Options.ts"
+import { own, takeOver } from "./Ownership.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
@@ -44,7 +45,10 @@ export class LiveConnection implements Linked<LiveConnection> {
   list: LinkedList<LiveConnection> | undefined = undefined
   before: LiveConnection | undefined = undefined
   behind: LiveConnection | undefined = undefined
-  tcb: ControlBlock
+  /** Changes with everything that happens; `own` makes a copy that does not. */
+  readonly tcb: ControlBlock
+  /** Another one whenever the control block has changed. */
+  revision = 0
   readonly sending: SendBuffer
   readonly receiving: ReceiveBuffer
   /** How long its end may take when its program lets go of it, in milliseconds; undefined where nobody waits for that. */
@@ -87,7 +91,7 @@ export class LiveConnection implements Linked<LiveConnection> {
   constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number, copyWrites = false) {
     this.host = host
     this.traffic = new Traffic(host.counters)
-    this.tcb = tcb
+    this.tcb = own(tcb)
     this.linger = linger
     this.writes = new WriteQueue(sendBuffer, copyWrites)
     this.sending = this.writes.sending
@@ -274,8 +278,10 @@ export class LiveConnection implements Linked<LiveConnection> {
   }
 
   private become(tcb: ControlBlock): void {
+    if (tcb === this.tcb) return
     const { counts, state } = this.tcb
-    this.tcb = tcb
+    takeOver(this.tcb, tcb)
+    this.revision++
     // A passive OPEN that lost its peer has a control block that has counted nothing.
     if (tcb.counts !== counts && tcb.state !== "LISTEN") this.host.counters.add(counts, tcb.counts)
     if (tcb.state !== state) this.moved(state)

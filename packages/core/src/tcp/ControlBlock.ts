@@ -266,7 +266,8 @@ export const DEFAULT_MSS = 536
 /** A control block in the making, which nobody else has seen yet. */
 export type Draft = Writable<ControlBlock>
 
-type Writable<A> = { -readonly [Field in keyof A]: A[Field] }
+/** Without `readonly`. */
+export type Writable<A> = { -readonly [Field in keyof A]: A[Field] }
 
 /**
  * A copy to be changed before it is given away. It is written out because it is made for each segment: a spread of this many

@@ -19,17 +19,21 @@ const INTERVAL = 100
 /** Looks at a connection once per turn; the first look is to be told whatever it sees. */
 const makeWatch = (connection: LiveConnection, interval: number, tell: (info: TcpInfo) => void) => {
   const { timers, turn } = connection.host
-  let told = connection.tcb
+  let revision = 0
+  let state = connection.tcb.state
+  let phase = connection.tcb.recovery.phase
   let toldAt = -Infinity
   const timer = timers.make(() => look())
   const look = (): void => {
     const { tcb } = connection
     const now = turn.now()
-    if (tcb === told && toldAt !== -Infinity) return
-    const isTurn = tcb.state !== told.state || tcb.recovery.phase !== told.recovery.phase
+    if (connection.revision === revision && toldAt !== -Infinity) return
+    const isTurn = tcb.state !== state || tcb.recovery.phase !== phase
     if (!isTurn && now < toldAt + interval) return timer.set(toldAt + interval)
     timer.clear()
-    told = tcb
+    revision = connection.revision
+    state = tcb.state
+    phase = tcb.recovery.phase
     toldAt = now
     tell(infoOf(connection))
   }

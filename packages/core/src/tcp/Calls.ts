@@ -2,7 +2,7 @@
  * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
  */
 import { unanswered } from "./Arrival.ts"
-import { close as closed, type ControlBlock, copy, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
+import { close as closed, type ControlBlock, draft, draftReceive, isOpening } from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as KeepAlive from "./KeepAlive.ts"
@@ -42,14 +42,19 @@ const isReceiving = (tcb: ControlBlock): boolean =>
 
 /** RECEIVE (§3.10.3): the program took `octets` out of the receive buffer. */
 export const consumed = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
-  const rest: ReceiveSpace = { ...tcb.rcv, unread: tcb.rcv.unread - octets }
-  const tuned = ReceiveTuning.consumed(tcb, rest, now)
-  const read = tuned === undefined || tuned.capacity === rest.capacity ? rest : { ...rest, capacity: tuned.capacity }
-  const isDue = read.acknowledge !== "now" && isReceiving(tcb) &&
-    DelayedAcknowledgement.isDueAfterRead(read, ReceiveWindow.announced(read))
-  const rcv: ReceiveSpace = isDue ? { ...read, acknowledge: "now" } : read
-  const next = copy(tcb, tcb.snd, rcv, tcb.transmissions, tcb.congestion, tcb.deadlines)
-  return tuned === undefined ? next : { ...next, tuning: tuned.tuning }
+  const rcv = draftReceive(tcb.rcv)
+  rcv.unread -= octets
+  const next = draft(tcb)
+  next.rcv = rcv
+  const tuned = ReceiveTuning.consumed(tcb, rcv, now)
+  if (tuned !== undefined) {
+    rcv.capacity = tuned.capacity
+    next.tuning = tuned.tuning
+  }
+  const isDue = rcv.acknowledge !== "now" && isReceiving(tcb) &&
+    DelayedAcknowledgement.isDueAfterRead(rcv, ReceiveWindow.announced(rcv))
+  if (isDue) rcv.acknowledge = "now"
+  return next
 }
 
 /** ABORT (§3.10.5) */

@@ -7,7 +7,7 @@
  * A segment without the option where it was agreed on is dropped in silence, as §3.2 asks; Linux takes it, and so gives up PAWS for
  * whoever leaves the option out. A SYN is let through to where it is answered: a peer that lost the connection may want it without options.
  */
-import type { ControlBlock, TimestampState } from "./ControlBlock.ts"
+import { type ControlBlock, draft, type TimestampState } from "./ControlBlock.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 
@@ -41,8 +41,9 @@ export const isOld = ({ options, timestamps }: ControlBlock, segment: Segment, n
 export const kept = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
   const { options, rcv, timestamps } = tcb
   const stamps = options.timestamps ? segment.options.timestamps : undefined
-  return stamps === undefined || stamps.value === timestamps.recent ||
-      Sequence.greaterThan(segment.seq, rcv.acknowledged)
-    ? tcb
-    : { ...tcb, timestamps: { ...timestamps, recent: stamps.value, recentAt: now } }
+  if (stamps === undefined || stamps.value === timestamps.recent) return tcb
+  if (Sequence.greaterThan(segment.seq, rcv.acknowledged)) return tcb
+  const next = draft(tcb)
+  next.timestamps = { recent: stamps.value, recentAt: now, offset: timestamps.offset }
+  return next
 }

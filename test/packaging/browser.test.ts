@@ -82,7 +82,7 @@ describe.skipIf(isMissing("chromium"))("a page", () => {
       cpSync(join(ROOT, "examples/browser", name), join(directory, name))
     }
     const page = write(directory, "page.html", await makePage(directory))
-    const browser = run(directory, "chromium", [
+    const browser = await run(directory, "chromium", [
       "--headless=new",
       "--no-sandbox",
       "--disable-gpu",
@@ -92,7 +92,7 @@ describe.skipIf(isMissing("chromium"))("a page", () => {
       `file://${page}`
     ])
     write(directory, "in-node.ts", IN_NODE)
-    const told = node(directory, "in-node.ts")
+    const told = await node(directory, "in-node.ts")
     expect([told.code, told.stderr]).toEqual([0, ""])
     const { duration, lost, packets, received, words } = JSON.parse(told.stdout)
     expect(received).toBe(20_000)
@@ -105,8 +105,8 @@ describe.skipIf(isMissing("chromium"))("a page", () => {
     expect(titles.map((match) => plain(match[1]!))).toEqual(words)
   })
 
-  it("type checks", () => {
+  it("type checks", async () => {
     const tsc = join(ROOT, "node_modules/.bin/tsc")
-    expect(node(ROOT, tsc, "-p", "examples/browser")).toEqual({ code: 0, stdout: "", stderr: "" })
+    expect(await node(ROOT, tsc, "-p", "examples/browser")).toEqual({ code: 0, stdout: "", stderr: "" })
   })
 })

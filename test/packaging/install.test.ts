@@ -27,37 +27,37 @@ console.log(error.message)
 `
 
 describe("without the addon", () => {
-  it("runs the README's second example as printed", () => {
+  it("runs the README's second example as printed", async () => {
     write(bare, "two-hosts.ts", printed()[1]!)
-    expect(node(bare, "two-hosts.ts")).toEqual({
+    expect(await node(bare, "two-hosts.ts")).toEqual({
       code: 0,
       stdout: "192.0.2.2 answered with 64 bytes\nHello, 192.0.2.1!\n",
       stderr: ""
     })
   })
 
-  it("runs a simulation", () => {
+  it("runs a simulation", async () => {
     write(bare, "simulation.ts", fromRepository("test/packaging/outside/simulation.ts"))
-    const { code, stderr, stdout } = node(bare, "simulation.ts")
+    const { code, stderr, stdout } = await node(bare, "simulation.ts")
     expect([code, stderr]).toEqual([0, ""])
     const result = JSON.parse(stdout)
     expect(result.received).toBe(100_000)
     expect(result.virtual).toBeGreaterThan(1000)
   })
 
-  it("says in one line what a TAP would need", () => {
+  it("says in one line what a TAP would need", async () => {
     write(bare, "tap.ts", OPEN_TAP)
-    const { code, stdout } = node(bare, "tap.ts")
+    const { code, stdout } = await node(bare, "tap.ts")
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^strata-none: the native drivers are not built \(there is no \S+strata\.node, since no install script has run\); install .* run `npm rebuild`\n$/
+      /^strata-none: the native drivers are not built \(there is no \S+strata\.node: its install script has not run, [^\n]* approve @strata\/drivers` first\); install .* run `npm rebuild`\n$/
     )
   })
 
-  it("has the command, which shows two hosts in memory where it may not do more", () => {
+  it("has the command, which shows two hosts in memory where it may not do more", async () => {
     const strata = join(bare, "node_modules/.bin/strata")
-    expect(node(bare, strata, "--version").stdout).toBe("strata v0.1.0\n")
-    const { code, stdout } = node(bare, strata, "demo")
+    expect((await node(bare, strata, "--version")).stdout).toBe("strata v0.1.0\n")
+    const { code, stdout } = await node(bare, strata, "demo")
     expect(code).toBe(0)
     expect(stdout).toContain("in memory")
   })
@@ -68,8 +68,8 @@ describe("without the addon", () => {
     expect(copies.toSorted()).toEqual([...PACKAGES.map((name) => `@strata/${name}`), "effect"].toSorted())
   })
 
-  it("keeps what is internal to itself", () => {
-    const { stdout } = node(
+  it("keeps what is internal to itself", async () => {
+    const { stdout } = await node(
       bare,
       "--input-type=module",
       "-e",
@@ -87,7 +87,7 @@ describeLinux("with the addon", ["nc"], () => {
   const folder = mkdtempSync(join(tmpdir(), "strata-install-"))
   const project = join(folder, "project")
   const addon = join(project, "node_modules/@strata/drivers/build/Release/strata.node")
-  beforeAll(() => void install(project, inject("tarballs")))
+  beforeAll(() => install(project, inject("tarballs")))
   afterAll(() => rmSync(folder, { recursive: true }))
 
   it("has compiled it", () => expect(existsSync(addon)).toBe(true))
@@ -102,19 +102,19 @@ describeLinux("with the addon", ["nc"], () => {
       expect(echoed.stdout).toBe("hello\n")
     }).pipe(Effect.scoped, Effect.provide(Kernel.layer)))
 
-  it("has the command, which answers the kernel", () => {
-    const { code, stdout } = node(project, join(project, "node_modules/.bin/strata"), "demo")
+  it("has the command, which answers the kernel", async () => {
+    const { code, stdout } = await node(project, join(project, "node_modules/.bin/strata"), "demo")
     expect(code).toBe(0)
     expect(stdout).not.toContain("in memory")
   })
 
-  it("says what is missing where nothing can compile it, and is installed all the same", () => {
+  it("says what is missing where nothing can compile it, and is installed all the same", async () => {
     const programs = join(folder, "programs")
     mkdirSync(programs)
     symlinkSync(process.execPath, join(programs, "node"))
     symlinkSync("/bin/sh", join(programs, "sh"))
-    const npm = succeed(run(project, "sh", ["-c", "command -v npm"])).stdout.trim()
-    const rebuilt = run(project, process.execPath, [npm, "rebuild", "--foreground-scripts"], { PATH: programs })
+    const npm = (await succeed(run(project, "sh", ["-c", "command -v npm"]))).stdout.trim()
+    const rebuilt = await run(project, process.execPath, [npm, "rebuild", "--foreground-scripts"], { PATH: programs })
     expect(rebuilt.code).toBe(0)
     expect(rebuilt.stdout).toContain(
       "strata: the native drivers are not built, only in-memory devices will work: install g++, make, python3 " +
@@ -122,7 +122,7 @@ describeLinux("with the addon", ["nc"], () => {
     )
     expect(existsSync(addon)).toBe(false)
     write(project, "tap.ts", OPEN_TAP)
-    const { code, stdout } = node(project, "tap.ts")
+    const { code, stdout } = await node(project, "tap.ts")
     expect(code).toBe(0)
     const log = /^strata-none: the native drivers are not built \(see (\S+native\.log)\); install [^\n]*\n$/.exec(
       stdout

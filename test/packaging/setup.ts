@@ -18,14 +18,14 @@ declare module "vitest" {
   }
 }
 
-export default function setup(project: TestProject): () => void {
+export default async function setup(project: TestProject): Promise<() => void> {
   const folder = mkdtempSync(join(tmpdir(), "strata-packaging-"))
   const remove = () => rmSync(folder, { recursive: true })
   try {
     build()
     const tarballs = pack(join(folder, "tarballs"))
     project.provide("tarballs", tarballs)
-    project.provide("withoutAddon", install(join(folder, "without-addon"), tarballs, ["--ignore-scripts"]))
+    project.provide("withoutAddon", await install(join(folder, "without-addon"), tarballs, ["--ignore-scripts"]))
   } catch (error) {
     remove()
     throw error

@@ -46,7 +46,7 @@ describe("types", () => {
   it.each([
     ["Node", { module: "NodeNext" }],
     ["a bundler", { module: "ESNext", moduleResolution: "bundler" }]
-  ])("are complete and sound, as %s finds them", (_, resolution) => {
+  ])("are complete and sound, as %s finds them", async (_, resolution) => {
     const directory = join(project, `types-${resolution.module}`)
     mkdirSync(directory)
     write(directory, "everything.ts", modules.map((id, at) => `export * as m${at} from "${id}"\n`).join(""))
@@ -55,7 +55,7 @@ describe("types", () => {
     write(directory, "simulation.ts", fromRepository("test/packaging/outside/simulation.ts"))
     write(directory, "tsconfig.json", JSON.stringify(settings(resolution)))
     const tsc = join(ROOT, "node_modules/.bin/tsc")
-    expect(node(directory, tsc, "-p", directory)).toEqual({ code: 0, stdout: "", stderr: "" })
+    expect(await node(directory, tsc, "-p", directory)).toEqual({ code: 0, stdout: "", stderr: "" })
   })
 
   it("have no any", () => {

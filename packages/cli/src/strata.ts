@@ -268,4 +268,5 @@ const demo = Command.make(
   )
 )
 
+/** The command line, with all its commands. */
 export const strata = root.pipe(Command.withSubcommands([serve, tcps, tcpc, udps, udpc, ping, iperf3, demo]))

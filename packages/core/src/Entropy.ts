@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import { SecureRandom } from "effect/crypto"
 import * as Layer from "effect/Layer"
 
+/** Chance: whatever the stack does not want to be guessed, and what a simulation wants to be the same each time. */
 export class Entropy extends Context.Service<Entropy, {
   /** An unsigned 32-bit integer. */
   readonly u32: () => number

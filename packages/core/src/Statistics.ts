@@ -15,6 +15,7 @@ export interface Counter {
   value: number
 }
 
+/** The counters of a stack by name. Each layer asks for its own once, when it is built. */
 export class Statistics extends Context.Service<Statistics, {
   /** The counter of that name, such as `ipv4.received`; made on first use, a `"total"` by default. */
   readonly counter: (name: string, kind?: Counter["kind"]) => Counter

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { Packet } from "./device/Packet.ts"
 import { type Counter, Statistics } from "./Statistics.ts"
 
+/** The layers that tell of packets. */
 export type PacketLayer = "ethernet" | "arp" | "ipv4" | "icmp" | "igmp" | "udp" | "tcp"
 
 /** What happened; `stage` is the name of the place it happened in, such as `ipv4.input`. */
@@ -94,11 +95,13 @@ export type Interest = "packets" | "events" | "rare"
 /** A detail with the Unix time in milliseconds at which it was emitted. */
 export type TraceEvent = { readonly time: number; readonly detail: TraceDetail }
 
+/** What a stack tells about itself, for whoever wants to hear it. With no listener nothing is told, and it costs one comparison. */
 export class Trace extends Context.Service<Trace, {
   /** Whether anybody wants to see each packet. */
   readonly enabled: boolean
   /** Whether anybody wants to know of each drop and each change of a connection's state. */
   readonly eventful: boolean
+  /** Tells the listeners. Ask `enabled` or `eventful` first, where making the detail costs something. */
   readonly emit: (detail: TraceDetail) => void
   /**
    * Calls `listener` with each event, at once and in order, until the result is called. `interest` is `"packets"` by

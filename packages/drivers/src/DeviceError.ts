@@ -121,6 +121,7 @@ export class SystemFailure extends Schema.TaggedError<SystemFailure>()("SystemFa
   }
 }
 
+/** A device that cannot be opened, or that is gone; the reason says what helps. */
 export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
   reason: Schema.Union([
     NoPermission,

@@ -10,6 +10,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { DeviceError, InvalidOption } from "./DeviceError.ts"
 
+/** The address that a device gets. */
 export interface AddressOptions {
   /** Address and prefix length, such as `"192.0.2.2/24"`; none by default. */
   readonly address?: IpInterface.Ipv4InterfaceInput | undefined
@@ -17,6 +18,7 @@ export interface AddressOptions {
   readonly gateway?: NetAddress.Ipv4AddressInput | undefined
 }
 
+/** Of a device on an Ethernet. */
 export interface EthernetOptions extends AddressOptions {
   /** The stack's own hardware address, unicast, such as `"00:00:5e:00:53:01"`. */
   readonly mac?: NetAddress.MacAddressInput | undefined
@@ -36,6 +38,7 @@ export interface OffloadOptions {
   readonly udp?: boolean | undefined
 }
 
+/** Of a device of the kernel's. */
 export interface NativeOptions extends EthernetOptions {
   /** Where the interface is: a name as `ip netns` knows it, or a path; by default the namespace of the process. */
   readonly namespace?: string | undefined
@@ -43,6 +46,7 @@ export interface NativeOptions extends EthernetOptions {
   readonly offload?: boolean | OffloadOptions | undefined
 }
 
+/** The same, parsed. */
 export interface Addresses {
   readonly address: IpInterface.Ipv4Interface | undefined
   readonly gateway: NetAddress.Ipv4Address | undefined

@@ -21,6 +21,7 @@ import { cut } from "./internal/cut.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import { NO_COUNTERS, Path, type PathCounters } from "./path/Path.ts"
 
+/** The conditions of each direction. */
 export interface Options {
   /** From the wire to the stack; ideal by default. */
   readonly inbound?: Partial<Conditions> | undefined
@@ -28,8 +29,10 @@ export interface Options {
   readonly outbound?: Partial<Conditions> | undefined
 }
 
+/** To the stack, or from it. */
 export type Direction = "inbound" | "outbound"
 
+/** What is done to the packets of one device. */
 export interface Impairment {
   readonly middleware: Middleware<Devices | Turn | Timers | Entropy | Trace | Statistics>
   /** Changes some conditions from the next frame on. */

@@ -16,6 +16,7 @@ import type { DeviceError } from "./DeviceError.ts"
 import { type AddressOptions, configure, parseAddresses } from "./DeviceOptions.ts"
 import { CAPACITY, Transit } from "./internal/Transit.ts"
 
+/** Of a loopback device. */
 export interface Options extends AddressOptions {
   /** `lo` by default. */
   readonly name?: string | undefined

@@ -90,6 +90,7 @@ export const Readiness = { readable: 1, writable: 2 } as const
 
 /** An open device. */
 export interface NativeDevice {
+  /** Of the interface. */
   readonly name: () => string
   /** Octets without the link header. */
   readonly mtu: () => number
@@ -129,7 +130,9 @@ export interface NativeDevice {
 
 /** Throws errors with the properties `step`, `errno` and `detail`. A namespace is a path, or empty for one's own. */
 export interface Addon {
+  /** Throws what `open` makes a reason of. */
   readonly openTap: (name: string, namespace: string, wanted: number) => NativeDevice
+  /** The same for an interface that exists. */
   readonly openPacketSocket: (name: string, namespace: string, wanted: number) => NativeDevice
   readonly testing?: Testing
 }
@@ -177,6 +180,7 @@ export interface Testing {
   readonly join: (frames: ReadonlyArray<Uint8Array>) => ReadonlyArray<TestedFrame>
 }
 
+/** Finds and loads the addon. */
 export interface Loader {
   readonly platform: string
   /** Throws when the addon is not there. */
@@ -191,6 +195,8 @@ export const Native = Context.Reference<Loader>("@strata/drivers/Native", {
 /** Where `binding.gyp` is, from here: at the top of the published package, and of the repository. */
 const TOPS = ["..", "../../.."]
 
+const NOT_RUN = "its install script has not run, and npm 12 wants `npm install-scripts approve @strata/drivers` first"
+
 const load = (): Addon => {
   const { existsSync } = process.getBuiltinModule("node:fs")
   const { createRequire } = process.getBuiltinModule("node:module")
@@ -200,7 +206,7 @@ const load = (): Addon => {
   const path = from(`${top}/build/Release/strata.node`)
   if (existsSync(path)) return createRequire(import.meta.url)(path) as Addon
   const log = from(`${top}/build/native.log`)
-  throw new Error(existsSync(log) ? `see ${log}` : `there is no ${path}, since no install script has run`)
+  throw new Error(existsSync(log) ? `see ${log}` : `there is no ${path}: ${NOT_RUN}`)
 }
 
 /** The numbers of Linux that mean something for the user. */

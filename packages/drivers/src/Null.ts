@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { DeviceError } from "./DeviceError.ts"
 import { type AddressOptions, configure, parseAddresses } from "./DeviceOptions.ts"
 
+/** Of a device that swallows all. */
 export interface Options extends AddressOptions {
   /** `null0` by default. */
   readonly name?: string | undefined
@@ -30,6 +31,7 @@ export const attach = (name = "null0"): Effect.Effect<Attachment, DevicesError, 
       flush: () => {}
     }))
 
+/** Adds the device. */
 export const layerWith = (
   options: Options
 ): Layer.Layer<never, DeviceError | DevicesError | RoutingError, Devices | Routing> =>
@@ -39,4 +41,5 @@ export const layerWith = (
     yield* configure(device, addresses)
   }))
 
+/** Adds the device, with the name `null0`. */
 export const layer: Layer.Layer<never, DeviceError | DevicesError | RoutingError, Devices | Routing> = layerWith({})

@@ -24,6 +24,7 @@ import type { DeviceError } from "./DeviceError.ts"
 import { configure, type NativeOptions, parseAddresses } from "./DeviceOptions.ts"
 import { attachNative, type Kind } from "./internal/attachNative.ts"
 
+/** Of a device on an interface that exists. */
 export interface Options extends NativeOptions {
   /** Of the interface, and of the device in the stack. */
   readonly name: string
@@ -48,6 +49,7 @@ export const attach = (options: Options): Effect.Effect<
   Devices | Trace | Statistics | Scope.Scope
 > => attachNative(kind, options.name, options)
 
+/** Adds the device with its address and routes. */
 export const layer = (options: Options): Layer.Layer<
   never,
   DeviceError | DevicesError | RoutingError,

@@ -20,6 +20,7 @@ import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import type { PathCounters, PathServices } from "./path/Path.ts"
 
+/** Of a switch. */
 export interface Options {
   /** Hardware addresses known at most; 1,024 by default. */
   readonly addresses?: number | undefined
@@ -33,6 +34,7 @@ export interface Options {
   readonly services: PathServices
 }
 
+/** Of one port. */
 export interface PortOptions {
   /** Frames held for the stack; 1,024 by default. */
   readonly capacity?: number | undefined
@@ -44,12 +46,15 @@ export interface PortOptions {
 export interface Port {
   /** From 0. */
   readonly number: number
+  /** Changes some conditions, from the next frame on. */
   readonly set: (changes: Partial<Conditions>) => void
   /** Loses all that is under way to the stack. */
   readonly cut: () => void
+  /** Of the way from the switch to this port. */
   readonly counters: () => PathCounters
 }
 
+/** What became of frames; all count from when the switch was made. */
 export interface SwitchCounters {
   /** Frames that came in, on all ports. */
   readonly received: number
@@ -69,11 +74,13 @@ export interface SwitchCounters {
   readonly dropped: number
 }
 
+/** A switch that learns where each hardware address is. */
 export interface Switch {
   /** A new port. */
   readonly port: (options?: PortOptions) => Port
   /** Frames pass only from ports to ports for which `allows` is true; all of them until this is called. */
   readonly restrict: (allows: (from: number, to: number) => boolean) => void
+  /** What became of frames so far. */
   readonly counters: () => SwitchCounters
   /** The hardware addresses known now, and the number of the port each is on. */
   readonly known: () => ReadonlyMap<number, number>
@@ -94,6 +101,7 @@ const ethernet = EthernetHeader.get
 const FIRST_MAC = 0x0200_0001_0000
 const GROUP_BIT = 0x0100_0000_0000
 
+/** A switch without ports. */
 export const make = (options: Options): Switch => {
   const { now } = options.services.turn
   const floodLimit = options.floodLimit ?? 10_000

@@ -27,6 +27,7 @@ import type { DeviceError } from "./DeviceError.ts"
 import { configure, type NativeOptions, parseAddresses } from "./DeviceOptions.ts"
 import { attachNative, type Kind } from "./internal/attachNative.ts"
 
+/** Of a TAP device. */
 export interface Options extends NativeOptions {
   /** Of the interface, and of the device in the stack; `tap0` by default. */
   readonly name?: string | undefined
@@ -54,6 +55,7 @@ export const attach = (options: Options = {}): Effect.Effect<
   Devices | Trace | Statistics | Scope.Scope
 > => attachNative(kind, options.name ?? "tap0", options)
 
+/** Adds the device with its address and routes. */
 export const layer = (options: Options = {}): Layer.Layer<
   never,
   DeviceError | DevicesError | RoutingError,

@@ -20,6 +20,7 @@ import { CAPACITY } from "./internal/Transit.ts"
 import type { Conditions } from "./path/Conditions.ts"
 import type { PathCounters, PathServices } from "./path/Path.ts"
 
+/** An end, by name. */
 export type Side = "left" | "right"
 
 /** A frame put on the wire; the octets are a copy for the listener to keep. */
@@ -28,6 +29,7 @@ export interface Frame {
   readonly bytes: Uint8Array
 }
 
+/** Of a wire. */
 export interface Options {
   /** Frames that each direction holds for its stack. */
   readonly capacity?: number | undefined
@@ -56,6 +58,7 @@ export interface End {
   readonly wire: Wire
 }
 
+/** A wire between two stacks. */
 export interface Wire {
   readonly left: End
   readonly right: End
@@ -71,6 +74,7 @@ export interface Wire {
   readonly unplugged: () => Readonly<Record<Side, number>>
 }
 
+/** Of the device at one end. */
 export type EndOptions = PlugOptions
 
 interface State extends Wire {
@@ -81,6 +85,7 @@ const SIDES = ["left", "right"] as const
 const OPPOSITE = { left: "right", right: "left" } as const
 const DEFAULT_MAC = { left: 0x0200_0000_0001, right: 0x0200_0000_0002 } as const
 
+/** A wire with nobody at its ends. */
 export const make = (options: Options = {}): Wire => {
   const listeners = new Set<(frame: Frame) => void>()
   const pool = new PacketPool()

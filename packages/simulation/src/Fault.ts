@@ -22,10 +22,15 @@ const Packet = { way: Count, packet: Schema.Int.check(Schema.isGreaterThanOrEqua
 const Milliseconds = Schema.Number.check(Schema.isGreaterThanOrEqualTo(0))
 const During = { at: Milliseconds, milliseconds: Milliseconds }
 
+/** A packet does not arrive. */
 export const Lose = Schema.TaggedStruct("Lose", Packet)
+
+/** A packet arrives twice. */
 export const Duplicate = Schema.TaggedStruct("Duplicate", Packet)
 /** Flips a bit behind the Ethernet header. Frames of ARP, which has no checksum, are left alone: a link's own would find it. */
 export const Corrupt = Schema.TaggedStruct("Corrupt", { ...Packet, bit: Count })
+
+/** A packet takes longer. */
 export const Delay = Schema.TaggedStruct("Delay", { ...Packet, milliseconds: Milliseconds })
 /** Nothing that is sent over a link arrives, either way, for a while. */
 export const Partition = Schema.TaggedStruct("Partition", { link: Count, ...During })
@@ -34,6 +39,7 @@ export const Narrow = Schema.TaggedStruct("Narrow", { way: Count, mtu: Count, ..
 /** A host loses all its state, and is started again after a while. */
 export const Crash = Schema.TaggedStruct("Crash", { host: Count, ...During })
 
+/** Anything that can go wrong in a scenario. */
 export const Fault = Schema.Union([Lose, Duplicate, Corrupt, Delay, Partition, Narrow, Crash])
 export type Fault = typeof Fault.Type
 type PacketFault = Extract<Fault, { readonly packet: number }>

@@ -51,6 +51,7 @@ export type Property = (
   stage: Topology.Stage
 ) => Effect.Effect<unknown, unknown, Network | Scope.Scope>
 
+/** Of one run of a scenario. */
 export interface RunOptions {
   /** Fixes everything that the scenario leaves open: ports, initial sequence numbers, the order of fibers. */
   readonly seed: number
@@ -62,6 +63,7 @@ export interface RunOptions {
   readonly invariants?: boolean | undefined
 }
 
+/** Of a search. */
 export interface Options extends Omit<RunOptions, "seed"> {
   /** Each is one scenario and one run. */
   readonly seeds: Iterable<number>
@@ -86,6 +88,7 @@ export interface Found {
   readonly effort: number
 }
 
+/** A property that faults break, with the fewest that do. */
 export class FaultsFound extends Schema.TaggedError<FaultsFound>()("FaultsFound", {
   seed: Schema.Number,
   scenario: Scenario.Scenario,

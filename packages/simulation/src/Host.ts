@@ -39,6 +39,7 @@ import * as Seed from "./Seed.ts"
 /** What runs on a host finds. */
 export type HostServices = Layer.Success<typeof NetworkStack.protocols> | Entropy | Dns | AddressResolver
 
+/** What a host is made of, and what runs on it. */
 export interface HostOptions {
   /** Runs whenever the host starts, until it ends by itself or with the host. */
   readonly boot?: Effect.Effect<unknown, unknown, HostServices | Scope.Scope> | undefined
@@ -59,10 +60,12 @@ export class HostDown extends Schema.TaggedError<HostDown>()("HostDown", { host:
   }
 }
 
+/** A simulated host, as a test sees it. */
 export interface Host {
   readonly name: string
   /** Of all its interfaces, in the order in which they were linked. */
   readonly addresses: () => ReadonlyArray<Ipv4Address>
+  /** Whether it runs. */
   readonly isUp: () => boolean
   /**
    * Runs a program on the host and waits for it. Fails with `HostDown` when the host is, or goes, down; the program is

@@ -10,6 +10,7 @@ import type { Endpoints } from "@strata/core/tcp/ControlBlock"
 import * as Address from "@strata/core/wire/Address"
 import * as Schema from "effect/Schema"
 
+/** What must hold at any time, by name. */
 export const Invariant = Schema.Literals([
   /** SND.UNA =< SND.NXT =< SND.MAX, and neither SND.UNA nor SND.MAX goes back (RFC 9293 §3.4). */
   "sendOrder",

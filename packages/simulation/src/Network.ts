@@ -65,6 +65,7 @@ export interface WireLink {
   readonly counters: Effect.Effect<{ readonly forth: PathCounters; readonly back: PathCounters }>
 }
 
+/** Of a switch and the links to it. */
 export interface LanOptions {
   /** Of the way from the switch to each host; ideal by default. */
   readonly conditions?: Partial<Conditions> | undefined
@@ -83,8 +84,10 @@ export interface Lan {
   readonly heal: Effect.Effect<void>
   /** Takes one host's link to the switch down, until `up`; the host sees it, and has no routes over it. */
   readonly down: (host: Host.Host) => Effect.Effect<void>
+  /** Puts it up again. */
   readonly up: (host: Host.Host) => Effect.Effect<void>
   readonly counters: Effect.Effect<Switch.SwitchCounters>
+  /** Of the way from the switch to one host. */
   readonly portCounters: (host: Host.Host) => Effect.Effect<PathCounters>
 }
 
@@ -106,12 +109,16 @@ export interface Options {
   readonly onViolation?: ((violation: InvariantViolated) => void) | undefined
 }
 
+/** The network of a simulation: makes hosts, and links between them. */
 export class Network extends Context.Service<Network, {
   readonly seed: number
   /** A new host, up and on no link. Names are those of DNS, and each is given once. */
   readonly host: (name: string, options?: Host.HostOptions) => Effect.Effect<Host.Host>
+  /** All hosts, in the order in which they were made. */
   readonly hosts: () => ReadonlyArray<Host.ManagedHost>
+  /** Links two hosts. */
   readonly wire: (first: Host.Host, second: Host.Host, options?: WireOptions) => Effect.Effect<WireLink>
+  /** Links hosts by a switch. */
   readonly lan: (hosts: ReadonlyArray<Host.Host>, options?: LanOptions) => Effect.Effect<Lan>
   /**
    * Fails when an invariant is violated, which also ends all that runs on hosts, with the violation as a defect.

@@ -13,6 +13,7 @@ import type { HostOptions } from "./Host.ts"
 import * as Topology from "./Topology.ts"
 import * as Traffic from "./Traffic.ts"
 
+/** All that a run depends on beside its seed. */
 export const Scenario = Schema.Struct({
   topology: Topology.Topology,
   traffic: Traffic.Traffic,

@@ -37,6 +37,7 @@ import * as NetworkModule from "./Network.ts"
 import { describe } from "./Report.ts"
 import * as VirtualTime from "./VirtualTime.ts"
 
+/** Of a run. */
 export interface Options {
   /** Fixes everything: ports, initial sequence numbers, faults, the order of fibers. 1 by default. */
   readonly seed?: number | undefined

@@ -16,6 +16,7 @@ import { Network } from "./Network.ts"
 
 const NAMES = ["a", "b", "c", "d"] as const
 
+/** Hosts, and how they are linked. */
 export const Topology = Schema.Struct({
   /** How many; from 2 to 4. */
   hosts: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: NAMES.length })),
@@ -32,6 +33,7 @@ export type Topology = typeof Topology.Type
 /** Two hosts on an ideal wire. */
 export const simplest: Topology = { hosts: 2, links: "wires", latency: 1, mtu: 1500 }
 
+/** Small networks, more of the simple ones. */
 export const arbitrary: Arbitrary.Arbitrary<Topology> = Arbitrary.map(
   Arbitrary.all({
     hosts: pick(2, 2, 2, 3, 4),
@@ -47,9 +49,11 @@ export const arbitrary: Arbitrary.Arbitrary<Topology> = Arbitrary.map(
 export interface Way {
   /** Such as `from a to b`, or, behind a switch, `to b`. */
   readonly name: string
+  /** Changes some conditions, from the next packet on. */
   readonly set: (changes: Partial<Conditions>) => Effect.Effect<void>
 }
 
+/** A link as faults name it. */
 export interface Link {
   /** Such as `a and b`, or, on a switch, `b and the switch`. */
   readonly name: string
@@ -66,6 +70,7 @@ export interface Stage {
   readonly addressOf: (host: number, from: number) => Ipv4Address
 }
 
+/** The name of a host by its number, from 0. */
 export const nameOf = (host: number): string => NAMES[host]!
 
 /** Each with each, the smaller number first. */
@@ -78,6 +83,7 @@ export const sizes = (topology: Topology): { readonly ways: number; readonly lin
   return { links, ways: topology.links === "wires" ? 2 * links : links }
 }
 
+/** Makes the hosts and links. */
 export const build = (topology: Topology): Effect.Effect<Stage, never, Network> =>
   Effect.gen(function*() {
     const network = yield* Network

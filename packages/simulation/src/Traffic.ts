@@ -42,6 +42,7 @@ export const Transfer = Schema.Struct({
 })
 export type Transfer = typeof Transfer.Type
 
+/** Who sends what to whom. */
 export const Traffic = Schema.Array(Transfer)
 export type Traffic = typeof Traffic.Type
 
@@ -78,6 +79,7 @@ const anyTransfer: Arbitrary.Arbitrary<Transfer> = Arbitrary.map(
   ({ other, ...drawn }) => ({ ...drawn, server: drawn.client + other })
 )
 
+/** From one to three transfers. */
 export const arbitrary: Arbitrary.Arbitrary<Traffic> = Arbitrary.map(
   Arbitrary.all([anyTransfer, anyTransfer, anyTransfer, pick(1, 1, 1, 2, 3)]),
   ([one, two, three, count]) => [one, two, three].slice(0, count)

@@ -18,6 +18,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
 
+/** A clock and a scheduler that belong together. */
 export interface VirtualTime {
   /** `Clock`, `Scheduler` and the alarms of stacks, to be merged into a program's context. */
   readonly context: Context.Context<never>
@@ -48,6 +49,7 @@ interface Sleeper extends Placed {
   readonly wake: () => void
 }
 
+/** Virtual time that begins now, and stands still until tasks make it go on. */
 export const make = (): VirtualTime => {
   const tasks = new TaskQueue()
   const sleepers = new DeadlineHeap<Sleeper>()

@@ -18,6 +18,7 @@ import * as TcpServer from "./TcpServer.ts"
 import type { TcpSocket } from "./TcpSocket.ts"
 import * as UdpSocket from "./UdpSocket.ts"
 
+/** Of a service. */
 export interface Options {
   /** All addresses of the host by default. */
   readonly address?: Ipv4Address | undefined

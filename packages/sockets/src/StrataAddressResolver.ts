@@ -8,4 +8,5 @@ import type * as Layer from "effect/Layer"
 import * as AddressResolver from "effect/net/AddressResolver"
 import type { Dns } from "effect/net/Dns"
 
+/** Effect's resolver of hosts, by whatever `Dns` there is. */
 export const layer: Layer.Layer<AddressResolver.AddressResolver, never, Dns> = AddressResolver.layer()

@@ -21,6 +21,7 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** What a socket is bound to. */
 export interface BindOptions {
   /** All addresses of the host by default; with `connect`, the one from which the route leaves. */
   readonly address?: string | NetAddress.IpAddress | undefined
@@ -28,6 +29,7 @@ export interface BindOptions {
   readonly port?: number | undefined
 }
 
+/** Of a socket. */
 export type Options =
   & {
     readonly bind?: BindOptions | undefined
@@ -69,5 +71,6 @@ export const make = (options: Options = {}): Effect.Effect<DatagramSocket.Datagr
     (udp) => DatagramSocket.makeFromBackingSocket((events) => openPort(udp, options, events), options)
   )
 
+/** A socket, in the place of `NodeDatagramSocket.layer`. */
 export const layer = (options?: Options): Layer.Layer<DatagramSocket.DatagramSocket, never, Udp> =>
   Layer.effect(DatagramSocket.DatagramSocket, make(options))

@@ -30,7 +30,10 @@ import { candidates } from "./dns/SearchList.ts"
 import * as Settings from "./dns/Settings.ts"
 import * as SpecialNames from "./dns/SpecialNames.ts"
 
+/** Which servers are asked, and how. */
 export type Options = Settings.Options
+
+/** What is remembered, and for how long. */
 export type CacheOptions = Settings.CacheOptions
 
 /** What the resolver stands on. */

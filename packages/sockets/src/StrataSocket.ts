@@ -89,6 +89,7 @@ export const makeNetChannel = <IE = never>(
   Tcp
 > => ChannelModule.unwrap(Effect.map(makeNet(options), Socket.toChannelWith<IE>()))
 
+/** A client's socket, in the place of `NodeSocket.layerNet`. */
 export const layerNet = (options: NetOptions): Layer.Layer<Socket.Socket, never, Tcp> =>
   Layer.effect(Socket.Socket, makeNet(options))
 

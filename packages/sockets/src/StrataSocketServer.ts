@@ -98,6 +98,7 @@ export const makeOver = Effect.fnUntraced(function*(
   return SocketServer.SocketServer.of({ address: listener.local, run })
 })
 
+/** A server, in the place of `NodeSocketServer.layer`. */
 export const layer = (
   options: Options
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Tcp> =>

@@ -54,6 +54,7 @@ export const makeTls = (options: TlsOptions): Effect.Effect<Socket.Socket, never
     return overTransport(open, { ...options, encrypted: true }, role)
   })
 
+/** A client's socket that speaks TLS, in the place of `NodeSocket.layerTls`. */
 export const layerTls = (options: TlsOptions): Layer.Layer<Socket.Socket, never, Tcp> =>
   Layer.effect(Socket.Socket, makeTls(options))
 
@@ -74,6 +75,7 @@ export const makeServer = (
     (tls) => makeOver(options, (transport) => secured(transport, { _tag: "server" }, () => tls))
   )
 
+/** A server that speaks TLS, in the place of `NodeSocketServer.layerTls`. */
 export const layerServer = (
   options: TlsServerOptions
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Tcp> =>

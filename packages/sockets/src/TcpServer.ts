@@ -25,11 +25,13 @@ import * as Stream from "effect/Stream"
 import { toAddress } from "./internal/TcpAddress.ts"
 import { fromConnection, type TcpSocket } from "./TcpSocket.ts"
 
+/** Of a server, and of the connections it accepts. */
 export interface ListenOptions extends Omit<PortOptions, "address"> {
   /** All addresses of the host by default; text such as `"192.0.2.2"` will do. */
   readonly address?: Ipv4Address | string | undefined
 }
 
+/** A port that accepts connections. */
 export interface TcpServer {
   /** The port, with 0.0.0.0 when the server has all addresses of the host. */
   readonly address: InetAddressV4

@@ -17,6 +17,7 @@ import { type Destination, toAddress, toDestination, toRemote } from "./internal
 
 export type { Destination }
 
+/** Of this end of a connection. */
 export interface LocalOptions extends ConnectionOptions {
   /** Chosen by the route by default; text such as `"192.0.2.2"` will do. */
   readonly localAddress?: Ipv4Address | string | undefined
@@ -32,6 +33,7 @@ export type ConnectOptions =
     | { readonly host: Ipv4Address | string; readonly port: number }
   )
 
+/** A connection as a Stream of what arrives and a Sink of what leaves. */
 export interface TcpSocket {
   readonly local: InetAddressV4
   readonly remote: InetAddressV4

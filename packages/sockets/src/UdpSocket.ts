@@ -28,6 +28,7 @@ export type Destination = NetAddress.InetAddressV4 | string
 /** An address, or text such as `"239.1.2.3"`. */
 export type Address = NetAddress.Ipv4Address | string
 
+/** Of datagrams to groups. */
 export interface MulticastOptions extends Omit<PortMulticastOptions, "interface"> {
   /** The address of ours by whose device datagrams to a group leave. */
   readonly interface?: Address | undefined
@@ -44,6 +45,7 @@ export interface JoinOptions extends GroupOptions {
   readonly source?: Address | undefined
 }
 
+/** Of a socket. */
 export interface BindOptions extends Omit<PortOptions, "address" | "remote" | "multicast"> {
   /** All addresses of the host by default; text such as `"192.0.2.2"` will do. */
   readonly address?: NetAddress.Ipv4Address | string | undefined
@@ -53,10 +55,12 @@ export interface BindOptions extends Omit<PortOptions, "address" | "remote" | "m
   readonly multicast?: MulticastOptions | undefined
 }
 
+/** Of a socket with one peer. */
 export interface ConnectOptions extends BindOptions {
   readonly remote: Destination
 }
 
+/** A port as a Stream of the datagrams that arrive. */
 export interface UdpSocket {
   /** The address is 0.0.0.0 when the socket has all addresses of the host. */
   readonly local: NetAddress.InetAddressV4

@@ -6,6 +6,7 @@ import type { Packet } from "./Packet.ts"
 /** What a frame starts with: an Ethernet header, or nothing (then `Packet.etherType` travels beside it). */
 export type Framing = "ethernet" | "none"
 
+/** What kind of link a device is on; the names are those that `ip link` shows. */
 export interface DeviceFlags {
   readonly loopback: boolean
   readonly broadcast: boolean
@@ -23,6 +24,7 @@ export interface Offload {
   readonly segmentation: number
 }
 
+/** A device that leaves checksums and segmentation to the stack. */
 export const NO_OFFLOAD: Offload = { checksum: false, segmentation: 0 }
 
 /** A driver: names, numbers and two plain functions. */

@@ -62,6 +62,7 @@ export class InvalidMtu extends Schema.TaggedError<InvalidMtu>()("InvalidMtu", {
   }
 }
 
+/** A device that cannot be attached, or is not there. */
 export class DevicesError extends Schema.TaggedError<DevicesError>()("DevicesError", {
   reason: Schema.Union([NoSuchDevice, DuplicateDevice, InvalidMtu])
 }) {
@@ -70,14 +71,17 @@ export class DevicesError extends Schema.TaggedError<DevicesError>()("DevicesErr
   }
 }
 
+/** Something that happened to a device. */
 export type DeviceChange = {
   readonly _tag: "Attached" | "Detached" | "Opened" | "Closed" | "MtuChanged"
   readonly device: AttachedDevice
 }
 
+/** The registry of devices: what is attached, and the way of each packet out of the stack. */
 export class Devices extends Context.Service<Devices, {
   /** Sends a frame; false when it was dropped (device down, too big, wire full), which is counted. */
   readonly transmit: (device: AttachedDevice, packet: Packet) => boolean
+  /** The device of that name, if there is one. */
   readonly byName: (name: string) => AttachedDevice | undefined
   /** In the order of attachment. */
   readonly all: () => ReadonlyArray<AttachedDevice>
@@ -85,9 +89,12 @@ export class Devices extends Context.Service<Devices, {
   readonly handle: (framing: Framing, input: LinkInput) => Effect.Effect<void, never, Scope.Scope>
   /** Adds a device, up, until the scope closes. */
   readonly attach: (device: Device) => Effect.Effect<Attachment, DevicesError, Scope.Scope>
+  /** The same; fails where there is none. */
   readonly get: (name: string) => Effect.Effect<AttachedDevice, DevicesError>
   readonly list: Effect.Effect<ReadonlyArray<AttachedDevice>>
+  /** Brings a device up: it takes and gives packets. */
   readonly open: (name: string) => Effect.Effect<void, DevicesError>
+  /** Takes a device down. It stays attached. */
   readonly close: (name: string) => Effect.Effect<void, DevicesError>
   /** `mtu` in octets, without the link header: 68 to 65,535. */
   readonly setMtu: (name: string, mtu: number) => Effect.Effect<void, DevicesError>

@@ -47,6 +47,7 @@ const NO_BYTES = new Uint8Array()
 /** Where UDP has its checksum, and no other protocol does. */
 const UDP_CHECKSUM_OFFSET = 6
 
+/** The buffer that travels through the layers, which step over headers on the way in and write theirs in front on the way out. */
 export class Packet {
   bytes: Uint8Array
   view: DataView

@@ -44,7 +44,9 @@ export interface Membership {
   readonly version: Version | undefined
 }
 
+/** Tells the routers and bridges of each link which groups this host listens to (RFC 9776). */
 export class Igmp extends Context.Service<Igmp, {
+  /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet.Packet) => void
   /** All groups that are listened to, by device. */
   readonly memberships: Effect.Effect<ReadonlyArray<Membership>>

@@ -46,6 +46,7 @@ export const AnswerBroadcastEcho = Context.Reference<boolean>("@strata/core/Icmp
 
 export { type EchoReply, PingError, PingNotSent, PingTimedOut, PingUnreachable }
 
+/** Of one echo request. */
 export interface PingOptions {
   /** At most 65,507 octets; 56 by default. */
   readonly payload?: Uint8Array | undefined
@@ -61,7 +62,9 @@ export interface PingOptions {
   readonly timeout?: Duration.Input | undefined
 }
 
+/** ICMP (RFC 792, 1122): answers and asks for echoes, and reports errors both ways. */
 export class Icmp extends Context.Service<Icmp, {
+  /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => void
   /** One echo request, and its reply. */
   readonly ping: (destination: Ipv4Address, options?: PingOptions) => Effect.Effect<EchoReply, PingError>

@@ -78,6 +78,7 @@ export type ErrorInput = (error: DeliveryError, quoted: Packet.Packet) => boolea
 /** What ICMP offers to IPv4 once it is there; `code` and `parameter` as in the message's header. */
 export type ErrorReporter = (packet: Packet.Packet, type: number, code: number, parameter: number) => void
 
+/** IPv4 (RFC 791, 1122): in to the protocol above, out by a route, in fragments where a packet is too large. */
 export class Ipv4 extends Context.Service<Ipv4, {
   /** A packet from the link layer. */
   readonly input: (device: AttachedDevice, packet: Packet.Packet) => void

@@ -39,7 +39,9 @@ export interface MulticastChange {
   readonly after: SourceFilter
 }
 
+/** Who on this host listens to which group, on which device, from which sources (RFC 1112). */
 export class Multicast extends Context.Service<Multicast, {
+  /** Somebody who has joined no group yet. */
   readonly member: () => Member
   /** Whether packets to a group are for this host when they arrive on that device. */
   readonly accepts: (device: AttachedDevice, group: number) => boolean

@@ -4,6 +4,7 @@
 import type { Ipv4Address } from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 
+/** The answer to an echo request. */
 export interface EchoReply {
   /** Who answered. */
   readonly address: Ipv4Address
@@ -33,6 +34,8 @@ export class PingNotSent extends Schema.TaggedError<PingNotSent>()("PingNotSent"
     return this.why
   }
 }
+
+/** An echo request that got no answer. */
 export class PingError extends Schema.TaggedError<PingError>()("PingError", {
   reason: Schema.Union([PingTimedOut, PingUnreachable, PingNotSent])
 }) {

@@ -78,6 +78,8 @@ export class MissingNextHop extends Schema.TaggedError<MissingNextHop>()("Missin
     return `the route to ${this.network} leads nowhere; name a gateway or a device`
   }
 }
+
+/** An address or a route that cannot be had. */
 export class RoutingError extends Schema.TaggedError<RoutingError>()("RoutingError", {
   reason: Schema.Union([NoSuchDevice, GatewayUnreachable, AddressInUse, InvalidAddress, MissingNextHop])
 }) {
@@ -94,6 +96,7 @@ export interface RouteInfo {
   readonly kind: Route["kind"]
 }
 
+/** The addresses of this host, and its routes. */
 export class Routing extends Context.Service<Routing, {
   /**
    * The route to a destination by longest prefix, or undefined. Own addresses lead to the loopback device, whenever
@@ -114,11 +117,13 @@ export class Routing extends Context.Service<Routing, {
    * that device's networks; multicast may be for nobody (`Multicast`).
    */
   readonly classify: (device: AttachedDevice, address: number) => Destination
+  /** Whether an address, an unsigned integer, is one of this host's. */
   readonly isLocal: (address: number) => boolean
   /** Whether it is a limited or directed broadcast of any interface. */
   readonly isBroadcast: (address: number) => boolean
   /** The first interface on a device, or undefined. */
   readonly interfaceOf: (device: AttachedDevice) => Interface | undefined
+  /** The addresses of this host, with their devices. */
   readonly interfaces: () => ReadonlyArray<Interface>
   /**
    * Calls `listener` for each address that is there, whether its device is up or not, and each that comes (`added`) or
@@ -129,6 +134,7 @@ export class Routing extends Context.Service<Routing, {
   ) => Effect.Effect<void, never, Scope.Scope>
   /** Adds an address and its connected route; they go with the device. */
   readonly addAddress: (device: string, address: IpInterface.Ipv4Interface) => Effect.Effect<void, RoutingError>
+  /** Takes an address from a device; false when it did not have it. */
   readonly removeAddress: (device: string, address: Ipv4Address) => Effect.Effect<boolean>
   /**
    * Adds a static route by a gateway on a connected network, or to destinations on the link of a device. Among equal

@@ -19,16 +19,20 @@ export const NOTHING: SourceFilter = { mode: "include", sources: NONE }
 /** A member of the group whoever sends. */
 export const EVERYTHING: SourceFilter = { mode: "exclude", sources: NONE }
 
+/** These sources alone; they are unsigned integers. */
 export const include = (sources: Iterable<number>): SourceFilter => ({ mode: "include", sources: new Set(sources) })
 
+/** All sources but these; they are unsigned integers. */
 export const exclude = (sources: Iterable<number>): SourceFilter => ({ mode: "exclude", sources: new Set(sources) })
 
 /** Whether nobody is wanted, so that there is no membership. */
 export const isNothing = (filter: SourceFilter): boolean => filter.mode === "include" && filter.sources.size === 0
 
+/** Whether packets from a source are wanted. */
 export const admits = (filter: SourceFilter, source: number): boolean =>
   filter.sources.has(source) === (filter.mode === "include")
 
+/** Whether both want the same sources. */
 export const equals = (one: SourceFilter, other: SourceFilter): boolean =>
   one.mode === other.mode && one.sources.size === other.sources.size &&
   difference(one.sources, other.sources).size === 0
@@ -37,6 +41,7 @@ export const equals = (one: SourceFilter, other: SourceFilter): boolean =>
 export const difference = (one: ReadonlySet<number>, other: ReadonlySet<number>): ReadonlySet<number> =>
   new Set([...one].filter((source) => !other.has(source)))
 
+/** The sources that are in both. */
 export const intersection = (one: ReadonlySet<number>, other: ReadonlySet<number>): ReadonlySet<number> =>
   new Set([...one].filter((source) => other.has(source)))
 

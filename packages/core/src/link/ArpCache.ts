@@ -56,6 +56,7 @@ export class HostUnreachable extends Schema.TaggedError<HostUnreachable>()("Host
   }
 }
 
+/** A neighbour that cannot be found. */
 export class ArpError extends Schema.TaggedError<ArpError>()("ArpError", {
   reason: Schema.Union([HostUnreachable, NoSuchDevice])
 }) {
@@ -66,6 +67,7 @@ export class ArpError extends Schema.TaggedError<ArpError>()("ArpError", {
 
 const header = ArpHeader.get
 
+/** Finds the hardware addresses of neighbours (RFC 826), with the neighbour states of RFC 4861. */
 export class ArpCache extends Context.Service<ArpCache, {
   /**
    * Sends an IPv4 packet to a neighbour: at once when its hardware address is known, or when it becomes known, from a

@@ -36,6 +36,7 @@ const header = EthernetHeader.get
 const write = EthernetHeader.set
 const MINIMUM_PAYLOAD = MINIMUM_FRAME - EthernetHeader.size
 
+/** Ethernet II, and the registry of EtherTypes for links that have no header too. */
 export class Ethernet extends Context.Service<Ethernet, {
   /** A frame from a device: accepted for the device's own address, broadcast, and joined multicast groups. */
   readonly input: (device: AttachedDevice, packet: Packet) => void

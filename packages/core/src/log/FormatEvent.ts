@@ -11,6 +11,8 @@ import { dump } from "./PacketDump.ts"
 
 /** From the rarest to the most frequent. */
 export const levels = ["error", "warning", "info", "debug"] as const
+
+/** How important an event is. */
 export type Level = typeof levels[number]
 
 /** Ports above are given to whoever asks for any (RFC 6335 §6): nobody waits to hear of them. */
@@ -36,6 +38,7 @@ export const levelOf = (detail: TraceDetail): Level => {
   }
 }
 
+/** How events become text. */
 export interface FormatOptions {
   /** Whether to print payloads too, as `hexdump -C` does; false by default. Each payload is printed once. */
   readonly hexdump?: boolean | undefined

@@ -12,6 +12,7 @@ import { formatEvent, type FormatOptions, type Level, levelOf, levels } from "./
 
 export { formatEvent, type FormatOptions, type Level, levelOf, levels } from "./FormatEvent.ts"
 
+/** What is logged, and where to. */
 export interface LogOptions extends FormatOptions {
   /** The least important events to be shown; `info` by default. */
   readonly level?: Level | undefined

@@ -78,6 +78,7 @@ export interface Delivery {
   readonly congestionEcho: boolean
 }
 
+/** A congestion control: what it is told, and what it answers, as pure functions over a record of its own. */
 export interface CongestionAlgorithm {
   readonly name: string
   /** What it is at, for people; where it does not say, "slow start" or "congestion avoidance", as the threshold is. */

@@ -104,6 +104,7 @@ const losses = ({ counts, delivery, receiving, roundTrip, segmentSize, sending }
   unlessZero("snd_wnd", sending.window)
 ]
 
+/** One connection as text, in the words of `ss -ti`. */
 export const format = (info: TcpInfo): string => {
   const { local, receiving, remote, sending, state } = info
   const head = [STATES[state] ?? state, receiving.queued, sending.queued, endpoint(local), endpoint(remote)]

@@ -38,6 +38,7 @@ export interface BufferBounds {
   readonly maximum: number
 }
 
+/** Of any connection; where one is not given, that of `TcpDefaults` holds. */
 export interface ConnectionOptions {
   /**
    * Octets of unacknowledged and unsent data; `write` waits beyond. It grows to twice the congestion window; from 262,144 to 33,554,432
@@ -64,6 +65,7 @@ export interface ConnectionOptions {
   readonly congestion?: CongestionAlgorithm | undefined
 }
 
+/** Of a connection that this host opens. */
 export interface ConnectOptions extends ConnectionOptions {
   readonly remote: InetAddressV4
   /** Chosen by the route by default. */
@@ -72,6 +74,7 @@ export interface ConnectOptions extends ConnectionOptions {
   readonly localPort?: number | undefined
 }
 
+/** Of a listener, and of the connections it accepts. */
 export interface ListenOptions extends ConnectionOptions {
   /** All addresses of the host by default. */
   readonly address?: Ipv4Address | undefined
@@ -103,6 +106,7 @@ export interface ConnectionStatus {
   readonly local: InetAddressV4
   /** Port 0 of 0.0.0.0 while listening. */
   readonly remote: InetAddressV4
+  /** By the names of RFC 9293 §3.3.2. */
   readonly state: State
   /** Octets: the peer's window, ours, unacknowledged and unsent data, unread data. */
   readonly sendWindow: number
@@ -115,7 +119,9 @@ export interface ConnectionStatus {
 export interface Connection {
   readonly local: InetAddressV4
   readonly remote: InetAddressV4
+  /** By the names of RFC 9293 §3.3.2. */
   readonly state: () => State
+  /** How it is, in a few numbers. */
   readonly status: () => ConnectionStatus
   /** What is known about the connection, as `ss -ti` shows it. */
   readonly info: () => TcpInfo
@@ -162,6 +168,7 @@ export interface Connection {
   readonly whenClosed: (listener: () => void) => void
 }
 
+/** A port that accepts connections. */
 export interface Listener {
   readonly local: InetAddressV4
   /** The next established connection. It is closed with the scope: in order, all that was written arriving. */
@@ -173,7 +180,9 @@ export interface Listener {
   readonly acceptWith: <A>(taken: (connection: Connection) => A) => Effect.Effect<A, TcpError>
 }
 
+/** TCP (RFC 9293): listens, connects, and tells how connections are. */
 export class Tcp extends Context.Service<Tcp, {
+  /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   /** An ICMP error about a segment of ours. */
   readonly error: ErrorInput
@@ -182,6 +191,7 @@ export class Tcp extends Context.Service<Tcp, {
    * and the stack sees it through in the background.
    */
   readonly connect: (options: ConnectOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>
+  /** Accepts connections until the scope closes. */
   readonly listen: (options?: ListenOptions) => Effect.Effect<Listener, TcpError, Scope.Scope>
   /** RFC 9293 §3.9.1.1: returns at once, in SYN-SENT or LISTEN. */
   readonly open: (options: OpenOptions) => Effect.Effect<Connection, TcpError, Scope.Scope>

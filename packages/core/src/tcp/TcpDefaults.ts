@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import type { BufferBounds, ConnectionOptions, ListenOptions } from "./Tcp.ts"
 import { defaultSettings, type TcpSettings } from "./TcpSettings.ts"
 
+/** What holds for a whole stack. */
 export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions, "backlog" | "synCookies"> {
   /** Connections in TIME-WAIT; one more, and the oldest is forgotten. 16,384 by default. */
   readonly timeWaits?: number | undefined
@@ -36,6 +37,7 @@ export interface TcpDefaultOptions extends ConnectionOptions, Pick<ListenOptions
   readonly resetsPerSecond?: number | undefined
 }
 
+/** The options of connections and listeners that do not say otherwise. */
 export const TcpDefaults: Context.Reference<TcpDefaultOptions> = Context.Reference<TcpDefaultOptions>(
   "@strata/core/TcpDefaults",
   { defaultValue: () => ({}) }

@@ -64,6 +64,7 @@ export interface Outcome {
   readonly reopens: boolean
 }
 
+/** The transitions of a control block, as a service: a test may put another machine in its place. */
 export class TcpMachine extends Context.Service<TcpMachine, {
   /** Active OPEN: SYN-SENT; `output` emits the SYN. */
   readonly connect: (parameters: OpenParameters, now: number) => ControlBlock

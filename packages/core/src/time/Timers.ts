@@ -29,11 +29,13 @@ export interface Timer {
    * setting. `Infinity` clears.
    */
   set(deadline: number): void
+  /** Lets it never run, until it is set again. */
   clear(): void
   /** The deadline, or `Infinity` when it is not set. */
   deadline(): number
 }
 
+/** All deadlines of a stack, under one sleeping fiber. */
 export class Timers extends Context.Service<Timers, {
   /**
    * `run` is told up to which time it may believe deadlines (milliseconds of `Turn.now`): at or after its own, and at

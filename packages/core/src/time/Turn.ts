@@ -52,6 +52,7 @@ class Tasks {
 
 const nothing = (): void => {}
 
+/** The one way into a stack: whatever enters it runs as a turn, with one reading of the clock, and what it causes at the end. */
 export class Turn extends Context.Service<Turn, {
   /**
    * Monotonic milliseconds with a fraction, origin arbitrary: within a turn the time at which it began, or at which

@@ -24,11 +24,13 @@ import {
   Unreachable
 } from "./UdpError.ts"
 
+/** Of a membership of a group. */
 export interface GroupOptions {
   /** The address of ours on whose device the group is joined; by default the device by which the group is reached. */
   readonly interface?: Ipv4Address | undefined
 }
 
+/** Of joining a group. */
 export interface JoinOptions extends GroupOptions {
   /** From that source only (RFC 4607); several such joins add up. Any source by default. */
   readonly source?: Ipv4Address | undefined

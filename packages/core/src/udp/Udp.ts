@@ -59,6 +59,7 @@ export interface SendingOptions {
   readonly multicast?: MulticastOptions | undefined
 }
 
+/** Of a port. */
 export interface BindOptions extends SendingOptions {
   /** All addresses of the host by default; with `remote`, the one from which the route to it leaves. */
   readonly address?: Ipv4Address | undefined
@@ -74,6 +75,7 @@ export interface BindOptions extends SendingOptions {
   readonly receiveBuffer?: number | undefined
 }
 
+/** Of datagrams to groups. */
 export interface MulticastOptions {
   /** The address of ours by whose device they leave; by default that of the socket, or the route. */
   readonly interface?: Ipv4Address | undefined
@@ -83,6 +85,7 @@ export interface MulticastOptions {
   readonly loopback?: boolean | undefined
 }
 
+/** Of one datagram. */
 export interface SendOptions {
   /**
    * The address of this stack to send from, for sockets that have all of them. A broadcast or multicast address, as
@@ -136,7 +139,9 @@ export interface UdpPort extends Groups {
 const DEFAULT_CAPACITY = 1024
 const DEFAULT_RECEIVE_BUFFER = 4_194_304
 
+/** UDP (RFC 768): ports that datagrams come to and leave from. */
 export class Udp extends Context.Service<Udp, {
+  /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet, destination: Destination) => void
   /** An ICMP error about a datagram of ours. */
   readonly error: ErrorInput

@@ -10,9 +10,11 @@ export const fromIpv4 = (address: NetAddress.Ipv4Address): number => {
   return a * 0x100_0000 + (b << 16) + (c << 8) + d
 }
 
+/** An unsigned integer as an address of Effect's. */
 export const toIpv4 = (address: number): NetAddress.Ipv4Address =>
   NetAddress.ipv4FromBytesUnsafe(Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address))
 
+/** An IPv4 address, an unsigned integer, as text. */
 export const formatIpv4 = (address: number): string =>
   `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`
 
@@ -20,6 +22,7 @@ export const formatIpv4 = (address: number): string =>
 export const toInet = (address: number, port: number): NetAddress.InetAddressV4 =>
   NetAddress.inetAddressUnsafe(toIpv4(address), port) as NetAddress.InetAddressV4
 
+/** An IPv4 address (an unsigned integer) and a port as text, such as `192.0.2.1:7`. */
 export const formatInet = (address: number, port: number): string => `${formatIpv4(address)}:${port}`
 
 /** A MAC address as an unsigned 48-bit integer. */
@@ -29,6 +32,7 @@ export const fromMac = (address: NetAddress.MacAddress): number =>
 /** Six octets in lower-case hexadecimal, separated by colons. */
 export const formatMac = (address: number): string => address.toString(16).padStart(12, "0").replace(/..\B/g, "$&:")
 
+/** An unsigned 48-bit integer as an address of Effect's. */
 export const toMac = (address: number): NetAddress.MacAddress =>
   NetAddress.macAddressFromStringUnsafe(formatMac(address))
 

@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** RFC 826, for IPv4 over Ethernet. */
 export const ArpHeader = Header.make("Arp", {
   hardwareType: Field.u16,
   protocolType: Field.u16,

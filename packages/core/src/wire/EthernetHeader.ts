@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** Ethernet II. */
 export const EthernetHeader = Header.make("Ethernet", {
   destination: Field.mac,
   source: Field.mac,

@@ -63,6 +63,7 @@ export const IcmpUnreachableHeader = Header.make("Icmp destination unreachable",
   nextHopMtu: Field.u16
 })
 
+/** RFC 792, page 12. */
 export const IcmpRedirectHeader = Header.make("Icmp redirect", { ...common, gateway: Field.ipv4 })
 
 /** `length` as in `IcmpUnreachableHeader` (RFC 4884 §4.2). */

@@ -41,6 +41,7 @@ type Bodies = typeof bodies
 /** The fields of a header but its type, which the tag says. */
 type Fields<H> = H extends { readonly schema: { readonly Type: infer A } } ? Omit<A, "type"> : never
 
+/** A message of a known type, with its fields, or any other. */
 export type IcmpMessage =
   | { [Tag in keyof Bodies]: { readonly _tag: Tag; readonly data: Uint8Array } & Fields<Bodies[Tag][1]> }[keyof Bodies]
   | { readonly _tag: "Unknown"; readonly data: Uint8Array } & typeof IcmpHeader.schema.Type

@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** The types of messages of all three versions (RFC 1112, 2236, 9776). */
 export const IgmpType = {
   query: 0x11,
   reportV1: 0x12,

@@ -55,6 +55,7 @@ const message = Schema.Union([
   })
 ]).annotate({ identifier: "IgmpMessage" })
 
+/** A query or a report of any version. */
 export type IgmpMessage = typeof message.Type
 
 type Encoded = typeof message.Encoded

@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** RFC 791 §3.1, without options. */
 export const Ipv4Header = Header.make("Ipv4", {
   version: Field.bits(4),
   headerWords: Field.bits(4),

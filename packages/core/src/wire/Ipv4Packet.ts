@@ -6,6 +6,8 @@ import * as HeaderWithOptions from "./HeaderWithOptions.ts"
 import { Ipv4Header } from "./Ipv4Header.ts"
 import * as Ipv4Options from "./Ipv4Options.ts"
 
+/** From octets to a header with its options and the payload, and back. */
 export const schema = HeaderWithOptions.make(Ipv4Header, Ipv4Options.schema)
 
+/** A header with its options, and the payload. */
 export type Ipv4Packet = typeof schema.Type

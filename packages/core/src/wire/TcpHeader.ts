@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** RFC 9293 §3.1, without options. */
 export const TcpHeader = Header.make("Tcp", {
   sourcePort: Field.u16,
   destinationPort: Field.u16,

@@ -66,6 +66,7 @@ export class ParsedOptions implements TcpOptionValues {
   timestamps: { value: number; echoReply: number } | undefined = undefined
   private readonly stamps = { value: 0, echoReply: 0 }
 
+  /** Forgets all of them. */
   clear(): void {
     this.maximumSegmentSize = undefined
     this.windowScale = undefined
@@ -74,6 +75,7 @@ export class ParsedOptions implements TcpOptionValues {
     this.timestamps = undefined
   }
 
+  /** Sets the timestamps (RFC 7323 §3). */
   stamp(value: number, echoReply: number): void {
     this.stamps.value = value
     this.stamps.echoReply = echoReply

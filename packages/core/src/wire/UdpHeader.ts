@@ -4,6 +4,7 @@
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 
+/** RFC 768. */
 export const UdpHeader = Header.make("Udp", {
   sourcePort: Field.u16,
   destinationPort: Field.u16,

@@ -29,6 +29,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Pcapng from "./Pcapng.ts"
 
+/** A capture that is running. */
 export interface Capture {
   /** Captures one device, as an interface of that name; the device's own name by default. */
   readonly middleware: (name?: string) => Middleware<Trace>
@@ -36,6 +37,7 @@ export interface Capture {
   readonly packets: () => number
 }
 
+/** Of a capture. */
 export interface Options {
   /** Octets kept of each packet; all by default. */
   readonly snapLength?: number | undefined

@@ -27,6 +27,7 @@ export interface Interface {
   readonly name: string | undefined
 }
 
+/** Into the stack, or out of it. */
 export type Direction = "inbound" | "outbound" | "unknown"
 
 /** §4.3 */
@@ -42,6 +43,7 @@ export interface Packet {
   readonly comments: ReadonlyArray<string>
 }
 
+/** A block of a file, of those that captures have. */
 export type Block = Section | Interface | Packet
 
 /** Where and why a file makes no sense. */

@@ -7,6 +7,7 @@ import * as Distribution from "./Distribution.ts"
 import * as Faults from "./Faults.ts"
 import * as Loss from "./Loss.ts"
 
+/** What one direction of a link does to packets. */
 export interface Conditions {
   /** How long a packet travels, in milliseconds. The order of packets is kept, unless `reordering` says otherwise. */
   readonly latency: Distribution.Distribution

@@ -5,6 +5,7 @@
  */
 import type { Decoded } from "./Decoded.ts"
 
+/** What happens to one packet. */
 export type Fault =
   | { readonly _tag: "Lose" }
   /** Arrives twice. */
@@ -20,9 +21,16 @@ export type Fault =
  */
 export type Faults = (number: number, decoded: () => Decoded) => ReadonlyArray<Fault>
 
+/** It does not arrive. */
 export const lose: Fault = { _tag: "Lose" }
+
+/** It arrives twice. */
 export const duplicate: Fault = { _tag: "Duplicate" }
+
+/** That bit of it is flipped. */
 export const corrupt = (bit: number): Fault => ({ _tag: "Corrupt", bit })
+
+/** It takes so much longer. */
 export const delay = (milliseconds: number): Fault => ({ _tag: "Delay", milliseconds })
 
 const NOTHING: ReadonlyArray<Fault> = []

@@ -26,10 +26,13 @@ interface Page {
   written: number
 }
 
+/** What all empty buffers have. */
+const NO_PAGES: Array<Page> = Object.freeze([]) as ReadonlyArray<Page> as Array<Page>
+
 export class ReceiveBuffer {
   /** The most octets it holds. */
   readonly capacity: number
-  private pages: Array<Page> = []
+  private pages: Array<Page> = NO_PAGES
   private inOrder = 0
   /** The size of the next page; 0 makes the first one as long as its text. */
   private pageSize = 0
@@ -86,7 +89,8 @@ export class ReceiveBuffer {
       }
       gone++
     }
-    this.pages.splice(0, gone)
+    if (gone === this.pages.length) this.pages = NO_PAGES
+    else this.pages.splice(0, gone)
     for (const page of this.pages) page.base -= taken
     this.inOrder = 0
     this.current = 0
@@ -96,7 +100,7 @@ export class ReceiveBuffer {
   }
 
   clear(): void {
-    this.pages = []
+    this.pages = NO_PAGES
     this.inOrder = 0
     this.current = 0
     this.pageSize = 0
@@ -121,7 +125,9 @@ export class ReceiveBuffer {
   }
 
   private addPage(base: number, size: number): void {
-    this.pages.push({ base, size, bytes: undefined, written: 0 })
+    const page: Page = { base, size, bytes: undefined, written: 0 }
+    if (this.pages === NO_PAGES) this.pages = [page]
+    else this.pages.push(page)
   }
 
   private copy(from: number, source: Uint8Array, start: number, count: number): void {

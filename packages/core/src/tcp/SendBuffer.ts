@@ -23,10 +23,13 @@ interface Piece {
   readonly isOwn: boolean
 }
 
+/** What all empty buffers have: an array of one's own, once it has grown, would be more than the rest of an idle connection's buffers. */
+const NO_PIECES: Array<Piece> = Object.freeze([]) as ReadonlyArray<Piece> as Array<Piece>
+
 export class SendBuffer {
   /** The most octets it holds; larger now and then, never smaller. */
   capacity: number
-  private pieces: Array<Piece> = []
+  private pieces: Array<Piece> = NO_PIECES
   private length = 0
   private pageSize = SMALLEST_PAGE
   /**
@@ -69,7 +72,7 @@ export class SendBuffer {
     if (!this.copies && bytes.length >= REFERRED) this.refer(bytes, from, end)
     else if (this.length === 0 && count < LARGEST_PAGE) {
       // A typed array made from another one is not filled with zeros first.
-      this.pieces.push({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count, isOwn: true })
+      this.add({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count, isOwn: true })
     } else {
       for (let at = from; at < end;) at += this.append(bytes, at, end)
     }
@@ -103,7 +106,7 @@ export class SendBuffer {
   }
 
   clear(): void {
-    this.pieces = []
+    this.pieces = NO_PIECES
     this.spare = undefined
     this.length = 0
     this.pageSize = SMALLEST_PAGE
@@ -134,11 +137,16 @@ export class SendBuffer {
     }
   }
 
+  private add(piece: Piece): void {
+    if (this.pieces === NO_PIECES) this.pieces = [piece]
+    else this.pieces.push(piece)
+  }
+
   /** Adds `bytes[from, end)` as it stands; the rest of a chunk of which a part is here goes on where that ends. */
   private refer(bytes: Uint8Array, from: number, end: number): void {
     const last = this.pieces[this.pieces.length - 1]
     if (last?.bytes === bytes && last.end === from) last.end = end
-    else this.pieces.push({ bytes, start: from, end, isOwn: false })
+    else this.add({ bytes, start: from, end, isOwn: false })
   }
 
   /** Copies what fits of `bytes[at, end)` into the last page, a new one when that is full, and returns how much it was. */
@@ -146,7 +154,7 @@ export class SendBuffer {
     let page = this.pieces[this.pieces.length - 1]
     if (page === undefined || !page.isOwn || page.end === page.bytes.length) {
       page = { bytes: this.takePage(end - at), start: 0, end: 0, isOwn: true }
-      this.pieces.push(page)
+      this.add(page)
     }
     const count = Math.min(end - at, page.bytes.length - page.end)
     page.bytes.set(bytes.subarray(at, at + count), page.end)

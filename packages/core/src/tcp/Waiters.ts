@@ -49,7 +49,10 @@ export class Waiters {
 
   /** Wakes the fiber that waits longest; it runs before this returns. */
   wakeOne(): void {
-    this.waiting?.shift()?.()
+    const { waiting } = this
+    if (waiting === undefined) return
+    if (waiting.length === 1) this.waiting = undefined
+    waiting.shift()?.()
   }
 
   /** Wakes everybody who waits now. */

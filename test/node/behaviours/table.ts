@@ -5,12 +5,13 @@ import { datagrams } from "./datagrams.ts"
 import { failures } from "./failures.ts"
 import { flow } from "./flow.ts"
 import { lives } from "./lives.ts"
+import { processes } from "./process.ts"
 import type { Group, Row } from "./row.ts"
 import { servers } from "./servers.ts"
 import { states } from "./states.ts"
 import type { Logs, Place } from "./world.ts"
 
-export const table: ReadonlyArray<Group> = [lives, failures, states, flow, servers, datagrams]
+export const table: ReadonlyArray<Group> = [lives, failures, states, flow, servers, datagrams, processes]
 
 export type Results = Readonly<Record<Place, Logs>>
 

@@ -32,6 +32,7 @@ export interface Logs {
 }
 
 export interface World {
+  readonly place: Place
   readonly client: Side
   readonly server: Side
   /** Of a host on which nobody listens. */
@@ -105,7 +106,7 @@ export type Place = keyof typeof PLACES
 export const HANGS = "(the row hangs)"
 
 /** Longer than any row takes, so that one that hangs shows what it has seen. */
-const PATIENCE = 8000
+const PATIENCE = 25_000
 
 const SETTLING = 20
 
@@ -117,7 +118,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
   const closables: Array<Closable> = []
   const hide = (word: unknown): string =>
     typeof word === "number" && ports.has(word) ? "port" : [...ports].reduce(
-      (text, port) => text.replaceAll(`:${port}`, ":port"),
+      (text, port) => text.replaceAll(`:${port}`, ":port").replaceAll(`port=${port}`, "port=port"),
       String(word).replaceAll(hosts.client.address, "host").replaceAll(hosts.server.address, "host").replaceAll(
         hosts.elsewhere,
         "host"
@@ -134,6 +135,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
     }
   })
   const world: World = {
+    place,
     client: side("client"),
     server: side("server"),
     elsewhere: hosts.elsewhere,
@@ -193,7 +195,7 @@ export const words = (error: unknown): string => {
   }
   const details = Object.entries({ syscall, address, port })
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${key === "port" ? `:${value}` : value}`)
+    .map(([key, value]) => `${key}=${value}`)
   return `${code}: ${message}${details.length === 0 ? "" : ` (${details.join(" ")})`}`
 }
 

@@ -3,7 +3,7 @@
  */
 import type { Socket, SocketOptions } from "node:dgram"
 import { type Group, row } from "./row.ts"
-import { attempt, once, type Side, sleep, words, type World } from "./world.ts"
+import { attempt, once, type Side, sleep, uncaught, words, type World } from "./world.ts"
 
 const watched = (
   { track }: World,
@@ -445,7 +445,33 @@ export const datagrams: Group = {
       await once(receiver, "close")
       await sleep(20)
     }),
-    row("an error without a listener is thrown; `signal` closes", async (world) => {
+    row("a listener that throws does not keep others from hearing", async (world) => {
+      const { client, server } = world
+      const receiver = await bound(world, server)
+      receiver.once("message", () => {
+        throw new Error("from a listener")
+      })
+      const caught = uncaught()
+      const second = new Promise<void>((resolve) =>
+        receiver.on("message", (message) => {
+          if (message.toString() === "two") resolve()
+        })
+      )
+      const sender = watched(world, client)
+      for (const text of ["one", "two"]) sender.send(text, receiver.address().port, server.address)
+      const [error] = await Promise.all([caught, second])
+      server.log("uncaught", error.message)
+    }),
+    row("one that is awaited after the other is not missed", async (world) => {
+      const { client, server } = world
+      const receiver = watched(world, server)
+      receiver.bind(0, server.address)
+      await once(receiver, "listening")
+      const sender = watched(world, client)
+      for (let index = 0; index < 5; index++) sender.send(`${index}`, receiver.address().port, server.address)
+      for (let index = 0; index < 5; index++) server.log("awaited", await once(receiver, "message"))
+    }),
+    row("`signal` closes", async (world) => {
       const { client } = world
       const controller = new AbortController()
       const socket = watched(world, client, { signal: controller.signal })

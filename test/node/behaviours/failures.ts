@@ -4,7 +4,7 @@
 import type { Socket } from "node:net"
 import { type Group, row } from "./row.ts"
 import { closed, dial, pair, serve, told, unused, watch } from "./streams.ts"
-import { attempt, once, type Side, sleep, words, type World } from "./world.ts"
+import { attempt, once, type Side, sleep, uncaught, words, type World } from "./world.ts"
 
 /** A socket that is watched and not connected. */
 const fresh = ({ client, track }: World): Socket => watch(client, track(new client.net.Socket()))
@@ -264,15 +264,7 @@ export const failures: Group = {
     row("an error that nobody listens for is thrown, not lost", async (world) => {
       const { client, server, track } = world
       const socket = track(client.net.connect(await unused(world), server.address))
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const listeners = process.listeners("uncaughtException")
-      process.removeAllListeners("uncaughtException")
-      process.once("uncaughtException", (error) => {
-        for (const listener of listeners) process.on("uncaughtException", listener)
-        client.log("uncaught", words(error))
-        resolve()
-      })
-      await promise
+      client.log("uncaught", words(await uncaught()))
       client.log(socket.destroyed)
     })
   ]

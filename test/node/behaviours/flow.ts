@@ -6,7 +6,7 @@ import { PassThrough } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { type Group, row } from "./row.ts"
 import { closed, dial, pair, read, serve, told, watch } from "./streams.ts"
-import { once, sleep } from "./world.ts"
+import { once, sleep, uncaught } from "./world.ts"
 
 const MANY = 4_000_000
 
@@ -271,19 +271,12 @@ export const flow: Group = {
     row("a listener that throws does not end the connection", async (world) => {
       const { client: side } = world
       const { client, server } = await pair(world)
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const listeners = process.listeners("uncaughtException")
-      process.removeAllListeners("uncaughtException")
-      process.once("uncaughtException", (error) => {
-        for (const listener of listeners) process.on("uncaughtException", listener)
-        side.log("uncaught", error.message)
-        resolve()
-      })
+      const caught = uncaught()
       client.once("data", () => {
         throw new Error("from a listener")
       })
       server.write("one")
-      await promise
+      side.log("uncaught", (await caught).message)
       server.end("two")
       await closed(client, server)
     }),

@@ -21,6 +21,7 @@ What programs see of \`node:net\` and \`node:dgram\`, and of their counterparts 
 \`test/node/behaviours\`, which a test runs twice: with Node itself over loopback, and with two hosts of strata on a simulated wire in
 real time. It compares what both sides of the connection have seen, event by event, and with this page. Where nothing is said of
 strata it does the same as Node; where it does otherwise on purpose the row says why. Addresses and ports have names: \`host\`, \`port\`.
+\`test/linux/nodeTimeouts.test.ts\` adds what loopback cannot show, ETIMEDOUT: \`connect ETIMEDOUT host:port\` and \`read ETIMEDOUT\`, on the kernel and on strata.
 
 This page is written by its test: \`npx vitest run --project unit test/node/Behaviours.test.ts -u\`.
 `

@@ -49,6 +49,8 @@ interface Closable {
 }
 
 interface Hosts {
+  /** Nothing that is sent arrives any more. */
+  readonly silence: () => Promise<void>
   readonly elsewhere: string
   readonly client: Omit<Side, "log">
   readonly server: Omit<Side, "log">
@@ -59,7 +61,7 @@ const LOOPBACK = "127.0.0.1"
 
 const node = async (): Promise<Hosts> => {
   const side = { net, dgram, address: LOOPBACK }
-  return { client: side, server: side, elsewhere: "127.0.0.2", close: async () => {} }
+  return { client: side, server: side, elsewhere: "127.0.0.2", silence: async () => {}, close: async () => {} }
 }
 
 /** The modules of one host, for as long as the host runs. */
@@ -74,16 +76,16 @@ const strata = async (): Promise<Hosts> => {
     const network = yield* Network
     const client = yield* network.host("client")
     const server = yield* network.host("server")
-    const { addresses } = yield* network.wire(client, server)
+    const { addresses, partition } = yield* network.wire(client, server)
     const sides = yield* Effect.forEach([client, server], (host) =>
       Effect.gen(function*() {
         const made = yield* Deferred.make<Effect.Success<typeof modules>>()
         yield* host.fork(Effect.andThen(Effect.flatMap(modules, (all) => Deferred.succeed(made, all)), Effect.never))
         return yield* Deferred.await(made)
       }))
-    return sides.map((side, index) => ({ ...side, address: addresses[index]!.toString() }))
+    return { partition, sides: sides.map((side, index) => ({ ...side, address: addresses[index]!.toString() })) }
   })
-  const [client, server] = await Effect.runPromise(
+  const { partition, sides: [client, server] } = await Effect.runPromise(
     hosts.pipe(
       Effect.provide(
         await Effect.runPromise(Layer.buildWithScope(Network.layer({ seed: 1, invariants: false }), scope))
@@ -95,6 +97,7 @@ const strata = async (): Promise<Hosts> => {
     client: client!,
     server: server!,
     elsewhere: client!.address,
+    silence: () => Effect.runPromise(partition),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }
@@ -183,6 +186,17 @@ const discard = (closable: Closable): void => {
 /** The event, or never. */
 export const once = (emitter: EventEmitter, event: string): Promise<unknown> =>
   new Promise((resolve) => emitter.once(event, resolve))
+
+/** The next uncaught exception, of which nobody else hears. */
+export const uncaught = (): Promise<Error> =>
+  new Promise((resolve) => {
+    const listeners = process.listeners("uncaughtException")
+    process.removeAllListeners("uncaughtException")
+    process.once("uncaughtException", (error) => {
+      for (const listener of listeners) process.on("uncaughtException", listener)
+      resolve(error)
+    })
+  })
 
 export const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))

@@ -7,11 +7,11 @@ import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client, type ClientConfig, type Notification, Pool } from "pg"
 import { CERTIFICATE, CERTIFIED_NAME, USER } from "../support/databases.ts"
-import { type Case, errorOf, happening, Port, type Subject, told } from "./Subject.ts"
+import { type Case, errorOf, happening, Port, type Side, type Subject, told } from "./Subject.ts"
 
 const MiB = 1024 * 1024
 
-const config = ({ host, net }: Subject, more: ClientConfig = {}): ClientConfig => ({
+export const config = ({ host, net }: Side, more: ClientConfig = {}): ClientConfig => ({
   ...USER,
   host,
   port: Port.postgres,

@@ -6,12 +6,12 @@ import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
-import { type Case, errorOf, happening, Port, type Subject, told } from "./Subject.ts"
+import { type Case, errorOf, happening, Port, type Side, type Subject, told } from "./Subject.ts"
 
 const MiB = 1024 * 1024
 
 /** How `ioredis` is given a stream: by a class that makes one for each attempt to connect. */
-const connectorOf = ({ net }: Subject) =>
+const connectorOf = ({ net }: Side) =>
   class extends AbstractConnector {
     private readonly target: { readonly host: string; readonly port: number }
 
@@ -33,7 +33,7 @@ const connectorOf = ({ net }: Subject) =>
 
 type Options = Omit<RedisOptions, "replyMapping">
 
-const make = (subject: Subject, more: Options = {}): Redis =>
+export const make = (subject: Side, more: Options = {}): Redis =>
   new Redis({ host: subject.host, port: Port.redis, Connector: connectorOf(subject), ...more })
 
 /** A client for as long as `use` runs; the database is empty before. */

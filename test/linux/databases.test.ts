@@ -3,13 +3,19 @@
  * sockets first: what programs see must be the same.
  */
 import { assert, layer } from "@effect/vitest"
+import { NetworkStack, Tcp } from "@strata/core"
+import { Tap } from "@strata/drivers"
+import { StrataNode } from "@strata/sockets/node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import { postgres } from "../databases/postgres.ts"
 import { redis } from "../databases/redis.ts"
+import { backends, soak } from "../databases/soak.ts"
 import * as Databases from "../support/databases.ts"
+import { KERNEL, STACK } from "../support/linux.ts"
+import * as LossyPath from "../support/lossyPath.ts"
 import * as Namespace from "../support/namespace.ts"
 
 const program = fileURLToPath(new URL("../databases/onBoth.ts", import.meta.url))
@@ -57,5 +63,50 @@ Namespace.describeLinux("Linux, databases", [...Databases.PROGRAMS, "nft"], () =
         assert.deepStrictEqual(strata.value, kernel.value)
         assert.deepStrictEqual(left, [], "connections that are left")
       }))
+  })
+})
+
+/** Milliseconds for which the databases are asked through losses; STRATA_SOAK in seconds makes it longer. */
+const SOAK = Number(process.env.STRATA_SOAK ?? 4) * 1000
+
+class Servers extends Context.Service<Servers, LossyPath.LossyPath>()("test/Servers") {
+  static readonly layer = Layer.effect(
+    Servers,
+    Effect.gen(function*() {
+      const path = yield* LossyPath.make
+      yield* Effect.all([Databases.postgres(path.kernel), Databases.redis(path.kernel)], { concurrency: "unbounded" })
+      return path
+    })
+  )
+}
+
+const Host = Layer.unwrap(
+  Effect.map(Servers, ({ middle }) =>
+    StrataNode.layer.pipe(
+      Layer.provideMerge(
+        Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload: false })
+      ),
+      Layer.provideMerge(NetworkStack.layer)
+    ))
+).pipe(Layer.provideMerge(Servers.layer))
+
+Namespace.describeLinux("Linux, databases and losses", [...Databases.PROGRAMS, ...LossyPath.PROGRAMS], () => {
+  layer(Host, { excludeTestServices: true, timeout: 60_000 })((it) => {
+    it.effect("a pool and a client work on, nothing is lost, and nothing stays", () =>
+      Effect.gen(function*() {
+        const { lose, lost } = yield* Servers
+        const { net } = yield* StrataNode.StrataNode
+        yield* lose(0.01)
+        yield* Effect.promise(() => soak({ name: "strata", net, host: KERNEL }, SOAK))
+        const { fromKernel, fromStack } = yield* lost
+        assert.isAbove(fromKernel, 0)
+        assert.isAbove(fromStack, 0)
+        yield* lose(0)
+        const { status } = yield* Tcp
+        const open = Effect.map(status, (all) => all.filter(({ state }) => state !== "TIME-WAIT"))
+        yield* Effect.repeat(Effect.delay(open, "50 millis"), { until: (left) => left.length === 0 })
+        const left = yield* Effect.promise(() => backends({ name: "strata", net, host: KERNEL }))
+        assert.strictEqual(left, 1, "the server knows of the one who asks, and of nobody else")
+      }), 60_000 + SOAK)
   })
 })

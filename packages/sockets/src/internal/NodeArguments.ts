@@ -5,7 +5,7 @@ import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
 import { type IpcSocketConnectOpts, isIP, type SetKeepAliveOptions } from "node:net"
 import { inspect } from "node:util"
 import type { NetListenOptions } from "../node/NetServer.ts"
-import type { NetConnectOptions } from "../node/NetSocket.ts"
+import type { NetConnectOptions } from "../node/NetSocketOptions.ts"
 import * as Errors from "../node/NodeErrors.ts"
 
 type Callback = () => void

@@ -14,7 +14,7 @@
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
 import { hosted, type Network } from "../internal/HostedServer.ts"
-import type { NetDialOptions } from "./NetSocket.ts"
+import type { NetDialOptions } from "./NetSocketOptions.ts"
 
 export interface StrataHttp {
   readonly createServer: typeof Http.createServer

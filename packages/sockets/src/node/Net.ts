@@ -19,7 +19,8 @@ import { type ConnectArguments, connectArguments } from "../internal/NodeArgumen
 import { makeHost } from "../internal/NodeHost.ts"
 import * as RealTime from "../internal/RealTime.ts"
 import { type ConnectionListener, NetServer, type NetServerOptions } from "./NetServer.ts"
-import { type NetDialOptions, NetSocket, type NetSocketOptions } from "./NetSocket.ts"
+import { NetSocket } from "./NetSocket.ts"
+import type { NetDialOptions, NetSocketOptions } from "./NetSocketOptions.ts"
 
 type Callback = () => void
 

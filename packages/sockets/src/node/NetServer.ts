@@ -14,7 +14,8 @@ import {
   type ListenTarget
 } from "../internal/NodeArguments.ts"
 import { type NodeHost, type OpenListener, outward } from "../internal/NodeHost.ts"
-import type { Listen, NetSocket, NetSocketOptions } from "./NetSocket.ts"
+import type { NetSocket } from "./NetSocket.ts"
+import type { Listen, NetSocketOptions } from "./NetSocketOptions.ts"
 import * as Errors from "./NodeErrors.ts"
 
 /** What `createServer` takes: what its sockets have. */

@@ -13,14 +13,7 @@ import type { TcpError } from "@strata/core/tcp/TcpError"
 import type { TcpSettings } from "@strata/core/tcp/TcpSettings"
 import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
 import type { EventEmitter } from "node:events"
-import type {
-  AddressInfo,
-  BlockList,
-  LookupFunction,
-  OnReadOpts,
-  SetKeepAliveOptions,
-  SocketReadyState
-} from "node:net"
+import type { AddressInfo, OnReadOpts, SetKeepAliveOptions, SocketReadyState } from "node:net"
 import { addAbortSignal, Duplex } from "node:stream"
 import {
   type ConnectArguments,
@@ -32,56 +25,8 @@ import {
 } from "../internal/NodeArguments.ts"
 import { Dial } from "../internal/NodeDial.ts"
 import { type NodeHost, outward, uncaught } from "../internal/NodeHost.ts"
+import type { Listen, NetSocketEvents, NetSocketOptions } from "./NetSocketOptions.ts"
 import * as Errors from "./NodeErrors.ts"
-
-/** What `new Socket` takes. */
-export interface NetSocketOptions extends Pick<ConnectionOptions, "sendBuffer" | "receiveBuffer" | "congestion"> {
-  /** Whether this side may go on writing when the peer has ended; false by default. */
-  readonly allowHalfOpen?: boolean | undefined
-  /** Octets in the stream's buffers up to which reading and writing go on; that of Node's streams by default. */
-  readonly highWaterMark?: number | undefined
-  readonly readableHighWaterMark?: number | undefined
-  readonly writableHighWaterMark?: number | undefined
-  /** Destroys the socket when it is aborted. */
-  readonly signal?: AbortSignal | undefined
-  /** What arrives is put into one buffer, again and again, instead of being emitted. */
-  readonly onread?: OnReadOpts | null | undefined
-  /** Turns Nagle's algorithm off; false by default. */
-  readonly noDelay?: boolean | undefined
-  readonly keepAlive?: boolean | undefined
-  /** Milliseconds, as for `setKeepAlive`. */
-  readonly keepAliveInitialDelay?: number | undefined
-  /**
-   * Whether what is written is copied, so that its memory may be used again when the write is done; true by default. Without, chunks of
-   * 4 KiB and more must not be changed until the peer has acknowledged them, of which nothing tells.
-   */
-  readonly copyWrites?: boolean | undefined
-  readonly settings?: Partial<TcpSettings> | undefined
-  /** Whom not to connect to, or, for a server, whom not to let in. */
-  readonly blockList?: BlockList | undefined
-}
-
-/** What `connect` takes. */
-export interface NetConnectOptions {
-  readonly port: number | string
-  /** An address, or a name; `"localhost"` by default. */
-  readonly host?: string | undefined
-  readonly localAddress?: string | undefined
-  readonly localPort?: number | undefined
-  /** Asked for names before all others. */
-  readonly lookup?: LookupFunction | undefined
-  readonly family?: number | string | undefined
-  readonly hints?: number | undefined
-  /** Whether further addresses of a name are tried when one fails; true by default. */
-  readonly autoSelectFamily?: boolean | undefined
-  /** Milliseconds until the next address is tried; 250 by default. */
-  readonly autoSelectFamilyAttemptTimeout?: number | undefined
-}
-
-/** What `createConnection` takes: both, and a timeout as `setTimeout` sets it. */
-export interface NetDialOptions extends NetSocketOptions, NetConnectOptions {
-  readonly timeout?: number | undefined
-}
 
 /** A connection, and which end is where, as properties tell it. */
 interface Live {
@@ -92,34 +37,10 @@ interface Live {
 type Done = (error?: Error | null) => void
 
 const FAMILY = "IPv4"
+const NOTHING: ReadonlyArray<never> = []
 
 /** What Node's own sockets begin anew with; of all streams, and in no type. */
 const undestroy = (Duplex.prototype as unknown as { readonly _undestroy: (this: Duplex) => void })["_undestroy"]
-
-/** What a socket emits, with what its listeners are called with. */
-export interface NetSocketEvents {
-  readonly close: [hadError: boolean]
-  readonly connect: []
-  readonly connectionAttempt: [address: string, port: number, family: number]
-  readonly connectionAttemptFailed: [address: string, port: number, family: number, error: Error]
-  readonly connectionAttemptTimeout: [address: string, port: number, family: number]
-  readonly data: [chunk: Buffer]
-  readonly drain: []
-  readonly end: []
-  readonly error: [error: Error]
-  readonly finish: []
-  readonly lookup: [error: Error | null, address: string, family: number, host: string]
-  readonly ready: []
-  readonly timeout: []
-}
-
-type AnyListener = Parameters<EventEmitter["on"]>[1]
-
-/** As every emitter has it, and with the arguments of those events. */
-export interface Listen<Self, Events extends { readonly [Name in keyof Events]: ReadonlyArray<unknown> }> {
-  <Name extends keyof Events>(event: Name, listener: (...values: Extract<Events[Name], Array<unknown>>) => void): Self
-  (event: string | symbol, listener: AnyListener): Self
-}
 
 export class NetSocket extends Duplex {
   declare readonly on: Listen<this, NetSocketEvents>
@@ -149,12 +70,17 @@ export class NetSocket extends Duplex {
     })
   }
   /** `address:port` of all that was tried where a name has several addresses. */
-  readonly autoSelectFamilyAttemptedAddresses: Array<string> = []
+  get autoSelectFamilyAttemptedAddresses(): Array<string> {
+    return this.#attempted ?? []
+  }
+
   /** Who has accepted it. */
   server: EventEmitter | undefined
   readonly #host: NodeHost
   readonly #options: NetSocketOptions
-  readonly #settings: Partial<TcpSettings>
+  /** What was set before there was a connection, and since. */
+  #settings: Partial<TcpSettings> | undefined
+  #attempted: Array<string> | undefined
   #dialing: Dial | undefined
   #live: Live | undefined
   /** As in Node, it is remembered when the connection is gone, if it was asked for before. */
@@ -166,7 +92,7 @@ export class NetSocket extends Duplex {
   /** The connection will say when there is something to read. */
   #listening = false
   /** What `onread` did not want yet. */
-  #rest: Array<Uint8Array> = []
+  #rest: ReadonlyArray<Uint8Array> = NOTHING
   #bytesRead = 0
   #bytesWritten = 0
   #peerEnded = false
@@ -185,7 +111,7 @@ export class NetSocket extends Duplex {
     super({ ...streamOptions(options), emitClose: false })
     this.#host = host
     this.#options = options
-    this.#settings = { ...options.settings }
+    this.#settings = options.settings
     if (options.noDelay !== undefined) this.setNoDelay(options.noDelay)
     if (options.keepAlive !== undefined) this.setKeepAlive(options.keepAlive, options.keepAliveInitialDelay)
     // Not by the stream, which might destroy what is not a socket yet.
@@ -203,7 +129,7 @@ export class NetSocket extends Duplex {
     this.#active()
     this.#dialing = new Dial(this.#host, { ...target, blockList: this.#options.blockList }, this.#connectionOptions(), {
       event: (name, ...values) => void this.emit(name, ...values),
-      tried: (endpoint) => void this.autoSelectFamilyAttemptedAddresses.push(endpoint),
+      tried: (endpoint) => void (this.#attempted ??= []).push(endpoint),
       connected: (connection) => {
         this.#dialing = undefined
         this.#connected(connection)
@@ -310,7 +236,7 @@ export class NetSocket extends Duplex {
     clearTimeout(this.#idleTimer)
     this.#idleTimer = undefined
     if (delay > 0) {
-      this.#idleTimer = setTimeout(this.#onIdle, delay).unref()
+      this.#idleTimer = setTimeout(() => this.#onIdle(), delay).unref()
       if (callback !== undefined) this.once("timeout", callback)
     } else if (callback !== undefined) {
       this.off("timeout", callback)
@@ -367,7 +293,8 @@ export class NetSocket extends Duplex {
 
   override _read(): void {
     this.#asked = true
-    this.#whenConnected(() => this.#read())
+    if (this.#live === undefined) this.once("connect", () => this.#read())
+    else this.#read()
   }
 
   override _write(chunk: Uint8Array, _: BufferEncoding, done: Done): void {
@@ -389,7 +316,7 @@ export class NetSocket extends Duplex {
       // As in Node, the stream is not finished at once: what is about to go on, promises included, may still write or destroy.
       queueMicrotask(() => process.nextTick(done))
     }
-    if (this.connecting) this.#whenConnected(end)
+    if (this.connecting) this.once("connect", end)
     else end()
   }
 
@@ -400,7 +327,7 @@ export class NetSocket extends Duplex {
     const plain = this.#live?.plain
     this.#live = undefined
     this.#reading = false
-    this.#rest = []
+    this.#rest = NOTHING
     clearTimeout(this.#idleTimer)
     if (this.#resets) plain?.abort()
     else plain?.close()
@@ -421,11 +348,6 @@ export class NetSocket extends Duplex {
     return this.#peer
   }
 
-  #whenConnected(then: () => void): void {
-    if (this.#live === undefined) this.once("connect", then)
-    else then()
-  }
-
   #connectionOptions(): ConnectionOptions {
     const { congestion, copyWrites = true, receiveBuffer, sendBuffer } = this.#options
     return { congestion, copyWrites, receiveBuffer, sendBuffer, settings: this.#settings }
@@ -436,7 +358,7 @@ export class NetSocket extends Duplex {
   }
 
   #configure(settings: Partial<TcpSettings>): this {
-    Object.assign(this.#settings, settings)
+    this.#settings = { ...this.#settings, ...settings }
     this.#live?.plain.configure(settings)
     return this
   }
@@ -479,7 +401,7 @@ export class NetSocket extends Duplex {
     this.#idleTimer?.refresh()
   }
 
-  readonly #onIdle = (): void => {
+  #onIdle(): void {
     const acknowledged = this.#live?.connection.controlBlock().snd.una
     // The peer still takes what is being written.
     if (this.writableLength > 0 && acknowledged !== this.#acknowledged) {
@@ -496,11 +418,16 @@ export class NetSocket extends Duplex {
 
   readonly #readable = (): void => {
     this.#listening = false
-    if (this.#reading) outward(this.#receive)
+    if (!this.#reading) return
+    try {
+      this.#receive()
+    } catch (error) {
+      uncaught(error)
+    }
   }
 
   /** Gives the stream all there is, until it has enough, and waits for more otherwise. */
-  readonly #receive = (): void => {
+  #receive(): void {
     while (this.#reading && this.#live !== undefined) {
       const { plain } = this.#live
       const chunks = this.#rest.length > 0 ? this.#rest : this.#take(plain)
@@ -569,7 +496,7 @@ export class NetSocket extends Duplex {
   }
 
   /** What a stream that has ended because its peer did says to who writes on. */
-  readonly #writeAfterEnd: Duplex["write"] = (chunk: unknown, encoding?: unknown, callback?: unknown): boolean => {
+  #writeAfterEnd(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     const done = typeof encoding === "function" ? encoding : callback
     if (!this.writableEnded) return super.write(chunk, encoding as BufferEncoding, callback as Done)
     const error = Errors.endedByPeer()
@@ -583,18 +510,22 @@ export class NetSocket extends Duplex {
     if (this.#live === undefined) return done(Errors.socketClosed())
     const { plain } = this.#live
     this.#active()
-    const sent = (error?: TcpError) => {
-      if (error === undefined) {
-        this.#bytesWritten += octets
-        return done()
-      }
-      const code = this.#writeCode(error)
-      // A failure is first seen by who reads, if anybody does; the writes that waited are given up.
-      if (this.#listening && !this.destroyed) this.destroy(Errors.systemError("read", code))
-      if (this.destroyed) process.nextTick(done, Errors.systemError("write", "ECANCELED"))
-      else done(Errors.systemError("write", code))
+    if (plain.write(chunks, (error) => outward(() => this.#sent(error, octets, done)))) {
+      this.#sent(undefined, octets, done)
     }
-    if (plain.write(chunks, (error) => outward(() => sent(error)))) sent()
+  }
+
+  /** A write is over. */
+  #sent(error: TcpError | undefined, octets: number, done: Done): void {
+    if (error === undefined) {
+      this.#bytesWritten += octets
+      return done()
+    }
+    const code = this.#writeCode(error)
+    // A failure is first seen by who reads, if anybody does; the writes that waited are given up.
+    if (this.#listening && !this.destroyed) this.destroy(Errors.systemError("read", code))
+    if (this.destroyed) process.nextTick(done, Errors.systemError("write", "ECANCELED"))
+    else done(Errors.systemError("write", code))
   }
 
   /** Of a connection that the peer had ended before it was reset, as the kernel tells it. */

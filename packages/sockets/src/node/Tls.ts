@@ -11,7 +11,8 @@ import { AsyncLocalStorage } from "node:async_hooks"
 import * as Tls from "node:tls"
 import { hosted, type Network } from "../internal/HostedServer.ts"
 import { graft, joined } from "../internal/TlsOver.ts"
-import type { NetDialOptions, NetSocket } from "./NetSocket.ts"
+import type { NetSocket } from "./NetSocket.ts"
+import type { NetDialOptions } from "./NetSocketOptions.ts"
 
 export interface StrataTls {
   /** With `socket`, over that stream, whatever it is; otherwise over a connection of the stack's. */

@@ -9,14 +9,14 @@ export { makeHttp, type StrataHttp } from "./Http.ts"
 export { makeHttps, type StrataHttps } from "./Https.ts"
 export { type Connect, makeNet, type StrataNet } from "./Net.ts"
 export { type NetListenOptions, NetServer, type NetServerEvents, type NetServerOptions } from "./NetServer.ts"
-export {
-  type Listen,
-  type NetConnectOptions,
-  type NetDialOptions,
-  NetSocket,
-  type NetSocketEvents,
-  type NetSocketOptions
-} from "./NetSocket.ts"
+export { NetSocket } from "./NetSocket.ts"
+export type {
+  Listen,
+  NetConnectOptions,
+  NetDialOptions,
+  NetSocketEvents,
+  NetSocketOptions
+} from "./NetSocketOptions.ts"
 export * as NodeErrors from "./NodeErrors.ts"
 export * as StrataNode from "./StrataNode.ts"
 export { makeTls, type StrataTls } from "./Tls.ts"

@@ -14,6 +14,9 @@ const LARGEST_PAGE = 64 * 1024
 /** A chunk of so many octets is referred to: to copy it would cost more than a piece of its own does. */
 export const REFERRED = 4 * 1024
 
+/** Pages that are kept to be used again. */
+export const SPARES = 64
+
 interface Piece {
   readonly bytes: Uint8Array
   /** Octets before this one are acknowledged. */
@@ -33,10 +36,11 @@ export class SendBuffer {
   private length = 0
   private pageSize = SMALLEST_PAGE
   /**
-   * A page whose octets are all acknowledged, to be used again. A segment that was sent again and has not left the device
-   * yet may still refer to it: the peer has those octets and looks at no others under their numbers.
+   * Pages whose octets are all acknowledged, to be used again: fresh memory costs five times the copy into it. A segment that was
+   * sent again and has not left the device yet may still refer to one: the peer has those octets and looks at no others under their
+   * numbers.
    */
-  private spare: Uint8Array | undefined = undefined
+  private spares: Array<Uint8Array> | undefined = undefined
   /** The piece that the last `lay` began in, and the offset from SND.UNA's octet at which that piece begins. */
   private cursorPiece = 0
   private cursorBase = 0
@@ -59,9 +63,12 @@ export class SendBuffer {
     return this.capacity - this.length
   }
 
-  /** Octets of memory held, chunks that are referred to included: at most three pages more than they and the octets themselves need. */
+  /**
+   * Octets of memory held, chunks that are referred to included: at most `SPARES` and two pages more than they and the octets
+   * themselves need.
+   */
   get memory(): number {
-    return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, this.spare?.length ?? 0)
+    return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, (this.spares?.length ?? 0) * LARGEST_PAGE)
   }
 
   /** Takes as much of `bytes` from `from` on as fits, at most `limit` octets, and returns how many that were. */
@@ -97,8 +104,7 @@ export class SendBuffer {
       gone++
     }
     if (gone > 0) {
-      const { bytes, isOwn } = this.pieces[gone - 1]!
-      if (isOwn && bytes.length === LARGEST_PAGE) this.spare = bytes
+      for (let index = 0; index < gone; index++) this.keep(this.pieces[index]!)
       this.pieces.splice(0, gone)
     }
     this.cursorPiece = Math.max(0, this.cursorPiece - gone)
@@ -107,7 +113,7 @@ export class SendBuffer {
 
   clear(): void {
     this.pieces = NO_PIECES
-    this.spare = undefined
+    this.spares = undefined
     this.length = 0
     this.pageSize = SMALLEST_PAGE
     this.cursorPiece = 0
@@ -162,12 +168,16 @@ export class SendBuffer {
     return count
   }
 
+  private keep({ bytes, isOwn }: Piece): void {
+    if (!isOwn || bytes.length !== LARGEST_PAGE) return
+    this.spares ??= []
+    if (this.spares.length < SPARES) this.spares.push(bytes)
+  }
+
   private takePage(wanted: number): Uint8Array {
     while (this.pageSize < wanted && this.pageSize < LARGEST_PAGE) this.pageSize *= 2
-    const { pageSize, spare } = this
+    const { pageSize } = this
     if (this.pageSize < LARGEST_PAGE) this.pageSize *= 2
-    if (spare === undefined || spare.length < pageSize) return new Uint8Array(pageSize)
-    this.spare = undefined
-    return spare
+    return (pageSize === LARGEST_PAGE ? this.spares?.pop() : undefined) ?? new Uint8Array(pageSize)
   }
 }

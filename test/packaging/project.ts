@@ -56,7 +56,9 @@ export const install = async (
   options: ReadonlyArray<string> = []
 ): Promise<string> => {
   mkdirSync(directory)
-  writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", private: true }))
+  // npm 12 and later run the install scripts that are named here.
+  const allowScripts = { [`file:${tarballs.drivers}`]: true }
+  writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", private: true, allowScripts }))
   const wanted = [...PACKAGES.map((name) => tarballs[name]), ...PEERS]
   await succeed(
     run(directory, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...options, ...wanted])

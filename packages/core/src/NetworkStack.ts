@@ -78,4 +78,4 @@ export const protocols = Layer.mergeAll(Icmp.layer, Igmp.layer, Udp.layer, tcp).
 export const layer = protocols.pipe(Layer.provideMerge(Entropy.layer))
 
 /** A stack that does the same when it is given the same packets at the same times. Not for use on a real network. */
-export const layerSeeded = (seed: number) => protocols.pipe(Layer.provideMerge(Entropy.layerSeeded(seed)))
+export const layerSeeded = (seed: number): typeof layer => protocols.pipe(Layer.provideMerge(Entropy.layerSeeded(seed)))

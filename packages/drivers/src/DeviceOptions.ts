@@ -72,7 +72,10 @@ const parse = <Input, A, E>(
 }
 
 /** Fails with `InvalidOption`. */
-export const parseAddresses = Effect.fnUntraced(function*(device: string, options: AddressOptions) {
+export const parseAddresses = Effect.fnUntraced(function*(
+  device: string,
+  options: AddressOptions
+): Effect.fn.Return<Addresses, DeviceError> {
   const addresses: Addresses = {
     address: yield* parse(
       device,
@@ -93,7 +96,10 @@ export const parseAddresses = Effect.fnUntraced(function*(device: string, option
 })
 
 /** The hardware address as an unsigned 48-bit integer, or undefined when there is none; fails with `InvalidOption`. */
-export const parseMac = Effect.fnUntraced(function*(device: string, mac: NetAddress.MacAddressInput | undefined) {
+export const parseMac = Effect.fnUntraced(function*(
+  device: string,
+  mac: NetAddress.MacAddressInput | undefined
+): Effect.fn.Return<number | undefined, DeviceError> {
   const expected = "the hardware address of one station, such as 00:00:5e:00:53:01"
   const address = yield* parse(device, "mac", mac, expected, NetAddress.macAddressFromInput)
   if (address === undefined) return undefined

@@ -126,4 +126,6 @@ export const make = (options: Options = {}): Impairment => {
 const counted = (path: Path | undefined): PathCounters => path?.counters() ?? NO_COUNTERS
 
 /** Impairs the device of a Layer. */
-export const of = (impairment: Impairment) => wrap(impairment.middleware)
+export const of = (
+  impairment: Impairment
+): ReturnType<typeof wrap<Devices | Turn | Timers | Entropy | Trace | Statistics>> => wrap(impairment.middleware)

@@ -35,7 +35,11 @@ const DONT_FRAGMENT = 0x4000
 const MORE_FRAGMENTS = 0x2000
 
 /** `Ipv4.output`. */
-export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Loop) {
+export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Loop): Effect.fn.Return<
+  (packet: Packet.Packet) => OutputResult,
+  never,
+  ArpCache | Entropy | Ethernet | Multicast | Routing | Statistics | Trace | Turn
+> {
   const turn = yield* Turn
   const trace = yield* Trace
   const statistics = yield* Statistics

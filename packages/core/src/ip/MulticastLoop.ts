@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
+import type * as Scope from "effect/Scope"
 import type { AttachedDevice } from "../device/Devices.ts"
 import type { Packet } from "../device/Packet.ts"
 import { Turn } from "../time/Turn.ts"
@@ -23,7 +24,10 @@ interface Looped {
 export type Loop = (device: AttachedDevice, packet: Packet) => void
 
 export const makeLoop = Effect.fnUntraced(
-  function*(deliver: (device: AttachedDevice, packet: Packet) => void, drop: Drop) {
+  function*(
+    deliver: (device: AttachedDevice, packet: Packet) => void,
+    drop: Drop
+  ): Effect.fn.Return<Loop, never, Turn | Scope.Scope> {
     const turn = yield* Turn
     const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
     let waiting: Array<Looped> = []

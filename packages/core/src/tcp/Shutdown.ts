@@ -16,7 +16,7 @@ export const SHUTDOWN_TIMEOUT = 1000
  * Before a device goes: connections that programs have let go of, and that lead through it, may deliver what was written
  * as long as the peer takes it. What is left is reset while the device can still say so.
  */
-export const drain = Effect.fnUntraced(function*(host: Host, device: AttachedDevice) {
+export const drain = Effect.fnUntraced(function*(host: Host, device: AttachedDevice): Effect.fn.Return<void> {
   const remaining = () =>
     [...host.connections].filter((connection) =>
       connection.orphan && waitsForPeer(host, connection) &&
@@ -32,7 +32,7 @@ export const drain = Effect.fnUntraced(function*(host: Host, device: AttachedDev
   })
 })
 
-export const shutdown = Effect.fnUntraced(function*(host: Host) {
+export const shutdown = Effect.fnUntraced(function*(host: Host): Effect.fn.Return<void> {
   host.turn.run(() => {
     for (const acceptor of host.acceptors.all()) acceptor.close()
     for (const connection of host.connections) connection.close()

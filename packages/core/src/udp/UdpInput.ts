@@ -22,7 +22,11 @@ import { Refused, UdpError, Unreachable } from "./UdpError.ts"
 const header = UdpHeader.get
 
 /** `Udp.input`. */
-export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>) {
+export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>): Effect.fn.Return<
+  (device: AttachedDevice, packet: Packet, destination: Destination) => void,
+  never,
+  Ipv4 | Statistics | Trace
+> {
   const trace = yield* Trace
   const ipv4 = yield* Ipv4
   const drop = yield* makeDrop("udp")

@@ -302,4 +302,4 @@ const concat = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
 }
 
 /** Captures the devices of a Layer. */
-export const of = (capture: Capture, name?: string) => wrap(capture.middleware(name))
+export const of = (capture: Capture, name?: string): ReturnType<typeof wrap<Trace>> => wrap(capture.middleware(name))

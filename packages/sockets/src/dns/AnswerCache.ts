@@ -14,7 +14,10 @@ import type { Query } from "./Query.ts"
 import type { Settings } from "./Settings.ts"
 
 /** `query`, asked only for what is not known. Names are in lower case. */
-export const make = Effect.fnUntraced(function*(query: Query, { cache: bounds }: Settings) {
+export const make = Effect.fnUntraced(function*(
+  query: Query,
+  { cache: bounds }: Settings
+): Effect.fn.Return<Query, never, Statistics> {
   const { counter } = yield* Statistics
   const questions = counter("dns.questions")
   const queries = counter("dns.queries")

@@ -4,7 +4,7 @@
  * A server that answers with an error is not asked again for the same question. One that does not understand EDNS is
  * asked without it (RFC 6891 §7), from then on. What does not fit into a datagram is asked for over TCP (RFC 7766 §5).
  */
-import { Entropy, Statistics } from "@strata/core"
+import { Entropy, Statistics, type Tcp, type Udp } from "@strata/core"
 import * as Effect from "effect/Effect"
 import type { RecordType } from "effect/net/Dns"
 import type { InetAddressV4 } from "effect/net/NetAddress"
@@ -34,7 +34,9 @@ interface Errand {
 /** The records of an absolute name, or that there are none. */
 export type Query = (name: Name.Name, type: RecordType) => Effect.Effect<Answer.Outcome, QueryFailure>
 
-export const make = Effect.fnUntraced(function*(settings: Settings) {
+export const make = Effect.fnUntraced(function*(
+  settings: Settings
+): Effect.fn.Return<Query, never, Entropy | Statistics | Tcp | Udp> {
   const { overTcp, overUdp } = yield* Exchange.make
   const entropy = yield* Entropy
   const { counter } = yield* Statistics

@@ -44,6 +44,11 @@ describe("examples", () => {
       expect(yield* example("node/ws")).toEqual({ code: 0, stdout: "hello!\n", stderr: "" })
     }))
 
+  it.live("dgram", () =>
+    Effect.gen(function*() {
+      expect(yield* example("node/dgram")).toEqual({ code: 0, stdout: "hello\n", stderr: "" })
+    }))
+
   it.live("multicast", () =>
     Effect.gen(function*() {
       expect(yield* example("multicast")).toEqual({

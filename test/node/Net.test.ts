@@ -1,6 +1,8 @@
 /**
  * `net` of `@strata/sockets/node` between two stacks, in real time.
  */
+import * as Distribution from "@strata/drivers/path/Distribution"
+import * as Loss from "@strata/drivers/path/Loss"
 import { makeNet, type NetServer, type NetServerOptions, type NetSocket } from "@strata/sockets/node"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -75,6 +77,17 @@ describe("a socket", () => {
       socket.end(bytes)
       assert.strictEqual(digest(await readAll(socket)), digest(bytes))
     }, { offload: true })
+  )
+
+  test(
+    "carries all of it over a bad wire",
+    between(async ({ left, right }) => {
+      const bytes = patterned(400_000, 4)
+      const server = await serve(right, (socket) => socket.pipe(socket))
+      const socket = left.node.net.connect(portOf(server), RIGHT)
+      socket.end(bytes)
+      assert.strictEqual(digest(await readAll(socket)), digest(bytes))
+    }, { conditions: { latency: Distribution.uniform(1, 4), loss: Loss.bernoulli(0.02), duplication: 0.02 } })
   )
 
   test(
@@ -207,6 +220,23 @@ describe("a socket", () => {
       assert.strictEqual(String(await readAll(socket)), "here")
       assert.deepStrictEqual(attempts, [LEFT, RIGHT])
       assert.strictEqual(socket.autoSelectFamilyAttemptedAddresses.length, 2)
+    })
+  )
+
+  test(
+    "goes on to the next address when one does not answer in time",
+    between(async ({ left, right }) => {
+      const server = await serve(right, (socket) => void socket.end("here"))
+      const socket = left.node.net.connect({
+        port: portOf(server),
+        host: "somewhere.example",
+        autoSelectFamilyAttemptTimeout: 20,
+        lookup: (_, __, done) => done(null, [{ address: "192.0.2.77", family: 4 }, { address: RIGHT, family: 4 }])
+      })
+      const timedOut: Array<string> = []
+      socket.on("connectionAttemptTimeout", (address) => timedOut.push(address))
+      assert.strictEqual(String(await readAll(socket)), "here")
+      assert.deepStrictEqual([timedOut, socket.destroyed], [["192.0.2.77"], true])
     })
   )
 

@@ -171,6 +171,20 @@ const datagram = (length: number, identification: number, port = 9) => {
   return bytes
 }
 
+/** What is known of a TCP segment that has arrived. */
+const known = (state: number, segmentSize = 0): Native.TestedArrival => ({
+  checksum: state,
+  checksumStart: TRANSPORT,
+  checksumOffset: 16,
+  segmentSize
+})
+
+/** Without a checksum, as a kernel passes on what it has sent itself. */
+const bare = (changes: Partial<Segment>) => {
+  const segment = { ...plain, ...changes }
+  return Buffer.concat([headersOf(segment), segment.payload])
+}
+
 describe.skipIf(testing === undefined)("the addon's offload", () => {
   const { checksum, coalesce: coalesceKnown, complete, cut: cutNative, join } = testing ?? ({} as Native.Testing)
   const coalesce = (frames: ReadonlyArray<Uint8Array>) => coalesceKnown(frames, [])
@@ -304,18 +318,6 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
   })
 
   const { partial, unverified, valid } = ChecksumState
-  const known = (checksum: number, segmentSize = 0): Native.TestedArrival => ({
-    checksum,
-    checksumStart: TRANSPORT,
-    checksumOffset: 16,
-    segmentSize
-  })
-  /** Without a checksum, as a kernel passes on what it has sent itself. */
-  const bare = (changes: Partial<Segment>) => {
-    const segment = { ...plain, ...changes }
-    return Buffer.concat([headersOf(segment), segment.payload])
-  }
-
   it.prop(
     "joins what was cut to what it was, whoever is to compute the checksum",
     { any: arbitrarySegment, size: between(1, 1500), state: between(0, 2) },
@@ -346,7 +348,9 @@ describe.skipIf(testing === undefined)("the addon's offload", () => {
   it("joins only what is known in the same way, and nothing that the kernel has joined", () => {
     const sizesKnown = (one: Native.TestedArrival, other: Native.TestedArrival) =>
       coalesceKnown(
-        [one, other].map(({ checksum }, index) => (checksum === partial ? bare : frameOf)(index === 0 ? first : next)),
+        [one, other].map((arrival, index) =>
+          (arrival.checksum === partial ? bare : frameOf)(index === 0 ? first : next)
+        ),
         [one, other]
       ).map(({ segmentSize }) => segmentSize)
     assert.deepStrictEqual(sizesKnown(known(valid), known(valid)), [100])

@@ -22,6 +22,8 @@ const arrive = (port: number, message: string, to = HOST) =>
     network.receive(Protocol.udp, octets, { source: raw(PEER), destination: raw(to) })
   })
 
+const peerAt = (port: number) => NetAddress.inetAddressUnsafe(ip(PEER), port) as NetAddress.InetAddressV4
+
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
 
 describe("UdpSocket", () => {
@@ -88,10 +90,9 @@ describe("UdpSocket", () => {
     Effect.gen(function*() {
       const network = yield* Network
       const socket = yield* UdpSocket.bind({ port: 7 })
-      const to = (port: number) => NetAddress.inetAddressUnsafe(ip(PEER), port) as NetAddress.InetAddressV4
       const outgoing = (ports: ReadonlyArray<number>) =>
         Stream.run(
-          Stream.fromIterable(ports.map((port) => ({ payload: Uint8Array.of(port), destination: to(port) }))),
+          Stream.fromIterable(ports.map((port) => ({ payload: Uint8Array.of(port), destination: peerAt(port) }))),
           socket.outgoing
         )
       yield* outgoing([53, 0, 54])
@@ -113,7 +114,7 @@ describe("UdpSocket", () => {
           Effect.flip(Stream.run(Stream.fromIterable(payloads), socket.outgoing)),
           ({ reason }) => reason._tag
         )
-      const destination = NetAddress.inetAddressUnsafe(ip(PEER), 53) as NetAddress.InetAddressV4
+      const destination = peerAt(53)
       assert.strictEqual(yield* reasonOf({ payload: Uint8Array.of(1) }), "NoDestination")
       assert.strictEqual(
         yield* reasonOf(

@@ -204,6 +204,8 @@ export class Packet {
 
   /** A fresh copy of the octets from `start`. */
   toBytes(): Uint8Array {
+    // Half the time of what follows; but the slice of a `Buffer` is no copy.
+    if (this.pieceCount === 0 && this.bytes.constructor === Uint8Array) return this.bytes.slice(this.start, this.end)
     const copy = new Uint8Array(this.length)
     this.copyTo(copy, 0)
     return copy

@@ -62,7 +62,7 @@ const SEVERAL = 2
 /** Pieces up to this many octets are copied: to refer to one costs as much as to copy it. */
 const COPIED = 512
 /** Octets up to which a loop is faster than the copy of an array. */
-const LOOPED = 64
+const LOOPED = 32
 /** The addon takes no more pieces in one frame. */
 const MOST_PIECES = 1000
 

@@ -63,6 +63,10 @@ export interface PingOptions {
 }
 
 /** ICMP (RFC 792, 1122): answers and asks for echoes, and reports errors both ways. */
+/** Octets of nearly every message, and of the largest; a stack that sends none as large needs no room for it. */
+const USUAL_MESSAGE = 1500
+const LARGEST_MESSAGE = 0xffff
+
 export class Icmp extends Context.Service<Icmp, {
   /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => void
@@ -88,9 +92,15 @@ export class Icmp extends Context.Service<Icmp, {
       const answerBroadcast = yield* AnswerBroadcastEcho
       const received = statistics.counter("icmp.received")
       const sent = statistics.counter("icmp.sent")
-      const scratch = Packet.make(0xffff)
+      let scratch = Packet.make(USUAL_MESSAGE)
       const limiter = new ErrorLimiter()
       const requests = new Requests()
+
+      /** Empties `scratch`, which has room for so many octets then. */
+      const begin = (octets: number): void => {
+        if (octets > USUAL_MESSAGE && scratch.bytes.length < LARGEST_MESSAGE) scratch = Packet.make(LARGEST_MESSAGE)
+        scratch.reset()
+      }
 
       /** Completes and sends the message in `scratch`; a source of 0 is chosen by the route. */
       const send = (from: number, destination: number): OutputResult => {
@@ -117,7 +127,7 @@ export class Icmp extends Context.Service<Icmp, {
 
       const answerEcho = (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => {
         if (destination !== "local" && !answerBroadcast) return drop("broadcastEcho", packet)
-        scratch.reset()
+        begin(packet.end - packet.start)
         scratch.append(packet.bytes.subarray(packet.start, packet.end))
         setHeader.type(scratch.view, scratch.start, IcmpType.echoReply)
         scratch.typeOfService = packet.typeOfService & DSCP
@@ -130,7 +140,7 @@ export class Icmp extends Context.Service<Icmp, {
         if (destination !== "local") return drop("broadcastTimestamp", packet)
         if (packet.length < IcmpTimestampHeader.size) return drop("truncated", packet)
         const time = timeOfDay()
-        scratch.reset()
+        begin(IcmpTimestampHeader.size)
         scratch.append(packet.bytes.subarray(packet.start, packet.start + IcmpTimestampHeader.size))
         setHeader.type(scratch.view, scratch.start, IcmpType.timestampReply)
         IcmpTimestampHeader.set.receive(scratch.view, scratch.start, time)
@@ -146,7 +156,7 @@ export class Icmp extends Context.Service<Icmp, {
           return void statistics.counter("icmp.silent.rateLimited").value++
         }
         const quoteEnd = Math.min(packet.end, packet.networkStart + MAX_QUOTE)
-        scratch.reset()
+        begin(IcmpHeader.size + quoteEnd - packet.networkStart)
         scratch.end += IcmpHeader.size
         setHeader.type(scratch.view, scratch.start, type)
         setHeader.code(scratch.view, scratch.start, code)
@@ -237,7 +247,7 @@ export class Icmp extends Context.Service<Icmp, {
         return identifier
       }
       const sendEcho = (request: Request, payload: Uint8Array, options: PingOptions): OutputResult => {
-        scratch.reset()
+        begin(IcmpEchoHeader.size + payload.length)
         scratch.end += IcmpEchoHeader.size
         setHeader.type(scratch.view, scratch.start, IcmpType.echoRequest)
         setHeader.code(scratch.view, scratch.start, 0)

@@ -14,7 +14,8 @@ export class Identification {
 
   /** `random` gives unsigned 32-bit integers. */
   constructor(random: () => number) {
-    this.counters = Uint16Array.from({ length: COUNTERS }, random)
+    this.counters = new Uint16Array(COUNTERS)
+    for (let index = 0; index < COUNTERS; index++) this.counters[index] = random()
     this.key = random()
   }
 

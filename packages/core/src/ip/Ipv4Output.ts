@@ -52,7 +52,8 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Lo
   const sent = statistics.counter("ipv4.sent")
   const fragmented = statistics.counter("ipv4.fragmented")
   const identification = new Identification(entropy.u32)
-  const scratch = Packet.make(MAX_DATAGRAM)
+  /** Made for the first datagram that is cut: most hosts cut none. */
+  let kept: Packet.Packet | undefined
 
   /** Hands a packet with its header to the link. */
   const transmit = (route: Route, packet: Packet.Packet): boolean => {
@@ -82,6 +83,7 @@ export const makeOutput = Effect.fnUntraced(function*(pathMtu: PathMtu, loop: Lo
     fragmented.value++
     const id = identification.next(packet.source, packet.destination, packet.protocol)
     const { length, networkOptions } = packet
+    const scratch = kept ??= Packet.make(MAX_DATAGRAM)
     let options = networkOptions
     for (let offset = 0; offset < length;) {
       const size = nextLength(length - offset, mtu, Ipv4Header.size + (options?.length ?? 0))

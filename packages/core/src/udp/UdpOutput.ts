@@ -51,7 +51,8 @@ export const makeOutput = Effect.gen(function*() {
   const statistics = yield* Statistics
   const sent = statistics.counter("udp.sent")
   const lost = statistics.counter("udp.lost")
-  const packet = makePacket(MAX_PAYLOAD)
+  /** Made for the first datagram. */
+  let kept: Packet | undefined
 
   /** The source for a datagram, 0 when there is no route, or undefined when it cannot be the one that is wanted. */
   const sourceFor = (socket: Socket, destination: number, wanted: number): number | undefined => {
@@ -72,6 +73,7 @@ export const makeOutput = Effect.gen(function*() {
     port: number,
     outlet: AttachedDevice | undefined
   ): OutputResult => {
+    const packet = kept ??= makePacket(MAX_PAYLOAD)
     packet.reset()
     packet.append(payload)
     const at = packet.push(UdpHeader.size)

@@ -41,6 +41,10 @@ interface Place {
   readonly arrives: number
 }
 
+/** Text that goes on where the line of a packet ends. */
+const beyond = (x: number, { from }: Flight) =>
+  from === "client" ? { x: x + 6, "text-anchor": "start" } : { x: x - 6, "text-anchor": "end" }
+
 const line = ({ arrives, flight, leaves }: Place, duration: number): SVGGElement => {
   const lost = flight.arrived === undefined
   const [from, to] = flight.from === "client" ? [LEFT, RIGHT] : [RIGHT, LEFT]
@@ -55,7 +59,7 @@ const line = ({ arrives, flight, leaves }: Place, duration: number): SVGGElement
     element("title", {}, `${flight.sent.toFixed(3)} ms: ${flight.words}${lost ? ", lost" : ""}`),
     element("line", { x1: from, y1: leaves, x2: end, y2: arrives }),
     lost
-      ? element("text", { x: end + 6, y: arrives + 4 }, "✕ lost")
+      ? element("text", { ...beyond(end, flight), y: arrives + 4 }, "✕ lost")
       : element("circle", { cx: end, cy: arrives, r: 3 }),
     element("text", { ...beside, y: leaves + 4 }, short(flight.words))
   )

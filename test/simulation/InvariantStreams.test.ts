@@ -104,6 +104,25 @@ describe("streams are compared", () => {
       })
     ))
 
+  it.effect("whichever face of a connection a program has", () =>
+    connection((client, server) =>
+      Effect.gen(function*() {
+        const { plain } = server
+        yield* client.write(patterned(100, 1))
+        yield* Effect.sleep(20)
+        assert.deepStrictEqual(plain.take()?.map((chunk) => chunk.length), [100])
+        // What one face did not see would not fit what the other one sees.
+        const settled: Array<unknown> = []
+        client.plain.write([patterned(10, 2), patterned(9000, 3)], (error) => settled.push(error))
+        const reading = yield* Effect.forkChild(readAll(server))
+        yield* Effect.sleep(100)
+        assert.deepStrictEqual(settled, [undefined])
+        client.plain.closeWrite()
+        assert.strictEqual((yield* Fiber.join(reading)).length, 9010)
+        assert.strictEqual(plain.behind(), "end")
+      })
+    ))
+
   it.effect("when reads are interrupted", () =>
     connection((client, server) =>
       Effect.gen(function*() {

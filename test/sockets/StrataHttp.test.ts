@@ -5,6 +5,7 @@ import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { NetworkStack, Tcp } from "@strata/core"
 import { Loopback } from "@strata/drivers"
+import { StrataNode } from "@strata/sockets/node"
 import * as StrataHttp from "@strata/sockets/StrataHttp"
 import * as StrataTls from "@strata/sockets/StrataTls"
 import * as Effect from "effect/Effect"
@@ -14,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
+import * as Undici from "undici"
 import { digest, patterned } from "../support/transfer.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
@@ -126,6 +128,19 @@ layer(Host, { excludeTestServices: true })("StrataHttp", (it) => {
       ))
       const { status, text } = yield* HttpClient.get("https://localhost/")
       assert.deepStrictEqual([status, yield* text], [200, "secret"])
+    }))
+
+  it.effect("gives undici's client a way", () =>
+    Effect.gen(function*() {
+      const dispatcher = Layer.effect(
+        NodeHttpClient.Dispatcher,
+        Effect.map(StrataNode.StrataNode, ({ undici }) => new Undici.Agent({ connect: undici.connect }))
+      ).pipe(Layer.provide(StrataNode.layer))
+      const client = NodeHttpClient.layerUndiciNoDispatcher.pipe(Layer.provide(dispatcher))
+      const { status, text } = yield* HttpClient.get("http://127.0.0.1/hello").pipe(
+        Effect.provide(client, { local: true })
+      )
+      assert.deepStrictEqual([status, yield* text], [200, "hello"])
     }))
 
   it.effect("does not listen twice on a port", () =>

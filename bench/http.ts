@@ -2,12 +2,13 @@
  * `node:http` on strata beside `node:http` on the kernel: the same server, once over a TAP and once over a cable (veth).
  *
  *     node bench/http.ts [--only hash,download,upload,requests] [--mebibytes 1024] [--rounds 3] [--seconds 4] [--connections 64]
- *                        [--profile folder]
+ *                        [--no-copy] [--profile folder]
  *
  * Needs root, `curl` and `wrk`. Both servers are on processor 0, and the clients, which are the kernel's, on processor 1; the
  * servers take turns. First `curl` fetches and brings so many mebibytes that are compared by their hash. Then it does so
  * again and throws them away, for the speed; and `wrk` asks for a few octets on connections that stay open. "µs" is the
- * processor time of the server for a mebibyte, or for a request. `--profile` leaves what V8 says of both servers.
+ * processor time of the server for a mebibyte, or for a request. `--no-copy` lets
+ * strata send from where the answer is (`copyWrites: false`). `--profile` leaves what V8 says of both servers.
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "4" },
     connections: { type: "string", default: "64" },
+    "no-copy": { type: "boolean", default: false },
     profile: { type: "string" }
   }
 })
@@ -86,7 +88,8 @@ const makeServers = Effect.gen(function*() {
     port: PORT,
     namespace: near.path,
     device: "tap0",
-    address: "192.0.2.2/24"
+    address: "192.0.2.2/24",
+    copies: !values["no-copy"]
   })
   return { near, servers: [strata, yield* start(far, "Linux", "198.51.100.2", { on: "kernel", port: PORT })] }
 })

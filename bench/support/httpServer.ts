@@ -24,6 +24,8 @@ export type HttpServerOptions =
     readonly namespace: string
     readonly device: string
     readonly address: string
+    /** Whether what is written is copied first. */
+    readonly copies: boolean
   }
 
 /** The first so many octets of the pattern, again and again. */
@@ -52,9 +54,9 @@ const answer: NodeHttp.RequestListener = (request, response) => {
   else download(Number(request.url!.slice(1)), response)
 }
 
-const serve = (http: Pick<typeof NodeHttp, "createServer">, port: number) =>
+const serve = (make: (listener: NodeHttp.RequestListener) => NodeHttp.Server, port: number) =>
   Effect.promise(async () => {
-    const server = http.createServer(answer).listen(port, "0.0.0.0")
+    const server = make(answer).listen(port, "0.0.0.0")
     await once(server, "listening")
     process.stdout.write("ready\n")
     process.stdin.resume()
@@ -64,12 +66,15 @@ const serve = (http: Pick<typeof NodeHttp, "createServer">, port: number) =>
 
 const options: HttpServerOptions = JSON.parse(process.argv[2]!)
 
-if (options.on === "kernel") NodeRuntime.runMain(serve(NodeHttp, options.port))
+if (options.on === "kernel") NodeRuntime.runMain(serve(NodeHttp.createServer, options.port))
 else {
   const { address, device: name, namespace } = options
   const host = StrataNode.layer.pipe(
     Layer.provide(Tap.layer({ name, address, namespace }).pipe(Layer.provideMerge(NetworkStack.layer)))
   )
-  const program = Effect.flatMap(StrataNode.StrataNode, ({ http }) => serve(http, options.port))
+  const program = Effect.flatMap(
+    StrataNode.StrataNode,
+    ({ http }) => serve((listener) => http.createServer({ copyWrites: options.copies }, listener), options.port)
+  )
   NodeRuntime.runMain(Effect.provide(program, host))
 }

@@ -13,6 +13,31 @@ import type { NetSocket } from "../node/NetSocket.ts"
 /** What servers and agents need of a stack. */
 export type Network = Pick<StrataNet, "connect" | "createServer">
 
+/** What a server may be told of its connections beside what Node knows. */
+export type StackOptions = Pick<
+  NetServerOptions,
+  "copyWrites" | "sendBuffer" | "receiveBuffer" | "congestion" | "settings"
+>
+
+/** That part of the options of a server of Node that is about its connections. */
+export const ofConnections = (options: object): NetServerOptions => {
+  const { allowHalfOpen, congestion, copyWrites, highWaterMark, keepAlive } = options as NetServerOptions
+  const { blockList, keepAliveInitialDelay, noDelay, receiveBuffer, sendBuffer, settings } = options as NetServerOptions
+  return {
+    allowHalfOpen,
+    blockList,
+    congestion,
+    copyWrites,
+    highWaterMark,
+    keepAlive,
+    keepAliveInitialDelay,
+    noDelay,
+    receiveBuffer,
+    sendBuffer,
+    settings
+  }
+}
+
 /** What is done with a connection; by default it is emitted. */
 export type Connected = (socket: NetSocket) => void
 

@@ -13,11 +13,13 @@
  */
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
-import { hosted, type Network } from "../internal/HostedServer.ts"
+import { hosted, type Network, ofConnections, type StackOptions } from "../internal/HostedServer.ts"
 import type { NetDialOptions } from "./NetSocketOptions.ts"
 
 export interface StrataHttp {
-  readonly createServer: typeof Http.createServer
+  readonly createServer:
+    & typeof Http.createServer
+    & ((options: Http.ServerOptions & StackOptions, listener?: Http.RequestListener) => Http.Server)
   /** Agents that connect by the stack, with the options of `http.Agent`. */
   readonly Agent: new(options?: Http.AgentOptions) => Http.Agent
   /** The agent of `request` and `get`, with the settings of Node's `globalAgent`. */
@@ -38,10 +40,9 @@ export const makeHttp = (net: Network): StrataHttp => {
   const agent = new Agent(GLOBAL_AGENT)
   const createServer = (...given: ServerArguments): Http.Server => {
     const server = Http.createServer(...given)
-    const { keepAlive, keepAliveInitialDelay, highWaterMark, noDelay = true } = optionsOf(given)
-    return hosted(server, net, { allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark })
+    return hosted(server, net, ofConnections({ noDelay: true, ...optionsOf(given), allowHalfOpen: true }))
   }
-  return { createServer: createServer as typeof Http.createServer, Agent, agent, ...requestsBy(agent) }
+  return { createServer: createServer as StrataHttp["createServer"], Agent, agent, ...requestsBy(agent) }
 }
 
 type ServerArguments = [options: Http.ServerOptions, listener?: Http.RequestListener]

@@ -2,16 +2,19 @@
  * `node:https` on a stack: as `Http.ts`, with TLS between. A server's options are those of `https.createServer`, and an agent's
  * those of `https.Agent`, which keeps sessions as ever.
  */
+import type { RequestListener } from "node:http"
 import * as Https from "node:https"
 import type { Duplex } from "node:stream"
 import { TLSSocket } from "node:tls"
-import type { Network } from "../internal/HostedServer.ts"
+import type { Network, StackOptions } from "../internal/HostedServer.ts"
 import { joined } from "../internal/TlsOver.ts"
 import { GLOBAL_AGENT, requestsBy } from "./Http.ts"
 import { hostedTls, ofConnection } from "./Tls.ts"
 
 export interface StrataHttps {
-  readonly createServer: typeof Https.createServer
+  readonly createServer:
+    & typeof Https.createServer
+    & ((options: Https.ServerOptions & StackOptions, listener?: RequestListener) => Https.Server)
   /** Agents that connect by the stack, with the options of `https.Agent`. */
   readonly Agent: new(options?: Https.AgentOptions) => Https.Agent
   /** The agent of `request` and `get`, with the settings of Node's `globalAgent`. */
@@ -32,5 +35,5 @@ export const makeHttps = (net: Network): StrataHttps => {
   const agent = new Agent(GLOBAL_AGENT)
   const createServer = (...given: Parameters<typeof Https.createServer>): Https.Server =>
     hostedTls(Https.createServer(...given), net, { noDelay: true, ...given[0] })
-  return { createServer: createServer as typeof Https.createServer, Agent, agent, ...requestsBy(agent) }
+  return { createServer: createServer as StrataHttps["createServer"], Agent, agent, ...requestsBy(agent) }
 }

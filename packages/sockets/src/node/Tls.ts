@@ -9,7 +9,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import * as Tls from "node:tls"
-import { hosted, type Network } from "../internal/HostedServer.ts"
+import { hosted, type Network, ofConnections, type StackOptions } from "../internal/HostedServer.ts"
 import { graft, joined } from "../internal/TlsOver.ts"
 import type { NetSocket } from "./NetSocket.ts"
 import type { NetDialOptions } from "./NetSocketOptions.ts"
@@ -17,7 +17,9 @@ import type { NetDialOptions } from "./NetSocketOptions.ts"
 export interface StrataTls {
   /** With `socket`, over that stream, whatever it is; otherwise over a connection of the stack's. */
   readonly connect: typeof Tls.connect
-  readonly createServer: typeof Tls.createServer
+  readonly createServer:
+    & typeof Tls.createServer
+    & ((options: Tls.TlsOptions & StackOptions, listener?: (socket: Tls.TLSSocket) => void) => Tls.Server)
 }
 
 export const makeTls = (net: Network): StrataTls => {
@@ -30,7 +32,7 @@ export const makeTls = (net: Network): StrataTls => {
     return above
   }
   const createServer = (...given: ServerArguments): Tls.Server => hostedTls(Tls.createServer(...given), net, given[0])
-  return { connect: connect as typeof Tls.connect, createServer: createServer as typeof Tls.createServer }
+  return { connect: connect as typeof Tls.connect, createServer: createServer as StrataTls["createServer"] }
 }
 
 /** What the connection under TLS is told; the rest is for TLS. */
@@ -43,8 +45,6 @@ type ServerArguments = [options: Tls.TlsOptions, listener?: (socket: Tls.TLSSock
 
 /** A server of TLS, or of HTTPS, that listens by `net`; its sockets know who they talk to. */
 export const hostedTls = <Server extends Tls.Server>(server: Server, net: Network, given: unknown): Server => {
-  const options = typeof given === "object" && given !== null ? given as Tls.TlsOptions : {}
-  const { allowHalfOpen, highWaterMark, keepAlive, keepAliveInitialDelay, noDelay } = options
   // Node makes its socket while it hears of the connection, and does not tell of which.
   const connection = new AsyncLocalStorage<NetSocket>()
   const tell = (above: Tls.TLSSocket): void => {
@@ -56,7 +56,7 @@ export const hostedTls = <Server extends Tls.Server>(server: Server, net: Networ
   return hosted(
     server,
     net,
-    { allowHalfOpen, highWaterMark, keepAlive, keepAliveInitialDelay, noDelay },
+    ofConnections(typeof given === "object" && given !== null ? given : {}),
     (socket) => connection.run(socket, () => void server.emit("connection", socket))
   )
 }

@@ -11,7 +11,6 @@
  * of undici's own when it is made by `buildConnector`.
  */
 import { isIP, type Socket, type TcpNetConnectOpts } from "node:net"
-import type { Duplex } from "node:stream"
 import type { ConnectionOptions, TLSSocket } from "node:tls"
 import type { Network } from "../internal/HostedServer.ts"
 import { makeTls, type StrataTls } from "./Tls.ts"
@@ -106,8 +105,7 @@ const connector = (net: Network, tls: StrataTls, settings: ConnectorOptions): Co
 
   const openPlain = ({ hostname, localAddress, port }: ConnectOptions): Socket => {
     const opened = { highWaterMark: 65_536, ...options, localAddress, port: Number(port), host: hostname }
-    // In all that undici uses of it.
-    return net.connect(defined(opened)) as Duplex as Socket
+    return net.connect(defined(opened))
   }
 
   return (given, callback) => {

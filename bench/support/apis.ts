@@ -61,7 +61,8 @@ const Streams = {
 
 const untilDone = <A, R>(
   effect: Effect.Effect<A, TcpError | Cause.Done, R>
-): Effect.Effect<void, TcpError, R> => Effect.forever(effect, { disableYield: true }).pipe(Effect.catchTag("Done", () => Effect.void))
+): Effect.Effect<void, TcpError, R> =>
+  Effect.forever(effect, { disableYield: true }).pipe(Effect.catchTag("Done", () => Effect.void))
 
 /** Of `@strata/core`: what Streams and Sinks are made of. */
 const Plain = {
@@ -99,7 +100,8 @@ const Plain = {
   })
 }
 
-const untilClosed = <E, R>(effect: Effect.Effect<unknown, E, R>) => Effect.ignore(Effect.forever(effect, { disableYield: true }))
+const untilClosed = <E, R>(effect: Effect.Effect<unknown, E, R>) =>
+  Effect.ignore(Effect.forever(effect, { disableYield: true }))
 
 /** Of Effect: what runs on Node's sockets runs on strata's. */
 const Sockets = {

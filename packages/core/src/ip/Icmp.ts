@@ -62,11 +62,11 @@ export interface PingOptions {
   readonly timeout?: Duration.Input | undefined
 }
 
-/** ICMP (RFC 792, 1122): answers and asks for echoes, and reports errors both ways. */
 /** Octets of nearly every message, and of the largest; a stack that sends none as large needs no room for it. */
 const USUAL_MESSAGE = 1500
 const LARGEST_MESSAGE = 0xffff
 
+/** ICMP (RFC 792, 1122): answers and asks for echoes, and reports errors both ways. */
 export class Icmp extends Context.Service<Icmp, {
   /** A packet from IPv4. */
   readonly input: (device: AttachedDevice, packet: Packet.Packet, destination: Destination) => void

@@ -443,6 +443,13 @@ describe("Invariants", () => {
       yield* Simulation.run(handshake(wrong), { invariants: false })
     }))
 
+  it.effect("end what runs in real time, too", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Simulation.runLive(handshake(machine({ deadline: () => Infinity }))))
+      assert.instanceOf(error, InvariantViolated)
+      assert.strictEqual(error.invariant, "timers")
+    }))
+
   it.effect("name the rule, the host, the connection, the time and the packet", () =>
     Effect.gen(function*() {
       const error = yield* violation(exchange(BELIEVER))

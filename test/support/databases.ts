@@ -53,8 +53,13 @@ const KEY = fileURLToPath(new URL("../sockets/fixtures/tls.key", import.meta.url
 const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 
-const asNobody = (...command: ReadonlyArray<string>): ReadonlyArray<string> =>
-  isRoot ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...command] : command
+const AS_NOBODY = isRoot ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"] : []
+
+/** A server that is told to end when whoever has started it is gone without a word, too. */
+const ending = (
+  signal: NodeJS.Signals,
+  ...command: ReadonlyArray<string>
+): ReadonlyArray<string> => ["setpriv", `--pdeathsig=${signal.slice("SIG".length)}`, ...command]
 
 const folder = (name: string): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -83,7 +88,9 @@ export const postgres = Effect.fnUntraced(function*(namespace: Namespace, port =
   copyFileSync(KEY, key)
   chmodSync(key, 0o600)
   if (isRoot) { for (const file of [data, password, certificate, key]) chownSync(file, NOBODY, NOBODY) }
-  yield* namespace.succeed(...asNobody(
+  yield* namespace.succeed(
+    "setpriv",
+    ...AS_NOBODY,
     INITDB,
     `--pgdata=${data}`,
     `--username=${USER.user}`,
@@ -92,7 +99,7 @@ export const postgres = Effect.fnUntraced(function*(namespace: Namespace, port =
     "--encoding=UTF8",
     "--no-locale",
     "--no-sync"
-  ))
+  )
   writeFileSync(
     join(data, "pg_hba.conf"),
     ["local", "host"].map((type) => `${type} all all ${type === "host" ? "all " : ""}scram-sha-256\n`).join("")
@@ -111,7 +118,9 @@ export const postgres = Effect.fnUntraced(function*(namespace: Namespace, port =
     ssl_cert_file: certificate,
     ssl_key_file: key
   }
-  const running = yield* namespace.spawn(...asNobody(
+  const running = yield* namespace.spawn(...ending(
+    "SIGINT",
+    ...AS_NOBODY,
     POSTGRES,
     "-D",
     data,
@@ -134,10 +143,11 @@ export const redis = Effect.fnUntraced(function*(namespace: Namespace, port = 63
     daemonize: "no",
     dir: path
   }
-  const running = yield* namespace.spawn(
+  const running = yield* namespace.spawn(...ending(
+    "SIGTERM",
     "redis-server",
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
-  )
+  ))
   yield* endingWith("SIGTERM", running)
   yield* running.prints(/eady to accept connections/)
   return running

@@ -141,7 +141,8 @@ export const runLive = <A, E>(
     )
     const exit = yield* Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber))
     if (Exit.isFailure(exit)) yield* tell(`in real time, with seed ${seed}`, course.violation)
-    return yield* exit
+    // What ran on hosts has died of it, and the program perhaps of that.
+    return yield* course.violation === undefined ? exit : Effect.fail(course.violation)
   })
 
 /** What options come to together with the configuration, and how a failure is told. */

@@ -83,6 +83,13 @@ const machine = (title: string, what: string, most: number): Group => ({
     Effect.map(program(title, "machine", what).measure(testbed, 0.1), ({ allocated: octets = NaN }) => [octets])
 })
 
+const connections = (title: string, what: string, most: number, why: string): Group => ({
+  title: `Connections without a network, ${title}`,
+  limits: [{ what: "octets allocated for each", most, why }],
+  figures: (testbed) =>
+    Effect.map(program(title, "connections", what).measure(testbed, 0.1), ({ allocated: octets = NaN }) => [octets])
+})
+
 /** Enough for what is shared to be little in comparison. */
 const IDLE = 2000
 
@@ -149,7 +156,7 @@ export const groups: ReadonlyArray<Group> = [
     [
       {
         what: "octets allocated for a connection",
-        most: 48_000,
+        most: 44_000,
         why: "the connection, its control blocks, its scope and fiber"
       },
       allocated(perOperation)
@@ -169,6 +176,18 @@ export const groups: ReadonlyArray<Group> = [
   machine("receive in batches", "receive in batches", 1800),
   machine("send", "send", 2700),
   machine("request and answer", "exchange", 6400),
+  connections(
+    "opened and closed",
+    "connect stream",
+    43_000,
+    "its control block, two buffers, a fiber, and two Streams"
+  ),
+  connections(
+    "echo among 1,000",
+    "echo stream 1000",
+    15_500,
+    "three transitions, a chunk and a wake-up, whatever their number"
+  ),
   {
     title: "Idle connections",
     limits: [{ what: "KiB in use for each", most: 15, why: "no buffers are held for what is not there" }],

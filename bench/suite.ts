@@ -127,6 +127,13 @@ const processes: ReadonlyArray<Measurement> = [
     program("send", "machine", "send"),
     program("request and answer", "machine", "exchange")
   ]),
+  inProcess("connections", "Connections without a network: a whole stack, for each connection or exchange", "ns", [
+    program("opened and closed, Streams", "connections", "connect stream"),
+    program("opened and closed, `Tcp`", "connections", "connect plain"),
+    program("echo, 64 connections, Streams", "connections", "echo stream 64"),
+    program("echo, 1,000 connections, Streams", "connections", "echo stream 1000"),
+    program("echo, 10,000 connections, Streams", "connections", "echo stream 10000")
+  ]),
   codec("tcp header", "Nine fields of a TCP header", "accessors", "by hand"),
   codec("arp header", "Two hardware addresses of an ARP header", "accessors", "by hand"),
   codec("tcp options", "A timestamps option", "parse", "codec"),

@@ -86,7 +86,7 @@ describe("ping between two hosts", () => {
     Effect.gen(function*() {
       const pingFromLeft = yield* hosts
       const fiber = yield* Effect.forkChild(Effect.flip(pingFromLeft("192.0.2.9", { timeout: "10 seconds" })))
-      for (let second = 0; second < 5; second++) yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("5 seconds")
       const { message, reason } = yield* Fiber.join(fiber)
       assert.strictEqual(message, "hostUnreachable (from 192.0.2.1)")
       assert.strictEqual(reason._tag, "PingUnreachable")

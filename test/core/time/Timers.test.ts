@@ -133,13 +133,13 @@ describe("Timers", () => {
       answered.set(after(10))
       named("unanswered").set(after(10))
       yield* Effect.yieldNow
-      now = 10
+      now = 11
       yield* alarm.open
       yield* Effect.yieldNow
       assert.deepStrictEqual(fired, [])
       answered.clear()
       yield* turns
-      assert.deepStrictEqual(fired, ["unanswered at 10"])
+      assert.deepStrictEqual(fired, ["unanswered at 11"])
     }).pipe(Effect.provide(time), Effect.provideService(Clock.Clock, slow))
   })
 

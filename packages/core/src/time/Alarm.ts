@@ -34,6 +34,8 @@ export type MakeAlarm = (options: AlarmOptions) => Effect.Effect<Alarm, never, S
 const READING_TURNS = 4
 /** Milliseconds by which an alarm may be late on a loop that is not busy. */
 const PUNCTUAL = 5
+/** Milliseconds: a sleep is rounded up to a nanosecond, and a clock that shows just that is one that is set by hand. */
+const EXACT = 2e-6
 
 const reading = (turns: number) =>
   Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow, { discard: true })
@@ -43,7 +45,7 @@ const readMuch = reading(READING_TURNS)
 /**
  * An event loop looks at its timers before it reads. What answers a segment may then have waited for long, and its deadline
  * must not be believed before that was read: not even when the alarm is punctual, since the process may have been kept from
- * running until just then.
+ * running until just then. Only where time itself waits for the program has nothing waited.
  */
 const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
   const changed = Latch.makeUnsafe(false)
@@ -57,7 +59,8 @@ const makeSleeping: MakeAlarm = Effect.fnUntraced(function*({ now, ring }) {
   const ringing = Effect.suspend(() => {
     const asOf = now()
     const toRing = Effect.sync(() => ring(asOf))
-    return Effect.andThen(asOf > deadline + PUNCTUAL ? readMuch : readOnce, toRing)
+    if (asOf <= deadline + EXACT) return toRing
+    return Effect.andThen(asOf <= deadline + PUNCTUAL ? readOnce : readMuch, toRing)
   })
   yield* sleep.pipe(Effect.andThen(ringing), Effect.forever, Effect.forkScoped)
   return {

@@ -7,8 +7,8 @@
  * Needs root, `curl` and `wrk`. Both servers are on processor 0, and the clients, which are the kernel's, on processor 1; the
  * servers take turns. First `curl` fetches and brings so many mebibytes that are compared by their hash. Then it does so
  * again and throws them away, for the speed; and `wrk` asks for a few octets on connections that stay open. "µs" is the
- * processor time of the server for a mebibyte, or for a request. `--no-copy` lets
- * strata send from where the answer is (`copyWrites: false`). `--profile` leaves what V8 says of both servers.
+ * processor time of the server for a mebibyte, or for a request. `--no-copy` lets strata send from where the answer is
+ * (`copyWrites: false`). `--profile` leaves what V8 says of both servers.
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"

@@ -1,9 +1,10 @@
 /**
  * Measures the scenario matrix in virtual time, and judges it by theory.
  *
- *     node bench/matrix.ts [--seed 1] [--only 'cubic, .*loss 1 %'] [--write]
+ *     node bench/matrix.ts [--seed 1] [--offload] [--only 'cubic, .*loss 1 %'] [--write]
  *
- * The tables go to standard output, or, with `--write`, into `docs/tcp-matrix.md`. `--only` picks cells by a regular expression. Cells that are not as theory
+ * The tables go to standard output, or, with `--write`, into `docs/tcp-matrix.md`. `--only` picks cells by a regular expression. With `--offload`,
+ * the sender's device cuts large segments, which is to change nothing: so the page has the figures without it only. Cells that are not as theory
  * says are told on standard error, with what should have been.
  */
 import { Effect } from "effect"
@@ -19,10 +20,12 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: String(SEED) },
     only: { type: "string", default: "" },
+    offload: { type: "boolean", default: false },
     write: { type: "boolean", default: false }
   }
 })
-const seed = Number(values.seed)
+if (values.write && values.offload) throw new Error("the page has the figures without offload: --write or --offload")
+const run = { seed: Number(values.seed), offload: values.offload }
 const picked = CELLS.filter((cell) => new RegExp(values.only).test(format(cell)))
 
 const tell = (name: string, checks: ReadonlyArray<Check>): void => {
@@ -32,13 +35,13 @@ const tell = (name: string, checks: ReadonlyArray<Check>): void => {
 const start = process.cpuUsage()
 const rows: Array<Row> = []
 for (const cell of picked) {
-  const row = await Effect.runPromise(rowOf(cell, seed))
+  const row = await Effect.runPromise(rowOf(cell, run))
   tell(format(cell), row.checks)
   rows.push(row)
 }
 const tails: Array<Tail> = []
 for (const cell of picked.filter(({ loss, reordering }) => loss === "none" && reordering === "none")) {
-  const tail = await Effect.runPromise(tailOf(cell, seed))
+  const tail = await Effect.runPromise(tailOf(cell, run))
   tell(`${format(cell)}, the tail lost`, [tail.check])
   tails.push(tail)
 }

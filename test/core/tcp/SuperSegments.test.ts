@@ -32,6 +32,19 @@ const selective = (octets = 100 * MSS): TcpScript =>
     .receives("<SEQ=300><SACKOK=1><CTL=SYN>").sendsMany(1).passes(100)
     .receives("<SEQ=301><ACK=101><CTL=ACK>").is("ESTABLISHED")
 
+/** Octets that leave now, and after each of thirty pauses, at a pace of `rate`. */
+const sentBy = (limit: number, rate: number) => {
+  const script = open({ limit, congestion: window(100 * MSS, rate) }).writes(44 * MSS)
+  const octets = () => script.taken().reduce((sum, { length }) => sum + length, 0)
+  return [
+    octets(),
+    ...Array.from({ length: 30 }, (_, step) => {
+      script.passes(0.1 + 0.4 * (step % 3))
+      return octets()
+    })
+  ]
+}
+
 describe("what leaves together", () => {
   it("is as much as the device cuts, in whole segments, and the rest", () => {
     open({ limit: 10_000 }).writes(20_000).sends(
@@ -78,21 +91,17 @@ describe("what leaves together", () => {
       .sends(`<SEQ=${101 + 3 * MSS}><ACK=301><DATA=${2 * MSS}><SIZE=${MSS}><CTL=FIN,PSH,ACK>`)
   })
 
-  it("holds a millisecond's worth at a pace, and two segments at least", () => {
+  it("holds what is due within a millisecond at a pace, and the segment that ends beyond it", () => {
     const at = (rate: number) => open({ congestion: window(100 * MSS, rate) }).writes(60_000).taken()
-    assert.deepStrictEqual(at(10 * MSS).map(({ length }) => length), [10 * MSS, 2 * MSS])
-    assert.deepStrictEqual(at(100).map(({ length }) => length), [2 * MSS])
+    assert.deepStrictEqual(at(10 * MSS).map(({ length }) => length), [11 * MSS])
+    assert.deepStrictEqual(at(100).map(({ length }) => length), [MSS])
     assert.deepStrictEqual(at(1_000_000).map(({ length }) => length), [60_000])
   })
 
-  it("is paced by its octets", () => {
-    const script = open({ congestion: window(100 * MSS, 2 * MSS) }).writes(60_000)
-    assert.strictEqual(script.taken().reduce((sum, { length }) => sum + length, 0), 4 * MSS)
-    script.passes(1.9).sendsNothing().passes(0.1).sendsMany(2)
-    for (let step = 0; step < 16; step++) script.passes(0.5).passed()
-    const octets = script.tcb.snd.nxt - 101
-    assert.isAtLeast(octets, 2 * 9 * MSS)
-    assert.isAtMost(octets, 2 * 12 * MSS)
+  it("is what leaves one by one at a pace, at the same times", () => {
+    for (const rate of [0.31, 0.93, 2.37, 7.11, 60.3].map((segments) => segments * MSS)) {
+      assert.deepStrictEqual(sentBy(LIMIT, rate), sentBy(0, rate))
+    }
   })
 
   it("is a single segment when a timer demands it", () => {

@@ -126,11 +126,18 @@ const transfer = Effect.fnUntraced(function*({ algorithm, calm, octets, rough }:
   return { meter, timeouts: timeouts.count, readAt }
 }, Effect.orDie)
 
-const simulate = <A>(program: Effect.Effect<A, never, Network>, seed: number) =>
-  Effect.orDie(Simulation.run(program, { seed, invariants: false }))
+/** How a cell is run. */
+export interface Run {
+  readonly seed: number
+  /** Whether the sender's device cuts large segments, as the configuration of simulations says by default. */
+  readonly offload?: boolean | undefined
+}
 
-/** One run of a cell. The same cell and seed give the same result. */
-export const measure = (cell: Cell, seed: number): Effect.Effect<Result> => {
+const simulate = <A>(program: Effect.Effect<A, never, Network>, run: Run) =>
+  Effect.orDie(Simulation.run(program, { ...run, invariants: false }))
+
+/** One run of a cell. The same cell, seed and offload give the same result. */
+export const measure = (cell: Cell, run: Run): Effect.Effect<Result> => {
   const octets = octetsOf(cell)
   const { calm, rough } = pathOf(cell)
   const program = transfer({
@@ -139,7 +146,7 @@ export const measure = (cell: Cell, seed: number): Effect.Effect<Result> => {
     calm: { ...calm, back: ROOMY },
     rough
   })
-  return Effect.map(simulate(program, seed), ({ meter, readAt, timeouts }) => {
+  return Effect.map(simulate(program, run), ({ meter, readAt, timeouts }) => {
     const { firstLossAt, lost, retransmitted, segments, spurious, startedAt = 0 } = meter
     const time = readAt - startedAt
     return {
@@ -159,7 +166,7 @@ export const measure = (cell: Cell, seed: number): Effect.Effect<Result> => {
 const FLIGHT = 10
 
 /** Milliseconds from the loss of the last segment of a flight, and nothing behind it, until its octets have arrived. */
-export const measureTail = (cell: Cell, seed: number): Effect.Effect<number> => {
+export const measureTail = (cell: Cell, run: Run): Effect.Effect<number> => {
   let texts = 0
   const program = transfer({
     octets: FLIGHT * SEGMENT,
@@ -169,5 +176,5 @@ export const measureTail = (cell: Cell, seed: number): Effect.Effect<number> => 
       faults: (_, decoded) => (decoded().tcp?.length ?? 0) > 0 && ++texts === FLIGHT ? [Faults.lose] : []
     }
   })
-  return Effect.map(simulate(program, seed), ({ meter, readAt }) => readAt - meter.firstLossAt!)
+  return Effect.map(simulate(program, run), ({ meter, readAt }) => readAt - meter.firstLossAt!)
 }

@@ -1,6 +1,7 @@
 /**
  * What the wire tells about one transfer: seen at the device of the sender and
- * at that of the receiver, whatever their TCP says of itself.
+ * at that of the receiver, whatever their TCP says of itself. What a device cuts
+ * (`Packet.segmentSize`) counts as the segments that it stands for.
  */
 import type { Middleware } from "@strata/core/device/Middleware"
 import type { Packet } from "@strata/core/device/Packet"
@@ -17,6 +18,8 @@ const tcp = TcpHeader.get
 export interface Text {
   readonly from: number
   readonly to: number
+  /** Octets of each segment of the wire but the last, which may have fewer. */
+  readonly size: number
 }
 
 export interface MeterOptions {
@@ -64,7 +67,7 @@ export class Meter {
           if (text !== undefined) this.sent(text)
           const taken = device.transmit(packet)
           const losses = this.losses()
-          if (text !== undefined && losses > this.known) this.wasLost()
+          if (text !== undefined && losses > this.known) this.wereLost(losses - this.known)
           this.known = losses
           return taken
         }
@@ -86,19 +89,25 @@ export class Meter {
       })
     })
 
-  private sent({ from, to }: Text): void {
-    this.segments++
+  private sent({ from, size, to }: Text): void {
     this.startedAt ??= this.options.now()
-    if (from < this.highest) this.retransmitted++
+    for (let at = from; at < to; at += size) {
+      this.segments++
+      if (at < this.highest) this.retransmitted++
+    }
     this.highest = Math.max(this.highest, to)
   }
 
-  private wasLost(): void {
-    this.lost++
+  private wereLost(count: number): void {
+    this.lost += count
     this.firstLossAt ??= this.options.now()
   }
 
-  private received({ from, to }: Text): void {
+  private received({ from, size, to }: Text): void {
+    for (let at = from; at < to; at += size) this.arrives(at, Math.min(at + size, to))
+  }
+
+  private arrives(from: number, to: number): void {
     const missing = this.arrived.indexOf(0, from)
     if (missing < 0 || missing >= to) {
       this.spurious++
@@ -108,7 +117,7 @@ export class Meter {
   }
 
   /** Undefined for what is no TCP or has no text. */
-  private textOf({ start, view }: Packet): Text | undefined {
+  private textOf({ segmentSize, start, view }: Packet): Text | undefined {
     if (ethernet.etherType(view, start) !== EtherType.ipv4) return undefined
     const network = start + EthernetHeader.size
     if (ip.protocol(view, network) !== Protocol.tcp) return undefined
@@ -120,6 +129,6 @@ export class Meter {
     const sequence = tcp.sequence(view, transport)
     this.base ??= sequence
     const from = (sequence - this.base) | 0
-    return { from, to: from + octets }
+    return { from, to: from + octets, size: segmentSize === 0 ? octets : segmentSize }
   }
 }

@@ -11,16 +11,15 @@ export const isEarly = ({ congestion, snd }: ControlBlock, now: number): boolean
   congestion.pacingRate !== undefined && snd.paceAt > now + QUANTUM
 
 /**
- * Octets of text that may leave together, of the `limit` that a device cuts: whole segments. At a pace, no more than are due within the
- * quantum, and two at least, as Linux does: otherwise each burst would be one of 64 KiB.
+ * Octets of text that may leave together, of the `limit` that a device cuts: whole segments. At a pace, those that would leave one by one
+ * at this moment: all that are due within the quantum, and the one that ends beyond it. So what is cut leaves no earlier, and no later.
  */
 export const together = ({ congestion, snd }: ControlBlock, limit: number, now: number): number => {
   const { mss, paceAt } = snd
   if (limit < 2 * mss) return mss
   const { pacingRate } = congestion
-  const most = pacingRate === undefined
-    ? limit
-    : Math.min(limit, Math.max(2 * mss, pacingRate * Math.min(QUANTUM, now + QUANTUM - paceAt)))
+  const due = pacingRate === undefined ? limit : pacingRate * Math.min(QUANTUM, now + QUANTUM - paceAt)
+  const most = Math.min(limit, Math.max(0, due) + mss)
   return most - most % mss
 }
 

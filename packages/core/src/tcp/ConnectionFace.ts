@@ -10,6 +10,7 @@ import { closedHere, failureOf } from "./Failure.ts"
 import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
+import { own } from "./Ownership.ts"
 import { makePlain, type PlainConnection } from "./PlainConnection.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import type { TcpError } from "./TcpError.ts"
@@ -98,7 +99,7 @@ class Face implements Connection {
   }
 
   get controlBlock(): Connection["controlBlock"] {
-    return () => this.connection.tcb
+    return () => own(this.connection.tcb)
   }
 
   get info(): Connection["info"] {

@@ -131,7 +131,7 @@ export interface Connection {
    * behind finds the latest 64.
    */
   readonly infoChanges: (interval?: Duration.Input) => Stream.Stream<TcpInfo>
-  /** The whole control block, for those who look inside. */
+  /** The whole control block as it is now, for those who look inside. */
   readonly controlBlock: () => ControlBlock
   /**
    * What arrived since the last read, in order; waits for the first octet. Ends with `Cause.done()` after the peer's FIN.

@@ -41,6 +41,8 @@ const directory = Effect.acquireRelease(
  * the answers to it, and a tail loss probe is right then (RFC 8985 §7.2), but not what is looked for here.
  */
 const PATIENCE = 5_000
+/** Frames that wait for the stack, 4 MiB and more: the kernel would lose what it sends to a stack that does not run. */
+const QUEUE = 10_000
 
 const patientHost = (offload: Offload) =>
   hostWith(offload).pipe(
@@ -52,6 +54,7 @@ const patientHost = (offload: Offload) =>
 const patientKernel = Effect.gen(function*() {
   const kernel = yield* Kernel
   yield* kernel.succeed("sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_retrans")
+  yield* kernel.succeed("ip", "link", "set", "tap0", "txqueuelen", String(QUEUE))
   yield* kernel.succeed("ip", "route", "change", "192.0.2.0/24", "dev", "tap0", "rto_min", `${PATIENCE}ms`)
 })
 

@@ -8,8 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { describeOffloads, hostWith, KERNEL, Kernel, MAC, STACK, tcpPeer } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, MAC, type Offload, STACK, tcpPeer } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { readHash, writeRandom } from "../support/transfer.ts"
 
@@ -63,19 +62,20 @@ const markedOnly = Effect.gen(function*() {
   }
 })
 
-const Bottleneck = Layer.unwrap(Effect.gen(function*() {
-  const kernel = yield* Kernel
-  const impairment = Impairment.make({ inbound: congested, outbound: congested })
-  return Tap.layer({ name: "tap0", address: `${STACK}/24`, mac: MAC, namespace: kernel.path }).pipe(
-    Impairment.of(impairment),
-    Layer.merge(Layer.succeed(Path, impairment))
-  )
-})).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
+const bottleneck = (offload: Offload) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const kernel = yield* Kernel
+    const impairment = Impairment.make({ inbound: congested, outbound: congested })
+    return Tap.layer({ name: "tap0", address: `${STACK}/24`, mac: MAC, namespace: kernel.path, offload }).pipe(
+      Impairment.of(impairment),
+      Layer.merge(Layer.succeed(Path, impairment))
+    )
+  })).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
 
 const MiB = 1024 * 1024
 
-describeLinux("Linux, ECN on a path that marks", [], () => {
-  layer(Bottleneck, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, ECN on a path that marks", [], (offload) => {
+  layer(bottleneck(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel hears our echoes, lowers its window, and says so", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

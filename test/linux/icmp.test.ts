@@ -4,12 +4,11 @@
 import { expect, layer } from "@effect/vitest"
 import { ArpCache, Icmp } from "@strata/core"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, MAC, STACK } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, MAC, STACK } from "../support/linux.ts"
 import { ipv4 } from "../support/Probe.ts"
 
-describeLinux("Linux, ARP and ICMP", ["ping", "arping"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, ARP and ICMP", ["ping", "arping"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel's first ping is answered, ARP included", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

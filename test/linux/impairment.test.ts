@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Kernel, MAC, STACK } from "../support/linux.ts"
+import { describeOffloads, Kernel, MAC, type Offload, STACK } from "../support/linux.ts"
 import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as Namespace from "../support/namespace.ts"
 import { withFolder } from "../support/tools.ts"
@@ -30,20 +30,21 @@ class Bench extends Context.Service<Bench, {
   readonly blocks: Array<Uint8Array>
 }>()("test/Bench") {}
 
-const Host = Layer.unwrap(Effect.gen(function*() {
-  const kernel = yield* Kernel
-  const blocks: Array<Uint8Array> = []
-  const capture = yield* Capture.make((block) => blocks.push(block), { snapLength: 128 })
-  const impairment = Impairment.make({ inbound: bad, outbound: bad })
-  return Tap.layer({ name: "tap0", address: `${STACK}/24`, mac: MAC, namespace: kernel.path }).pipe(
-    Impairment.of(impairment),
-    Capture.of(capture),
-    Layer.merge(Layer.succeed(Bench, Bench.of({ impairment, blocks })))
-  )
-})).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
+const hostWith = (offload: Offload) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const kernel = yield* Kernel
+    const blocks: Array<Uint8Array> = []
+    const capture = yield* Capture.make((block) => blocks.push(block), { snapLength: 128 })
+    const impairment = Impairment.make({ inbound: bad, outbound: bad })
+    return Tap.layer({ name: "tap0", address: `${STACK}/24`, mac: MAC, namespace: kernel.path, offload }).pipe(
+      Impairment.of(impairment),
+      Capture.of(capture),
+      Layer.merge(Layer.succeed(Bench, Bench.of({ impairment, blocks })))
+    )
+  })).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Kernel.layer))
 
-Namespace.describeLinux("Linux, TCP through an impaired TAP", ["tshark"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, TCP through an impaired TAP", ["tshark"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("10 MiB from the kernel and 10 MiB to it arrive as they were sent", () =>
       Effect.gen(function*() {
         yield* Effect.all([receiveFromKernel(10 * MiB), sendToKernel(10 * MiB)], {

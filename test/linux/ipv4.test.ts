@@ -4,13 +4,12 @@
 import { expect, layer } from "@effect/vitest"
 import { Statistics } from "@strata/core"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, STACK } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK } from "../support/linux.ts"
 
 const counters = Effect.flatMap(Statistics, (statistics) => statistics.snapshot)
 
-describeLinux("Linux, IPv4", ["ping"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, IPv4", ["ping"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("ping -R sees the stack record itself", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

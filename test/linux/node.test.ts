@@ -5,8 +5,8 @@ import { assert, layer } from "@effect/vitest"
 import { makeNet, type NetServer, type NetSocket, type StrataNet } from "@strata/sockets/node"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import { Host, KERNEL, Kernel, STACK } from "../support/linux.ts"
-import { describeLinux, type Namespace } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK } from "../support/linux.ts"
+import type { Namespace } from "../support/namespace.ts"
 import { digest, patterned } from "../support/transfer.ts"
 
 const OCTETS = 8_000_000
@@ -55,8 +55,8 @@ const failureOf = (socket: NetSocket) =>
     return [error.code, error.syscall, error.message]
   })
 
-describeLinux("Linux, Node's sockets", ["nc"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, Node's sockets", ["nc"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("exchange much with a server of Node's, both ways at once", () =>
       Effect.gen(function*() {
         const net = yield* makeNet

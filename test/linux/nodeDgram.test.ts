@@ -5,8 +5,7 @@ import { expect, layer } from "@effect/vitest"
 import { makeDgram } from "@strata/sockets/node/Dgram"
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import { Host, KERNEL, Kernel, STACK } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, STACK } from "../support/linux.ts"
 
 /** Answers each datagram with its text and who has sent it. */
 const ECHO = `
@@ -16,8 +15,8 @@ const socket = require("node:dgram").createSocket("udp4", (text, from) => {
 socket.bind(7000, () => console.log("bound"))
 `
 
-describeLinux("Linux, datagram sockets of Node", [], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, datagram sockets of Node", [], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("talk to Node on the kernel, and hear that nobody listens", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel

@@ -6,7 +6,7 @@
  * | Linux, over a cable              | `far`, 198.51.100.2        |
  * | Linux, over one without offloads | `far`, 198.51.100.130      |
  * | Linux, over loopback             | `near`, 127.0.0.1          |
- * | strata, a process for each stack | `near`, 192.0.2.2, .18 ... |
+ * | strata, a process for each stack | `near`, 192.0.2.2, .10 ... |
  *
  * Clients are Linux in `near`. All servers share one processor, all clients have the other, so that a stack and its baseline
  * are placed alike. Everything is gone when the scope closes.
@@ -64,9 +64,9 @@ export interface Testbed {
   readonly startLoad: (server: Server, work: Load.Work) => Effect.Effect<Namespace.Running, never, Scope.Scope>
 }
 
-const TAPS = 16
+const TAPS = 32
 /** Addresses of each TAP's network. */
-const SUBNET = 16
+const SUBNET = 8
 /** As many packets as there are connections may be under way to one device. */
 const QUEUE = 16_384
 
@@ -177,13 +177,13 @@ export const make = Effect.fnUntraced(function*(
     const device = `tap${index}`
     const address = (host: number) => `192.0.2.${index * SUBNET + host}`
     yield* near.succeed("ip", "tuntap", "add", "mode", "tap", "name", device)
-    yield* near.succeed("ip", "addr", "add", `${address(1)}/28`, "dev", device)
+    yield* near.succeed("ip", "addr", "add", `${address(1)}/29`, "dev", device)
     yield* near.succeed("ip", "link", "set", device, "up", "txqueuelen", String(QUEUE))
     const given: ServerOptions = {
       api,
       namespace: near.path,
       device,
-      address: `${address(2)}/28`,
+      address: `${address(2)}/29`,
       offload: OFFLOADS[offload]
     }
     const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`]

@@ -27,7 +27,7 @@ describeOffloads("Linux, ARP and ICMP", ["ping", "arping"], (offload) => {
           const { stdout } = yield* kernel.succeed(
             "sh",
             "-c",
-            `ping -c 5 -i 0.05 -W 5 -s ${size} -p 0123456789abcdef ${STACK}`
+            `ping -c 5 -i 0.05 -w 20 -s ${size} -p 0123456789abcdef ${STACK}`
           )
           expect(stdout).toContain("5 packets transmitted, 5 received, 0% packet loss")
           expect(stdout).not.toContain("wrong data byte")

@@ -78,6 +78,13 @@ describe("Pcapng", () => {
     assert.deepStrictEqual(Result.getOrThrow(Pcapng.decode(file(blocks))), blocks)
   })
 
+  it("gives packets memory of their own, when the file is a Buffer, too", () => {
+    const whole = Buffer.from(file(sample))
+    const blocks = Result.getOrThrow(Pcapng.decode(whole))
+    whole.fill(0xee)
+    assert.deepStrictEqual(blocks, sample)
+  })
+
   it.prop(
     "refuses a file that is cut anywhere inside a block",
     { described: section, at: u32 },

@@ -16,6 +16,12 @@ describe("EchoOptions", () => {
     )
   })
 
+  it("leaves the request as it is, whatever memory it is in", () => {
+    const request = Buffer.from([1, 7, 7, 4, 0, 0, 0, 0])
+    assert.deepStrictEqual([...replyOptions(request, entry)!], [7, 7, 8, 192, 0, 2, 2, 0])
+    assert.deepStrictEqual([...request], [1, 7, 7, 4, 0, 0, 0, 0])
+  })
+
   it("leaves a route alone that is full, or points nowhere", () => {
     for (const pointer of [0, 3, 5, 8, 255]) {
       assert.deepStrictEqual(reply(7, 7, pointer, 10, 0, 0, 1, 0), [7, 7, pointer, 10, 0, 0, 1, 0])

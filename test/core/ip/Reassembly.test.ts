@@ -9,8 +9,7 @@ import { Schema } from "effect"
 import { packet, type PacketOptions, parse, pattern, raw } from "../../support/internet.ts"
 
 /** A fragment as IPv4 hands it over. */
-const fragmentOf = (options: PacketOptions): Packet => {
-  const bytes = packet(options)
+const fragmentOf = (options: PacketOptions, bytes = packet(options)): Packet => {
   const fragment = new Packet(bytes)
   fragment.networkStart = 0
   fragment.start = 4 * Ipv4Header.get.headerWords(fragment.view, 0)
@@ -83,6 +82,16 @@ describe("Reassembly", () => {
       assert.strictEqual(reassembly.size, 0)
     }
   )
+
+  it("keeps fragments when their memory is used again, a Buffer's too", () => {
+    const { reassembly } = setup()
+    const payload = pattern(64)
+    const [head, tail] = cut(payload, [4])
+    const memory = Buffer.from(packet(head!))
+    assert.isUndefined(reassembly.add(fragmentOf(head!, memory), 0))
+    memory.fill(0xee)
+    assert.deepStrictEqual(payloadOf(reassembly.add(fragmentOf(tail!), 0)), payload)
+  })
 
   it.prop(
     "gives nothing rather than wrong bytes when a fragment overlaps what is there",

@@ -39,6 +39,14 @@ export const laws = (schema: AnyCodec, likely: Arbitrary.Arbitrary<Uint8Array>):
       if (Exit.isSuccess(decoded)) assert.deepStrictEqual(yield* encode(decoded.value), bytes)
     }), { arbitrary: { runs: 300 } })
 
+  it.effect.prop("keeps nothing of the memory that it read", { bytes: likely }, ({ bytes }) =>
+    Effect.gen(function*() {
+      const read = Buffer.from(bytes)
+      const decoded = yield* Effect.exit(decode(read))
+      read.fill(0xaa)
+      if (Exit.isSuccess(decoded)) assert.deepStrictEqual(yield* encode(decoded.value), bytes)
+    }), { arbitrary: { runs: 300 } })
+
   it.effect.prop(
     "accepts or refuses, but never throws",
     { bytes: octets(0, 80) },

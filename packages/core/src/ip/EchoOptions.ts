@@ -3,6 +3,7 @@
  * §3.2.2.6, RFC 791 §3.1). Other options are not sent back.
  */
 import { Ipv4OptionKind } from "../wire/Ipv4Options.ts"
+import { copyOf } from "../wire/Octets.ts"
 
 /** What this host enters. */
 export interface Entry {
@@ -21,7 +22,7 @@ export const replyOptions = (options: Uint8Array, entry: Entry): Uint8Array | un
   for (let at = 0; at < options.length && options[at] !== Ipv4OptionKind.end;) {
     const kind = options[at]
     const length = kind === Ipv4OptionKind.noOperation ? 1 : options[at + 1]!
-    const option = options.slice(at, at + length)
+    const option = copyOf(options, at, at + length)
     if (kind === Ipv4OptionKind.recordRoute) kept.push(...recordRoute(option, entry))
     if (kind === Ipv4OptionKind.timestamp) kept.push(...recordTime(option, entry))
     at += length

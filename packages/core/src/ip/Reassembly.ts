@@ -15,6 +15,7 @@
 import * as Packet from "../device/Packet.ts"
 import * as Checksum from "../wire/Checksum.ts"
 import { Ipv4Header } from "../wire/Ipv4Header.ts"
+import { copyOf } from "../wire/Octets.ts"
 
 /** Why a fragment, or a whole incomplete datagram, was given up. */
 export type Discarded =
@@ -126,7 +127,7 @@ export class Reassembly {
     if (overlaps(datagram.fragments[index - 1], next, start, end)) return this.giveUp("fragmentOverlap", datagram)
     if (!fits(datagram, end, last)) return this.giveUp("fragmentInconsistent", datagram)
 
-    datagram.fragments.splice(index, 0, { start, end, bytes: packet.bytes.slice(packet.start, packet.end) })
+    datagram.fragments.splice(index, 0, { start, end, bytes: copyOf(packet.bytes, packet.start, packet.end) })
     datagram.received += end - start
     datagram.congestion |= 1 << (packet.typeOfService & 3)
     if (last) datagram.total = end

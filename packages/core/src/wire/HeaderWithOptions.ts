@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Header from "./Header.ts"
+import { copyOf } from "./Octets.ts"
 
 /** The fields of the fixed part but `headerWords`, which goes with the options; the options; all octets behind them. */
 export type WithOptions<F extends Header.Fields, O> =
@@ -34,8 +35,8 @@ export const make = <F extends Header.Fields, O>(
         if (size > input.length) return Effect.fail(Header.truncated(header.name, size))
         return Effect.succeed<Raw>({
           ...raw,
-          options: input.slice(header.size, size),
-          payload: input.slice(size)
+          options: copyOf(input, header.size, size),
+          payload: copyOf(input, size)
         })
       },
       encode: (raw) => {

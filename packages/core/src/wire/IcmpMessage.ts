@@ -19,6 +19,7 @@ import {
   IcmpType,
   IcmpUnreachableHeader
 } from "./IcmpHeader.ts"
+import { copyOf } from "./Octets.ts"
 
 const bodies = {
   EchoReply: [IcmpType.echoReply, IcmpEchoHeader],
@@ -87,7 +88,7 @@ export const schema: Schema.Codec<IcmpMessage, Uint8Array> = Header.bytes(IcmpHe
         const view = Header.viewOf(input)
         const { header, tag } = byType.get(IcmpHeader.get.type(view, 0)) ?? unknown
         if (input.length < header.size) return Effect.fail(Header.truncated(header.name, header.size))
-        return Effect.succeed<Raw>({ _tag: tag, ...header.read(view, 0), data: input.slice(header.size) })
+        return Effect.succeed<Raw>({ _tag: tag, ...header.read(view, 0), data: copyOf(input, header.size) })
       },
       encode: (value) => {
         const { header, type } = byTag.get(value._tag)!

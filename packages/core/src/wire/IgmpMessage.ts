@@ -11,6 +11,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
 import { IgmpHeader, IgmpQueryHeader, IgmpRecordHeader, IgmpReportHeader, IgmpType } from "./IgmpHeader.ts"
+import { copyOf } from "./Octets.ts"
 
 const ADDRESS = 4
 /** What `sourceCount` and `recordCount` can count. */
@@ -79,7 +80,7 @@ const decode = (input: Uint8Array): Encoded | undefined => {
   const tag = shortTags.get(type)
   const { type: _type, ...fields } = IgmpHeader.read(view, 0) as Raw
   if (type === IgmpType.query) return { _tag: "Query", ...fields } as never
-  const rest = { ...fields, data: input.slice(IgmpHeader.size) }
+  const rest = { ...fields, data: copyOf(input, IgmpHeader.size) }
   return (tag === undefined ? { _tag: "Unknown", type, ...rest } : { _tag: tag, ...rest }) as Encoded
 }
 
@@ -89,7 +90,7 @@ const decodeQuery = (input: Uint8Array, view: DataView): Encoded | undefined => 
   const end = IgmpQueryHeader.size + ADDRESS * sourceCount
   if (input.length < end) return undefined
   const sources = readAddresses(view, IgmpQueryHeader.size, sourceCount)
-  return { _tag: "QueryV3", ...fields, sources, data: input.slice(end) } as never
+  return { _tag: "QueryV3", ...fields, sources, data: copyOf(input, end) } as never
 }
 
 const decodeReport = (input: Uint8Array, view: DataView): Encoded | undefined => {
@@ -103,11 +104,11 @@ const decodeReport = (input: Uint8Array, view: DataView): Encoded | undefined =>
     const auxiliaryAt = sourcesAt + ADDRESS * sourceCount
     const end = auxiliaryAt + 4 * auxiliaryWords
     if (end > input.length) return undefined
-    const auxiliary = input.slice(auxiliaryAt, end)
+    const auxiliary = copyOf(input, auxiliaryAt, end)
     records.push({ ...rest, sources: readAddresses(view, sourcesAt, sourceCount), auxiliary })
     at = end
   }
-  return { _tag: "ReportV3", ...fields, records, data: input.slice(at) } as never
+  return { _tag: "ReportV3", ...fields, records, data: copyOf(input, at) } as never
 }
 
 const encode = (value: Encoded): Uint8Array => {

@@ -11,6 +11,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Field from "./Field.ts"
 import * as Header from "./Header.ts"
+import { copyOf } from "./Octets.ts"
 
 /** One kind of option: fields, then any number of equal items. */
 export interface Declaration {
@@ -172,7 +173,7 @@ const decode = (
   for (let at = 0; at < input.length;) {
     const kind = view.getUint8(at)
     if (kind === KIND_END) {
-      values.push({ _tag: "End", padding: input.slice(at + 1) })
+      values.push({ _tag: "End", padding: copyOf(input, at + 1) })
       break
     }
     if (kind === KIND_NO_OPERATION) {
@@ -187,7 +188,7 @@ const decode = (
     }
     const layout = byKind.get(kind)
     if (layout === undefined) {
-      values.push({ _tag: "Unknown", kind, data: input.slice(at + head.size, at + length) })
+      values.push({ _tag: "Unknown", kind, data: copyOf(input, at + head.size, at + length) })
     } else if (layout.fits(length)) {
       values.push(layout.read(view, at, length))
     } else {

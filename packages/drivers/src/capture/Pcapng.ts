@@ -4,6 +4,7 @@
  *
  * Times are nanoseconds since the Unix epoch. Blocks of other kinds are skipped.
  */
+import { copyOf } from "@strata/core/wire/Octets"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ByteOrder, OptionReader, OptionWriter } from "./PcapngOptions.ts"
@@ -256,7 +257,7 @@ class Decoder {
       time: time * 1_000_000_000n / units,
       direction: DIRECTIONS[flags & 3] ?? "unknown",
       originalLength: this.u32(start + 16),
-      bytes: this.file.slice(start + 20, start + 20 + captured),
+      bytes: copyOf(this.file, start + 20, start + 20 + captured),
       comments: options.texts(Option.comment)
     }
   }

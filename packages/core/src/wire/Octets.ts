@@ -1,0 +1,8 @@
+/**
+ * Copies of octets. What comes from a program or a driver may be a `Buffer` of Node's, whose `slice` is no copy but shares
+ * the memory, unlike that of any other `Uint8Array`.
+ */
+
+/** The octets `[start, end)` in memory of their own, as a plain `Uint8Array`. */
+export const copyOf = (octets: Uint8Array, start = 0, end = octets.length): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(octets.subarray(start, end))

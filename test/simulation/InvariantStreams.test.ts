@@ -65,6 +65,17 @@ describe("streams are compared", () => {
       })
     ))
 
+  it.effect("when a program uses a Buffer again that it has written", () =>
+    connection((client, server) =>
+      Effect.gen(function*() {
+        const bytes = Buffer.from(patterned(100, 1))
+        yield* client.write(bytes)
+        bytes.fill(0)
+        yield* client.closeWrite
+        assert.deepStrictEqual(yield* readAll(server), patterned(100, 1))
+      })
+    ))
+
   it.effect("as far as is known, when a write is interrupted and more is written", () =>
     connection((client, server) =>
       Effect.gen(function*() {

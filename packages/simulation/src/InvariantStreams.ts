@@ -9,6 +9,7 @@
  */
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import type { Connection } from "@strata/core/tcp/Tcp"
+import { copyOf } from "@strata/core/wire/Octets"
 import { formatConnection, type Invariant, type Watch } from "./Invariants.ts"
 
 /** One call of `write`. */
@@ -89,7 +90,7 @@ export const make = (watch: Watch): Streams => {
         if (outgoing.hasGap) outgoing.isUnknown = true
         outgoing.begun += bytes.length
         const end = outgoing.begun
-        if (bytes.length > 0) outgoing.pieces.push(viewOf(bytes.slice()))
+        if (bytes.length > 0) outgoing.pieces.push(viewOf(copyOf(bytes)))
         return {
           done: () => {
             outgoing.completed += bytes.length

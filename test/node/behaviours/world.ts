@@ -54,6 +54,7 @@ interface Hosts {
   readonly elsewhere: string
   readonly client: Omit<Side, "log">
   readonly server: Omit<Side, "log">
+  /** Fails where the network of the hosts has seen an invariant violated. */
   readonly close: () => Promise<void>
 }
 
@@ -72,6 +73,8 @@ const modules = Effect.gen(function*() {
 
 const strata = async (): Promise<Hosts> => {
   const scope = Scope.makeUnsafe()
+  const violations: Array<Error> = []
+  const onViolation = (violation: Error) => void violations.push(violation)
   const hosts = Effect.gen(function*() {
     const network = yield* Network
     const client = yield* network.host("client")
@@ -88,7 +91,7 @@ const strata = async (): Promise<Hosts> => {
   const { partition, sides: [client, server] } = await Effect.runPromise(
     hosts.pipe(
       Effect.provide(
-        await Effect.runPromise(Layer.buildWithScope(Network.layer({ seed: 1, invariants: false }), scope))
+        await Effect.runPromise(Layer.buildWithScope(Network.layer({ seed: 1, onViolation }), scope))
       ),
       Scope.provide(scope)
     )
@@ -98,7 +101,10 @@ const strata = async (): Promise<Hosts> => {
     server: server!,
     elsewhere: client!.address,
     silence: () => Effect.runPromise(partition),
-    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    close: async () => {
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      for (const violation of violations) throw violation
+    }
   }
 }
 

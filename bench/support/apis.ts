@@ -95,6 +95,7 @@ const Plain = {
     const reply = { send: (() => undefined) as UdpPort["sendUnsafe"] }
     const port = yield* udp.bindWith({ port: ECHO }, (packet, address, sourcePort) => {
       reply.send(packet.bytes.subarray(packet.start, packet.end), address, sourcePort)
+      return true
     })
     reply.send = port.sendUnsafe
   })

@@ -2,7 +2,7 @@
  * What the table of behaviours does not show of strata's datagram sockets: what is theirs alone, and their bounds.
  */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Udp } from "@strata/core"
+import { Statistics, Udp } from "@strata/core"
 import * as Checksum from "@strata/core/wire/Checksum"
 import { Protocol } from "@strata/core/wire/Ipv4Header"
 import { UdpHeader } from "@strata/core/wire/UdpHeader"
@@ -18,7 +18,7 @@ const HOST = "192.0.2.2"
 const PEER = "192.0.2.1"
 
 const stack = Layer.fresh(Udp.layer).pipe(Layer.provideMerge(layer([HOST], ["192.0.2.255"])))
-const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Scope.Scope>) =>
+const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Statistics | Scope.Scope>) =>
   it.live(name, () => body().pipe(Effect.provide(stack)))
 
 /** A datagram of the peer's. */
@@ -51,6 +51,12 @@ const bound = Effect.gen(function*() {
 
 const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
+/** For want of room. */
+const dropped = Effect.map(
+  Effect.flatMap(Statistics, ({ snapshot }) => snapshot),
+  (counters) => counters["udp.dropped.queueFull"] ?? 0
+)
+
 describe("a datagram socket", () => {
   test("keeps what fits into its receive buffer until the program gets it, and drops the rest", () =>
     Effect.gen(function*() {
@@ -61,11 +67,13 @@ describe("a datagram socket", () => {
       for (let index = 0; index < 20; index++) arrive(new Uint8Array(300))
       yield* tick
       assert.deepStrictEqual(sizes, [300, 300, 300])
+      assert.strictEqual(yield* dropped, 17)
       // One that is larger than all of it is taken when nothing else is there.
       arrive(new Uint8Array(1400))
       arrive(new Uint8Array(1))
       yield* tick
       assert.deepStrictEqual(sizes.slice(3), [1400])
+      assert.strictEqual(yield* dropped, 18)
     }))
 
   test("hands over thousands that came at once, in order, and each when the promises of the one before are settled", () =>

@@ -234,7 +234,7 @@ describe("groups of sockets", () => {
       yield* receiver.run(Effect.gen(function*() {
         const turn = yield* Turn
         let heard = 0
-        const port = yield* (yield* Udp).bindWith({ port: PORT }, () => heard++)
+        const port = yield* (yield* Udp).bindWith({ port: PORT }, () => ++heard > 0)
         yield* port.join(ip(GROUP))
         turn.run(() => {
           for (let index = 0; index < 1030; index++) port.sendUnsafe(new Uint8Array(1), 0xef01_0203, PORT)
@@ -266,6 +266,7 @@ describe("groups of sockets", () => {
         const port: UdpPort = yield* udp.bindWith({ port: PORT }, () => {
           rounds++
           if (rounds < 10_000) port.sendUnsafe(new Uint8Array(1), 0xef01_0203, PORT)
+          return true
         })
         yield* port.join(ip(GROUP))
         port.sendUnsafe(new Uint8Array(1), 0xef01_0203, PORT)

@@ -287,6 +287,7 @@ describe("Udp, receiving", () => {
         yield* udp.bindWith({ port: 7, shared: true }, (packet) => {
           heard.push(text(packet.toBytes()))
           packet.start = packet.end
+          return true
         })
       }
       yield* arrive(7, "all", { to: DIRECTED_BROADCAST, kind: "broadcast" })
@@ -340,9 +341,25 @@ describe("Udp, receiving", () => {
       const heard: Array<unknown> = []
       yield* udp.bindWith({ port: 7 }, (packet, source, sourcePort, destination) => {
         heard.push([text(packet.toBytes()), source, sourcePort, destination])
+        return true
       })
       yield* arrive(7, "plain")
       assert.deepStrictEqual(heard, [["plain", raw(PEER), 40000, raw(HOST)]])
+      assert.strictEqual(yield* counted("udp.dropped.queueFull"), 0)
+    }))
+
+  test("counts what plain code has no room for, each datagram of several that came as one", () =>
+    Effect.gen(function*() {
+      const heard: Array<string> = []
+      const port = yield* (yield* Udp).bindWith({ port: 7 }, (packet) => {
+        if (heard.length === 2) return false
+        heard.push(text(packet.toBytes()))
+        return true
+      })
+      yield* arriveTogether(7, "abcdefg", 2)
+      assert.deepStrictEqual(heard, ["ab", "cd"])
+      assert.strictEqual(port.dropped(), 2)
+      assert.strictEqual(yield* counted("udp.dropped.queueFull"), 2)
     }))
 })
 
@@ -446,6 +463,7 @@ describe("Udp, several datagrams in one packet", () => {
         seen.push(text(packet.toBytes()))
         // It may do with the packet what it likes.
         packet.start = packet.end
+        return true
       })
       const port = yield* bind({ port: 7, shared: true })
       yield* arriveTogether(7, "abcde", 2, "broadcast")
@@ -745,7 +763,7 @@ describe("Udp, errors from the network", () => {
       const udp = yield* Udp
       const told: Array<string> = []
       const remote = inet(`${PEER}:53`)
-      const port = yield* udp.bindWith({ remote }, () => {}, ({ reason }) => told.push(reason._tag))
+      const port = yield* udp.bindWith({ remote }, () => true, ({ reason }) => told.push(reason._tag))
       yield* report({}, port.port)
       assert.deepStrictEqual(told, ["Refused"])
     }))

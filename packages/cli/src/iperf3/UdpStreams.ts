@@ -180,8 +180,9 @@ export const open = Effect.fnUntraced(function*(
   const receive = makeReceiver(tally, plan, turn.now)
   const answered = Deferred.makeUnsafe<void>()
   const input: DatagramInput = (packet) => {
-    if (packet.end - packet.start > OPENING_LENGTH) receive(packet)
+    if (packet.length > OPENING_LENGTH) receive(packet)
     else Deferred.doneUnsafe(answered, Effect.void)
+    return true
   }
   const port = yield* Effect.mapError(udp.bindWith({ remote }, input), streamFailed)
   const path = { port, remoteAddress: fromIpv4(remote.address), remotePort: remote.port, source: 0 }
@@ -224,17 +225,20 @@ export const listen = Effect.fnUntraced(function*(
   const input: DatagramInput = (packet, source, sourcePort, destination) => {
     const key = source * 0x1_0000 + sourcePort
     const receiver = receivers.get(key)
-    if (source !== clientAddress) return
-    if (packet.end - packet.start > OPENING_LENGTH) return receiver?.(packet)
-    if (packet.end - packet.start < OPENING_LENGTH) return
+    if (source !== clientAddress || packet.length < OPENING_LENGTH) return true
+    if (packet.length > OPENING_LENGTH) {
+      receiver?.(packet)
+      return true
+    }
     if (receiver === undefined) {
       const tally = new Tally()
       const path: Path = { port, remoteAddress: source, remotePort: sourcePort, source: destination }
-      if (!Queue.offerUnsafe(opened, { path, tally })) return
+      if (!Queue.offerUnsafe(opened, { path, tally })) return false
       receivers.set(key, makeReceiver(tally, plan, turn.now))
     }
     // A client whose answer was lost asks again.
     welcome(packet.view.getUint32(packet.start), source, sourcePort, destination)
+    return true
   }
   const port: UdpPort = yield* Effect.mapError(udp.bindWith({ port: portNumber }, input), streamFailed)
   return {

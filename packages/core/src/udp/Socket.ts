@@ -26,8 +26,11 @@ export interface Outgoing {
   readonly source?: Ipv4Address | undefined
 }
 
-/** What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. */
-export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => void
+/**
+ * What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. False
+ * when there is no room for the datagram: it is dropped as `queueFull`, and the packet must be as it was.
+ */
+export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => boolean
 
 /** How datagrams leave. */
 export interface Sending {

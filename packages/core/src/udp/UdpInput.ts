@@ -45,8 +45,7 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>): 
   }
 
   const deliverOne = (socket: Socket, packet: Packet, sourcePort: number) => {
-    if (socket.input !== undefined) return socket.input(packet, packet.source, sourcePort, packet.destination)
-    if (socket.mailbox.hasRoom) return socket.mailbox.offer(datagramOf(socket, packet, sourcePort), packet.length)
+    if (isTaken(socket, packet, sourcePort)) return
     socket.mailbox.dropped++
     drop("queueFull", packet)
   }
@@ -129,6 +128,15 @@ export const makeError = (ports: PortTable<Socket>): ErrorInput => (error, quote
   else socket.failed(failure)
   // Datagrams leave as ones that may be fragmented, so that nobody can need smaller ones.
   return error.kind !== "fragmentationNeeded"
+}
+
+/** Whether the socket had room for a datagram. */
+const isTaken = (socket: Socket, packet: Packet, sourcePort: number): boolean => {
+  const { input, mailbox } = socket
+  if (input !== undefined) return input(packet, packet.source, sourcePort, packet.destination)
+  if (!mailbox.hasRoom) return false
+  mailbox.offer(datagramOf(socket, packet, sourcePort), packet.length)
+  return true
 }
 
 /** How many datagrams a packet stands for. */

@@ -54,6 +54,7 @@ export const make = Effect.gen(function*() {
     // A free random port, and what others send there; the second one hears the server only, and what ICMP says about it.
     const { port: number } = yield* udp.bindWith({ shared: true }, () => {
       ignored.source.value++
+      return true
     })
     const port = yield* udp.bind({ port: number, remote: server, shared: true })
     const id = entropy.below(0x1_0000)

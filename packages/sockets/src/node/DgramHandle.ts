@@ -174,17 +174,20 @@ export class DgramHandle {
     return undefined
   }
 
-  readonly #input = (packet: Packet, source: number, sourcePort: number): void => {
+  readonly #input = (packet: Packet, source: number, sourcePort: number): boolean => {
     const { length } = packet
-    if (!this.#listening || this.#closed || (this.#octets > 0 && this.#octets + length > this.receiveBuffer)) return
+    if (!this.#listening || this.#closed || (this.#octets > 0 && this.#octets + length > this.receiveBuffer)) {
+      return false
+    }
     const { buffer, byteOffset } = packet.toBytes()
     const payload = Buffer.from(buffer as ArrayBuffer, byteOffset, length)
     const from: RemoteInfo = { address: this.#textOf(source), family: "IPv4", port: sourcePort, size: length }
     this.#octets += length
     this.#waiting.push({ payload, from })
-    if (this.#isHandingOver) return
+    if (this.#isHandingOver) return true
     this.#isHandingOver = true
     this.#handOverSoon()
+    return true
   }
 
   readonly #handOverSoon = (): void => process.nextTick(this.#handOver)

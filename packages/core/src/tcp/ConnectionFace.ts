@@ -36,36 +36,26 @@ export const statusOf = (connection: LiveConnection): ConnectionStatus => {
  */
 class Reading {
   readonly read: Connection["read"]
-  private connection: LiveConnection | undefined
-  private readonly turn: Turn["Service"]
+  private plain: PlainConnection | undefined
   private end: Connection["read"] | undefined = undefined
-  private chunks: [Uint8Array, ...Array<Uint8Array>] | undefined = undefined
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
-    this.connection = connection
-    this.turn = turn
+    this.plain = makePlain(connection, turn)
     const look = () => this.look()
     const wait = connection.readers.waitFor(look)
     this.read = Effect.suspend(() => this.look() ?? wait)
   }
 
   private look(): Connection["read"] | undefined {
-    const { connection } = this
-    if (connection === undefined) return this.end
-    if (connection.receiving.readable > 0) {
-      this.turn.run(this.take)
-      const taken = this.chunks!
-      this.chunks = undefined
-      return Effect.succeed(taken)
-    }
-    if (!connection.ended) return undefined
-    this.end = connection.finished ? Cause.done() : Effect.fail(failureOf(connection.tcb))
-    this.connection = undefined
+    const { plain } = this
+    if (plain === undefined) return this.end
+    const taken = plain.take()
+    if (taken !== undefined) return Effect.succeed(taken)
+    const behind = plain.behind()
+    if (behind === "more") return undefined
+    this.end = behind === "end" ? Cause.done() : Effect.fail(plain.failure())
+    this.plain = undefined
     return this.end
-  }
-
-  private readonly take = (): void => {
-    this.chunks = this.connection?.take()
   }
 }
 

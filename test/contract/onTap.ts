@@ -1,6 +1,7 @@
 /**
  * The contract between strata and the kernel, over a TAP: runs inside of a network namespace, where `tap0` is up with
- * 192.0.2.1, and prints a line of JSON for each case. The argument says who is the client and who the server.
+ * 192.0.2.1, and prints a line of JSON for each case. The arguments say who is the client and who the server, and what the
+ * TAP does, as JSON.
  */
 import { NetworkStack } from "@strata/core"
 import { Loopback, Tap } from "@strata/drivers"
@@ -17,11 +18,11 @@ import { streams } from "./streams.ts"
 const KERNEL = "192.0.2.1"
 const STACK = "192.0.2.2"
 
-const Host = Layer.mergeAll(Loopback.layer, Tap.layer({ name: "tap0", address: `${STACK}/24` })).pipe(
-  Layer.provideMerge(NetworkStack.layer)
-)
+const [client, server, offload] = process.argv.slice(2) as [string, string, string]
 
-const [client, server] = process.argv.slice(2) as [string, string]
+const device = Tap.layer({ name: "tap0", address: `${STACK}/24`, offload: JSON.parse(offload) })
+
+const Host = Layer.mergeAll(Loopback.layer, device).pipe(Layer.provideMerge(NetworkStack.layer))
 
 const runAll = Effect.gen(function*() {
   const sides = { kernel: Kernel.side(KERNEL), strata: yield* Strata.side(STACK) }

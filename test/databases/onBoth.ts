@@ -1,7 +1,7 @@
 /**
  * Runs the cases on both sides: in a namespace from which the servers' is reached by a cable for the kernel's sockets, and by
- * the `tap0` of the servers' namespace for strata. The arguments are the name of that namespace and, if not all cases are to
- * run, what those have in their names. Prints a line of JSON for each case.
+ * the `tap0` of the servers' namespace for strata. The arguments are the name of that namespace, what the TAP does, as JSON, and,
+ * if not all cases are to run, what those have in their names. Prints a line of JSON for each case.
  */
 import { Tcp } from "@strata/core"
 import * as Cause from "effect/Cause"
@@ -15,7 +15,7 @@ import { redis } from "./redis.ts"
 import { Host, sides } from "./sides.ts"
 import { type Case, Port, type Side, type Subject } from "./Subject.ts"
 
-const [serverName, only = ""] = process.argv.slice(2) as [string, string?]
+const [serverName, offload, only = ""] = process.argv.slice(2) as [string, string, string?]
 const server = Namespace.named(serverName)
 
 const rules = (resetting: ReadonlyArray<number>): string => `
@@ -84,5 +84,5 @@ const runAll = Effect.gen(function*() {
   }
 })
 
-await Effect.runPromise(Effect.scoped(Effect.provide(runAll, Host(server))))
+await Effect.runPromise(Effect.scoped(Effect.provide(runAll, Host(server, JSON.parse(offload)))))
 process.exit(0)

@@ -14,9 +14,12 @@ import type * as Namespace from "../support/namespace.ts"
 import type { Side } from "./Subject.ts"
 
 /** A stack on the `tap0` of that namespace. */
-export const Host = (server: Namespace.Namespace): Layer.Layer<StrataNode.StrataNode | Tcp> =>
+export const Host = (
+  server: Namespace.Namespace,
+  offload?: Tap.Options["offload"]
+): Layer.Layer<StrataNode.StrataNode | Tcp> =>
   StrataNode.layer.pipe(
-    Layer.provideMerge(Tap.layer({ name: "tap0", address: `${STACK}/24`, namespace: server.path })),
+    Layer.provideMerge(Tap.layer({ name: "tap0", address: `${STACK}/24`, namespace: server.path, offload })),
     Layer.provideMerge(NetworkStack.layer),
     Layer.orDie
   )

@@ -4,8 +4,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Statistics, Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, tcpPeer } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, ON_AND_OFF, tcpPeer } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { digest, patterned } from "../support/transfer.ts"
 
@@ -15,8 +14,8 @@ const compute = (milliseconds: number) =>
     for (const until = performance.now() + milliseconds; performance.now() < until;);
   })
 
-describeLinux("Linux, a busy process", () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, a busy process", [], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("does not take for lost what was acknowledged while it computed", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -37,4 +36,4 @@ describeLinux("Linux, a busy process", () => {
         expect(counters["tcp.retransmitted"] ?? 0).toBe(0)
       }))
   })
-})
+}, ON_AND_OFF)

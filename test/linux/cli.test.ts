@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs"
 import { allEnd, descendantsOf, strata } from "../cli/process.ts"
 import { KERNEL, Kernel, STACK, tcpPeer, tcpReports, udpPeer } from "../support/linux.ts"
 import { describeLinux } from "../support/namespace.ts"
+import { patterned } from "../support/transfer.ts"
 
 const MiB = 1024 * 1024
 
@@ -27,7 +28,7 @@ const client = Effect.fnUntraced(function*(input: string, ...args: ReadonlyArray
 const resident = (pid: number): number =>
   1024 * Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])
 
-describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
+describeLinux("Linux, the command line", ["nc", "ping", "setpriv", "ethtool"], () => {
   layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("serve offers echo, discard, daytime and chargen", () =>
       Effect.gen(function*() {
@@ -267,6 +268,30 @@ describeLinux("Linux, the command line", ["nc", "ping", "setpriv"], () => {
         const told = yield* server.result
         expect(told.stderr).toContain(`ESTAB 0 0 ${STACK}:3012 ${KERNEL}:`)
         expect(told.stderr).toContain("TcpPassiveOpens                 1\n")
+      }))
+
+    it.effect.each(["on", "off"])("all arrives as it was sent, with --offload %s", (offload) =>
+      Effect.gen(function*() {
+        const kernel = yield* Kernel
+        const input = patterned(MiB, 1)
+        const server = yield* startServer("--offload", offload, "serve")
+        const { stdout: features } = yield* kernel.succeed("ethtool", "-k", "tap0")
+        expect(features).toContain(`tcp-segmentation-offload: ${offload}\n`)
+        const echoed = yield* kernel.execWith({ input }, "nc", "-N", STACK, "7")
+        expect(Buffer.compare(echoed.bytes, input)).toBe(0)
+        const pinged = yield* kernel.exec("ping", "-c", "1", "-s", "20000", STACK)
+        expect(pinged.stdout).toMatch(/20008 bytes from 192\.0\.2\.2: icmp_seq=1 /)
+        yield* server.kill("SIGTERM")
+        yield* server.result
+
+        const peer = yield* tcpPeer(kernel, { listen: 3013, echo: true })
+        yield* peer.prints(/listening/)
+        const answered = yield* kernel.execWith({ input }, ...strata, "--offload", offload, "tcpc", `${KERNEL}:3013`)
+        expect(Buffer.compare(answered.bytes, input)).toBe(0)
+        const echo = yield* udpPeer(kernel, { echo: 3014 })
+        yield* echo.prints(/listening/)
+        const line = `${"x".repeat(5000)}\n`
+        expect((yield* client(line, "--offload", offload, "udpc", `${KERNEL}:3014`)).stdout).toBe(line)
       }))
 
     it.effect("tcpc sends from the address and port it is told to", () =>

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { fileURLToPath } from "node:url"
 import { datagrams } from "../contract/datagrams.ts"
 import { streams } from "../contract/streams.ts"
-import { quiet } from "../support/linux.ts"
+import { OFFLOADS, quiet } from "../support/linux.ts"
 import * as Namespace from "../support/namespace.ts"
 
 const program = fileURLToPath(new URL("../contract/onTap.ts", import.meta.url))
@@ -15,9 +15,18 @@ const program = fileURLToPath(new URL("../contract/onTap.ts", import.meta.url))
 const names = [...streams, ...datagrams].map(({ name }) => name)
 
 Namespace.describeLinux("Linux, the contract of Effect's sockets", [], () => {
-  it.live.each([["kernel", "strata"], ["strata", "kernel"], ["strata", "strata"]] as const)(
-    "%s is the client of %s",
-    ([client, server]) =>
+  it.live.each(
+    [
+      ["kernel", "strata", "all by the kernel"],
+      ["kernel", "strata", "none"],
+      ["strata", "kernel", "all by the kernel"],
+      ["strata", "kernel", "none"],
+      // Nothing of which crosses the TAP.
+      ["strata", "strata", "none"]
+    ] as const
+  )(
+    "%s is the client of %s; offload: %s",
+    ([client, server, offload]) =>
       Effect.gen(function*() {
         const namespace = yield* Namespace.make
         yield* quiet(namespace)
@@ -29,7 +38,8 @@ Namespace.describeLinux("Linux, the contract of Effect's sockets", [], () => {
           process.execPath,
           program,
           client,
-          server
+          server,
+          JSON.stringify(OFFLOADS[offload])
         )
         const results = stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line))
         expect(results.filter(({ failure }) => failure !== undefined), stderr).toEqual([])

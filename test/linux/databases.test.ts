@@ -14,22 +14,23 @@ import { postgres } from "../databases/postgres.ts"
 import { redis } from "../databases/redis.ts"
 import { backends, soak } from "../databases/soak.ts"
 import * as Databases from "../support/databases.ts"
-import { KERNEL, STACK } from "../support/linux.ts"
+import { describeOffloads, KERNEL, type Offload, ON_AND_OFF, STACK } from "../support/linux.ts"
 import * as LossyPath from "../support/lossyPath.ts"
-import * as Namespace from "../support/namespace.ts"
+import type * as Namespace from "../support/namespace.ts"
 
 const program = fileURLToPath(new URL("../databases/onBoth.ts", import.meta.url))
 
 /** The program that runs all cases, in a namespace with a cable to that of the servers. */
 class Course extends Context.Service<Course, Namespace.Running>()("test/Course") {
-  static readonly layer = Layer.effect(
-    Course,
-    Effect.gen(function*() {
-      const { client, server } = yield* Databases.network
-      yield* Effect.all([Databases.postgres(server), Databases.redis(server)], { concurrency: "unbounded" })
-      return yield* client.spawn(process.execPath, program, server.name)
-    })
-  )
+  static readonly layer = (offload: Offload) =>
+    Layer.effect(
+      Course,
+      Effect.gen(function*() {
+        const { client, server } = yield* Databases.network
+        yield* Effect.all([Databases.postgres(server), Databases.redis(server)], { concurrency: "unbounded" })
+        return yield* client.spawn(process.execPath, program, server.name, JSON.stringify(offload))
+      })
+    )
 }
 
 interface Report {
@@ -52,8 +53,8 @@ const reportOf = Effect.fnUntraced(function*(index: number) {
 
 const names = [...postgres, ...redis].map(({ name }, index) => [name, index] as const)
 
-Namespace.describeLinux("Linux, databases", [...Databases.PROGRAMS, "nft"], () => {
-  layer(Course.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+describeOffloads("Linux, databases", [...Databases.PROGRAMS, "nft"], (offload) => {
+  layer(Course.layer(offload), { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect.each(names)("%s", ([name, index]) =>
       Effect.gen(function*() {
         const { kernel, left, name: reported, strata } = yield* reportOf(index)
@@ -64,7 +65,7 @@ Namespace.describeLinux("Linux, databases", [...Databases.PROGRAMS, "nft"], () =
         assert.deepStrictEqual(left, [], "connections that are left")
       }))
   })
-})
+}, ON_AND_OFF)
 
 /** Milliseconds for which the databases are asked through losses; STRATA_SOAK in seconds makes it longer. */
 const SOAK = Number(process.env.STRATA_SOAK ?? 4) * 1000
@@ -80,18 +81,19 @@ class Servers extends Context.Service<Servers, LossyPath.LossyPath>()("test/Serv
   )
 }
 
-const Host = Layer.unwrap(
-  Effect.map(Servers, ({ middle }) =>
-    StrataNode.layer.pipe(
-      Layer.provideMerge(
-        Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload: false })
-      ),
-      Layer.provideMerge(NetworkStack.layer)
-    ))
-).pipe(Layer.provideMerge(Servers.layer))
+const host = (offload: Offload) =>
+  Layer.unwrap(
+    Effect.map(Servers, ({ middle }) =>
+      StrataNode.layer.pipe(
+        Layer.provideMerge(
+          Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload })
+        ),
+        Layer.provideMerge(NetworkStack.layer)
+      ))
+  ).pipe(Layer.provideMerge(Servers.layer))
 
-Namespace.describeLinux("Linux, databases and losses", [...Databases.PROGRAMS, ...LossyPath.PROGRAMS], () => {
-  layer(Host, { excludeTestServices: true, timeout: 60_000 })((it) => {
+describeOffloads("Linux, databases and losses", [...Databases.PROGRAMS, ...LossyPath.PROGRAMS], (offload) => {
+  layer(host(offload), { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect("a pool and a client work on, nothing is lost, and nothing stays", () =>
       Effect.gen(function*() {
         const { lose, lost } = yield* Servers
@@ -109,4 +111,4 @@ Namespace.describeLinux("Linux, databases and losses", [...Databases.PROGRAMS, .
         assert.strictEqual(left, 1, "the server knows of the one who asks, and of nobody else")
       }), 60_000 + SOAK)
   })
-})
+}, ON_AND_OFF)

@@ -15,7 +15,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { KERNEL, STACK } from "../support/linux.ts"
+import { describeOffloads, KERNEL, type Offload, ON_AND_OFF, STACK } from "../support/linux.ts"
 import * as LossyPath from "../support/lossyPath.ts"
 import * as Namespace from "../support/namespace.ts"
 import { ask, type Question } from "../support/peers/dns.ts"
@@ -83,12 +83,14 @@ const Network = Layer.effect(
   })
 )
 
-const Host = Layer.unwrap(
-  Effect.map(
-    Server,
-    ({ path }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: path.middle.path })
-  )
-).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Network))
+const host = (offload: Offload) =>
+  Layer.unwrap(
+    Effect.map(
+      Server,
+      ({ path }) =>
+        Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: path.middle.path, offload })
+    )
+  ).pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(Network))
 
 /** A resolver of its own for each test, so that nothing is cached before. */
 const resolving = <A, E, R>(program: Effect.Effect<A, E, R>, options: StrataDns.Options = {}) =>
@@ -125,8 +127,8 @@ const known: ReadonlyArray<readonly [...Question, ReadonlyArray<string>]> = [
 ]
 const questions = known.map(([name, type]): Question => [name, type])
 
-Namespace.describeLinux("Linux, names that dnsmasq knows", ["dnsmasq", ...LossyPath.PROGRAMS], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, names that dnsmasq knows", ["dnsmasq", ...LossyPath.PROGRAMS], (offload) => {
+  layer(host(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect.each(known)(
       "%s %s",
       ([name, type, records]) =>
@@ -173,7 +175,12 @@ Namespace.describeLinux("Linux, names that dnsmasq knows", ["dnsmasq", ...LossyP
         }
         assert.strictEqual(yield* counted("dns.sentTcp"), before + 1)
       })))
+  })
+}, ON_AND_OFF)
 
+// Most of it is waiting, longer each time, for small datagrams: once is enough.
+Namespace.describeLinux("Linux, names through losses", ["dnsmasq", ...LossyPath.PROGRAMS], () => {
+  layer(host(true), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect(
       `resolves ${MANY} names, and what does not fit into a datagram, through a loss of 20 % both ways`,
       () =>

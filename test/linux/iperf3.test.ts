@@ -75,29 +75,46 @@ const kinds = [
   ["a window, a segment size and BBR", ["-t", "1", "-w", "100K", "-M", "1000", "-N", "-C", "bbr", "-R"]]
 ] as const
 
+/** Where offload makes a difference: with either setting. */
+const moving = [
+  "both directions of TCP",
+  "both directions of UDP with numbers of 64 bits",
+  "a number of bytes in reverse"
+]
+const runs = [
+  ...kinds.map(([name, args]) => [name, "on", args] as const),
+  ...kinds.filter(([name]) => moving.includes(name)).map(([name, args]) => [name, "off", args] as const)
+]
+
 describeLinux("Linux, iperf3", ["iperf3"], () => {
   layer(Kernel.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect.each(kinds)("measures with a server of strata: %s", ([, args]) =>
-      Effect.gen(function*() {
-        const server = yield* strataServer("-1")
-        const { exitCode, stdout } = yield* linuxClient("-J", ...args)
-        const { end, error } = parse(stdout)
-        expect([exitCode, error]).toEqual([0, undefined])
-        for (const bytes of moved(end)) expect(bytes).toBeGreaterThan(10_000)
-        const ended = yield* server.result
-        expect([ended.exitCode, ended.stderr]).toEqual([0, ""])
-      }))
+    it.effect.each(runs)(
+      "measures with a server of strata: %s, offload %s",
+      ([, offload, args]) =>
+        Effect.gen(function*() {
+          const server = yield* strataServer("-1", "--offload", offload)
+          const { exitCode, stdout } = yield* linuxClient("-J", ...args)
+          const { end, error } = parse(stdout)
+          expect([exitCode, error]).toEqual([0, undefined])
+          for (const bytes of moved(end)) expect(bytes).toBeGreaterThan(10_000)
+          const ended = yield* server.result
+          expect([ended.exitCode, ended.stderr]).toEqual([0, ""])
+        })
+    )
 
-    it.effect.each(kinds)("strata measures with a server of Linux: %s", ([, args]) =>
-      Effect.gen(function*() {
-        const server = yield* linuxServer("-1")
-        const { exitCode, stderr, stdout } = yield* strataClient("-J", ...args)
-        const { end, error } = parse(stdout)
-        expect([exitCode, error, stderr]).toEqual([0, undefined, ""])
-        for (const bytes of moved(end)) expect(bytes).toBeGreaterThan(10_000)
-        const ended = yield* server.result
-        expect([ended.exitCode, ended.stderr]).toEqual([0, ""])
-      }))
+    it.effect.each(runs)(
+      "strata measures with a server of Linux: %s, offload %s",
+      ([, offload, args]) =>
+        Effect.gen(function*() {
+          const server = yield* linuxServer("-1")
+          const { exitCode, stderr, stdout } = yield* strataClient("-J", "--offload", offload, ...args)
+          const { end, error } = parse(stdout)
+          expect([exitCode, error, stderr]).toEqual([0, undefined, ""])
+          for (const bytes of moved(end)) expect(bytes).toBeGreaterThan(10_000)
+          const ended = yield* server.result
+          expect([ended.exitCode, ended.stderr]).toEqual([0, ""])
+        })
+    )
 
     it.effect.each(["-t 1 -b 20M", "-t 1 -u", "-t 1 --bidir -b 20M"])(
       "the JSON of strata has the names that iperf3's has: %s",

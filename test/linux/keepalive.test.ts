@@ -4,8 +4,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Statistics, Tcp } from "@strata/core"
 import * as Effect from "effect/Effect"
-import { Host, KERNEL, Kernel, tcpPeer } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, ON_AND_OFF, tcpPeer } from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 
 const SILENCE = `
@@ -17,8 +16,8 @@ table ip silence {
 }
 `
 
-describeLinux("Linux, an idle connection", ["nft"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, an idle connection", ["nft"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("is kept while the kernel answers, and given up when it does not", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -40,4 +39,4 @@ describeLinux("Linux, an idle connection", ["nft"], () => {
         expect(yield* Effect.flip(connection.read)).toMatchObject({ reason: { _tag: "ConnectionTimedOut" } })
       }))
   })
-})
+}, ON_AND_OFF)

@@ -14,7 +14,17 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
-import { Host, KERNEL, Kernel, MAC, multicastPeer, quiet, STACK } from "../support/linux.ts"
+import {
+  describeOffloads,
+  hostWith,
+  KERNEL,
+  Kernel,
+  MAC,
+  multicastPeer,
+  ON_AND_OFF,
+  quiet,
+  STACK
+} from "../support/linux.ts"
 import { describeLinux, make, type Namespace, type Running } from "../support/namespace.ts"
 import { withFolder } from "../support/tools.ts"
 
@@ -135,8 +145,8 @@ const bridged = (version: 2 | 3) => {
   return Layer.fresh(tap.pipe(Layer.provideMerge(NetworkStack.layer), Layer.provideMerge(bridge)))
 }
 
-describeLinux("Linux, multicast", ["tcpdump", "tshark"], () => {
-  layer(Host, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, multicast", ["tcpdump", "tshark"], (offload) => {
+  layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the stack hears the kernel while it is a member, and no longer", () =>
       Effect.gen(function*() {
         const peer = yield* started(yield* Kernel, KERNEL)
@@ -219,7 +229,10 @@ describeLinux("Linux, multicast", ["tcpdump", "tshark"], () => {
         expect(messages.join()).not.toContain("224.0.0.1 ")
       }))
   })
+}, ON_AND_OFF)
 
+// What a bridge learns from IGMP, whose checksums nobody offloads.
+describeLinux("Linux, multicast through a bridge", () => {
   for (const version of [2, 3] as const) {
     layer(bridged(version), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
       it.effect(`a bridge that asks in version ${version} forwards to the stack while it is a member`, () =>

@@ -4,34 +4,24 @@
  * Times are shortened, so that what takes minutes in an office takes a second.
  */
 import { expect, layer } from "@effect/vitest"
-import { ArpCache, Icmp, NetworkStack, Statistics, Trace } from "@strata/core"
+import { ArpCache, Icmp, Statistics, Trace } from "@strata/core"
 import { NeighbourSettings } from "@strata/core/link/ArpCache"
 import { defaults } from "@strata/core/link/NeighbourTable"
 import { formatEvent } from "@strata/core/log/Log"
-import { Loopback, Tap } from "@strata/drivers"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import { KERNEL, Kernel, MAC, STACK } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, MAC, ON_AND_OFF, STACK } from "../support/linux.ts"
 import { ipv4 } from "../support/Probe.ts"
 
 const OTHER_MAC = "02:00:00:00:00:77"
 
-const tap = Layer.unwrap(
-  Effect.map(
-    Kernel,
-    (kernel) => Tap.layer({ name: "tap0", address: `${STACK}/24`, gateway: KERNEL, mac: MAC, namespace: kernel.path })
-  )
-)
-
-const Hasty = Layer.mergeAll(Loopback.layer, tap).pipe(
-  Layer.provideMerge(NetworkStack.layer),
-  Layer.provide(
-    Layer.succeed(NeighbourSettings, { ...defaults, reachableTime: 100, delayBeforeProbe: 100, retransmitTime: 200 })
-  ),
-  Layer.provideMerge(Kernel.layer)
-)
+const Hasty = Layer.succeed(NeighbourSettings, {
+  ...defaults,
+  reachableTime: 100,
+  delayBeforeProbe: 100,
+  retransmitTime: 200
+})
 
 const known = Effect.gen(function*() {
   const entries = yield* (yield* ArpCache).entries
@@ -46,8 +36,8 @@ const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) =
     Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 200 })))
   )
 
-describeLinux("Linux, neighbours", ["arping"], () => {
-  layer(Hasty, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+describeOffloads("Linux, neighbours", ["arping"], (offload) => {
+  layer(hostWith(offload).pipe(Layer.provide(Hasty)), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel learns from an announcement where the stack is now", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
@@ -108,4 +98,4 @@ describeLinux("Linux, neighbours", ["arping"], () => {
         expect((yield* known).hardware).toBe(OTHER_MAC)
       }))
   })
-})
+}, ON_AND_OFF)

@@ -9,8 +9,16 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { readdirSync, readlinkSync } from "node:fs"
-import { KERNEL, Kernel, STACK, tcpPeer, tcpReports } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import {
+  describeOffloads,
+  KERNEL,
+  Kernel,
+  type Offload,
+  ON_AND_OFF,
+  STACK,
+  tcpPeer,
+  tcpReports
+} from "../support/linux.ts"
 import { inet } from "../support/Probe.ts"
 import { patterned } from "../support/transfer.ts"
 
@@ -35,12 +43,12 @@ const program = Effect.fnUntraced(function*(started: Effect.Effect<unknown>) {
   yield* Effect.forever(connection.write(patterned(1000, 0)))
 }, Effect.scoped)
 
-const hostIn = (namespace: string) =>
-  Layer.mergeAll(Loopback.layer, Tap.layer({ name: "tap1", address: "192.0.2.2/24", namespace })).pipe(
+const hostIn = (namespace: string, offload: Offload) =>
+  Layer.mergeAll(Loopback.layer, Tap.layer({ name: "tap1", address: "192.0.2.2/24", namespace, offload })).pipe(
     Layer.provideMerge(Layer.fresh(NetworkStack.layer))
   )
 
-describeLinux("Linux, what a program leaves behind", () => {
+describeOffloads("Linux, what a program leaves behind", [], (offload) => {
   it.live("nothing when it is interrupted amidst a transfer, and the peer is told", () =>
     Effect.gen(function*() {
       const kernel = yield* Kernel
@@ -50,7 +58,7 @@ describeLinux("Linux, what a program leaves behind", () => {
         yield* kernel.succeed("ip", "addr", "flush", "dev", "tap0")
         yield* kernel.succeed("ip", "addr", "add", `${KERNEL}/24`, "dev", "tap1")
         yield* kernel.succeed("ip", "link", "set", "tap1", "up")
-        const fiber = yield* Effect.forkChild(program(Effect.void).pipe(Effect.provide(hostIn(kernel.path))))
+        const fiber = yield* Effect.forkChild(program(Effect.void).pipe(Effect.provide(hostIn(kernel.path, offload))))
         yield* Effect.sleep(100)
         expect(descriptors().length).toBeGreaterThan(before.length)
         const peer = yield* tcpPeer(kernel, { connect: { host: STACK, port: 7 }, end: "afterReceiving", pause: 200 })
@@ -69,8 +77,8 @@ describeLinux("Linux, what a program leaves behind", () => {
       const kernel = yield* Kernel
       const before = descriptors()
       const two = Layer.mergeAll(
-        Tap.layer({ name: "tap1", namespace: kernel.path }),
-        Tap.layer({ name: "not a name", namespace: kernel.path })
+        Tap.layer({ name: "tap1", namespace: kernel.path, offload }),
+        Tap.layer({ name: "not a name", namespace: kernel.path, offload })
       ).pipe(Layer.provideMerge(Layer.fresh(NetworkStack.layer)))
       for (let round = 0; round < 20; round++) {
         const exit = yield* Effect.exit(Effect.scoped(Layer.build(two)))
@@ -86,9 +94,9 @@ describeLinux("Linux, what a program leaves behind", () => {
       const kernel = yield* Kernel
       const before = descriptors()
       const connecting = Effect.scoped(Effect.flatMap(Tcp, (tcp) => tcp.connect({ remote: inet("192.0.2.99", 80) })))
-      const fiber = yield* Effect.forkChild(connecting.pipe(Effect.provide(hostIn(kernel.path))))
+      const fiber = yield* Effect.forkChild(connecting.pipe(Effect.provide(hostIn(kernel.path, offload))))
       yield* Effect.sleep(100)
       yield* Fiber.interrupt(fiber)
       expect(descriptors()).toEqual(before)
     }).pipe(Effect.provide(Kernel.layer)))
-})
+}, ON_AND_OFF)

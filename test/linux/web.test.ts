@@ -18,8 +18,7 @@ import { fileURLToPath } from "node:url"
 import * as Undici from "undici"
 import { WebSocket, WebSocketServer } from "ws"
 import { makeCertificates, NAME } from "../support/certificates.ts"
-import { Host, KERNEL, Kernel, STACK } from "../support/linux.ts"
-import { describeLinux } from "../support/namespace.ts"
+import { describeOffloads, hostWith, KERNEL, Kernel, type Offload, ON_AND_OFF, STACK } from "../support/linux.ts"
 import { answerTo, errorOf, octetsOf, textOf, told } from "../support/nodePrograms.ts"
 import type { Plan, Visit } from "../support/peers/web.ts"
 import { withFolder } from "../support/tools.ts"
@@ -41,7 +40,7 @@ const program = fileURLToPath(new URL("../support/peers/web.ts", import.meta.url
 /** Nobody has it. */
 const EMPTY = "192.0.2.77"
 
-const Both = StrataNode.layer.pipe(Layer.provideMerge(Host))
+const both = (offload: Offload) => StrataNode.layer.pipe(Layer.provideMerge(hostWith(offload)))
 
 /** Listens on a port that is free, and gives it. */
 const listen = Effect.fnUntraced(function*(server: Server) {
@@ -61,10 +60,10 @@ const listen = Effect.fnUntraced(function*(server: Server) {
   return (server.address() as AddressInfo).port
 })
 
-describeLinux("Linux, the web on strata", ["curl", "openssl"], () => {
+describeOffloads("Linux, the web on strata", ["curl", "openssl"], (offload) => {
   const certificates = makeCertificates(KERNEL, STACK)
 
-  layer(Both, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  layer(both(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("curl downloads and uploads", () =>
       Effect.gen(function*() {
         const [kernel, { http }] = [yield* Kernel, yield* StrataNode.StrataNode]
@@ -227,4 +226,4 @@ describeLinux("Linux, the web on strata", ["curl", "openssl"], () => {
         })
       }))
   })
-})
+}, ON_AND_OFF)

@@ -60,8 +60,6 @@ export const hostWith = (offload: Tap.Options["offload"]) =>
     Layer.provideMerge(Kernel.layer)
   )
 
-export const Host = hostWith(true)
-
 /** Who computes checksums, cuts and joins segments. */
 export const OFFLOADS = {
   "all by the kernel": true,
@@ -70,6 +68,9 @@ export const OFFLOADS = {
 } as const
 
 export type Offload = typeof OFFLOADS[keyof typeof OFFLOADS]
+
+/** For what is the same whether the kernel or the driver computes, cuts and joins. */
+export const ON_AND_OFF = [OFFLOADS["all by the kernel"], OFFLOADS.none] as const
 
 /** Where the wire carries segments of the MTU, and what happens to them happens to one at a time. */
 export const ON_THE_WIRE = [OFFLOADS["all by the driver"], OFFLOADS.none] as const

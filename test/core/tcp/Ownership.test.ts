@@ -2,24 +2,40 @@
  * A connection's own control block says what the machine has made, and shares nothing with it that will change.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Bbr } from "@strata/core/tcp/Bbr"
+import type { CongestionAlgorithm } from "@strata/core/tcp/Congestion"
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
 import { NEVER } from "@strata/core/tcp/ControlBlock"
+import { Cubic } from "@strata/core/tcp/Cubic"
+import * as HyStart from "@strata/core/tcp/HyStart"
 import { make } from "@strata/core/tcp/Opened"
 import { own, takeOver } from "@strata/core/tcp/Ownership"
 import { Reno } from "@strata/core/tcp/Reno"
+import { remember } from "@strata/core/tcp/Spurious"
 import { rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 
-const OWNED = ["snd", "rcv", "transmissions", "rtt", "deadlines", "timestamps", "tuning"] as const
+const OWNED = [
+  "snd",
+  "rcv",
+  "transmissions",
+  "rtt",
+  "rack",
+  "delivery",
+  "congestion",
+  "deadlines",
+  "timestamps",
+  "tuning"
+] as const
 
-const opened = (iss: number): ControlBlock =>
+const opened = (iss: number, congestion: CongestionAlgorithm = Cubic): ControlBlock =>
   make("SYN-SENT", {
     endpoints: { localAddress: 1, localPort: 2, remoteAddress: 3, remotePort: 4 },
     iss,
     receiveMaximumSegmentSize: 1460,
     receiveCapacity: 65_536,
     receiveMaximum: 65_536,
-    congestion: Reno,
+    congestion,
     settings: defaultSettings,
     timestampOffset: 0
   })
@@ -31,17 +47,37 @@ const changed = (tcb: ControlBlock): ControlBlock => {
     Object.fromEntries(Object.keys(record).map((key) => [key, next++])) as A
   const other = different(tcb) as unknown as Record<string, unknown>
   for (const name of OWNED) other[name] = different(tcb[name])
+  other.algorithm = tcb.algorithm
+  if (tcb.algorithm === Cubic) {
+    other.congestion = { ...tcb.congestion, window: next++, hyStart: different(HyStart.initial) }
+  }
   return other as unknown as ControlBlock
 }
 
 describe("a control block of one's own", () => {
   it("is equal to the one it was made of, and to each it takes over", () => {
-    const first = opened(1)
-    const mine = own(first)
-    assert.deepStrictEqual(mine, first)
-    const second = changed(first)
-    takeOver(mine, second)
-    assert.deepStrictEqual(mine, second)
+    for (const algorithm of [Cubic, Reno, Bbr]) {
+      const first = opened(1, algorithm)
+      const mine = own(first)
+      assert.deepStrictEqual(mine, first)
+      const second = changed(first)
+      takeOver(mine, second)
+      assert.deepStrictEqual(mine, second)
+      const third = changed(opened(2, algorithm === Cubic ? Reno : Cubic))
+      takeOver(mine, third)
+      assert.deepStrictEqual(mine, third)
+    }
+  })
+
+  it("is not what is remembered of the time before a loss", () => {
+    for (const algorithm of [Cubic, Reno]) {
+      const mine = own(opened(1, algorithm))
+      const { congestion } = remember(mine)
+      const kept = structuredClone(congestion)
+      takeOver(mine, changed(mine))
+      assert.notDeepEqual(mine.congestion, kept)
+      assert.deepStrictEqual(congestion, kept)
+    }
   })
 
   it("shares no record with them that it changes", () => {

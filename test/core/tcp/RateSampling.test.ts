@@ -4,7 +4,7 @@ import * as RateSampling from "@strata/core/tcp/RateSampling"
 import * as Transmissions from "@strata/core/tcp/Transmissions"
 
 const news = (mark: RateSampling.DeliveryState, sentAt: number, octets: number): News.News => {
-  const flight = Transmissions.sent(Transmissions.empty(0), 0, octets, sentAt, mark)
+  const flight = Transmissions.sent(Transmissions.empty(0), 0, octets, sentAt, RateSampling.markOf(mark))
   const into = News.none(flight, 0, sentAt + 10, 1, undefined)
   Transmissions.acknowledge(flight, octets, into)
   return into

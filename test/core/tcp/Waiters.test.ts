@@ -45,6 +45,31 @@ describe("Waiters", () => {
       expect(waiters.size).toBe(0)
     }))
 
+  it.effect("each have a place of their own where they run the same Effect", () =>
+    Effect.gen(function*() {
+      const waiters = new Waiters()
+      const there: Array<number> = []
+      const wait = waiters.waitFor(() => {
+        const next = there.shift()
+        return next === undefined ? undefined : Effect.succeed(next)
+      })
+      const fibers = yield* Effect.forEach(
+        [1, 2, 3],
+        () => Effect.forkChild(wait, { startImmediately: true })
+      )
+      yield* Fiber.interrupt(fibers[1]!)
+      expect(waiters.size).toBe(2)
+      there.push(7, 8)
+      waiters.wakeAll()
+      expect(yield* Fiber.join(fibers[0]!)).toBe(7)
+      expect(yield* Fiber.join(fibers[2]!)).toBe(8)
+      expect(waiters.size).toBe(0)
+      const again = yield* Effect.forkChild(wait, { startImmediately: true })
+      there.push(9)
+      waiters.wakeOne()
+      expect(yield* Fiber.join(again)).toBe(9)
+    }))
+
   it.effect("get what is found for them when they are woken, and wait on where there is nothing", () =>
     Effect.gen(function*() {
       const waiters = new Waiters()

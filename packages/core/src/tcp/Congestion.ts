@@ -102,6 +102,11 @@ export interface CongestionAlgorithm {
   readonly onSpurious?:
     | ((state: CongestionState, before: CongestionState, view: CongestionView) => CongestionState)
     | undefined
+  /**
+   * A record equal to `state` that nobody else holds: `mine`, changed, where it is given. With it a connection keeps one record for as long
+   * as it lives (see `Ownership`); without, it keeps whatever the algorithm has made last.
+   */
+  readonly keep?: ((mine: CongestionState | undefined, state: CongestionState) => CongestionState) | undefined
   /** Nothing was sent for `idle` milliseconds, longer than the retransmission timeout. By default RFC 5681 §4.1 applies. */
   readonly onIdle?: ((state: CongestionState, idle: number, view: CongestionView) => CongestionState) | undefined
 }

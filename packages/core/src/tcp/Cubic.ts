@@ -8,6 +8,7 @@
  * first slow start is HyStart++ (RFC 9406).
  */
 import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery } from "./Congestion.ts"
+import type { Writable } from "./ControlBlock.ts"
 import * as HyStart from "./HyStart.ts"
 import { initialWindow, LARGEST_WINDOW, mayGrow, restart, slowStart } from "./Reno.ts"
 
@@ -163,6 +164,22 @@ const onIdle = (cubic: CubicState, mss: number): CubicState => ({
   counted: undefined
 })
 
+const keep = (mine: CubicState | undefined, state: CubicState): CubicState => {
+  const hyStart = state.hyStart === undefined ? undefined : HyStart.keep(mine?.hyStart, state.hyStart)
+  if (mine === undefined) return { ...state, hyStart }
+  const to = mine as Writable<CubicState>
+  to.window = state.window
+  to.slowStartThreshold = state.slowStartThreshold
+  to.maximum = state.maximum
+  to.prior = state.prior
+  to.k = state.k
+  to.elapsed = state.elapsed
+  to.counted = state.counted
+  to.estimate = state.estimate
+  to.hyStart = hyStart
+  return mine
+}
+
 const isConservative = ({ hyStart }: CubicState): boolean => hyStart !== undefined && HyStart.isConservative(hyStart)
 
 /** CUBIC with other options than the default. */
@@ -190,6 +207,7 @@ export const make = (options: CubicOptions = {}): CongestionAlgorithm => {
       window: Number.isFinite(state.slowStartThreshold) ? state.slowStartThreshold : state.window
     }),
     onTimeout: (state, first, view) => onTimeout(of(state), first, view),
+    keep: (mine, state) => keep(mine && of(mine), of(state)),
     onSpurious: (state, before, view) => onSpurious(of(state), of(before), view.now),
     onIdle: (state, _, view) => onIdle(of(state), view.mss)
   }

@@ -4,6 +4,7 @@
  * When they do, the window grows slowly for some rounds; if they become shorter again, they were long for another reason, and
  * slow start goes on. A round lasts until everything is acknowledged that was sent when it began.
  */
+import type { Writable } from "./ControlBlock.ts"
 import * as Sequence from "./Sequence.ts"
 
 /** Times in milliseconds, `Infinity` where there was no measurement; the names of RFC 9406 §4.2. */
@@ -36,6 +37,19 @@ export const initial: HyStart = {
   samples: 0,
   cssBaselineMinRtt: Infinity,
   cssRounds: 0
+}
+
+/** As `CongestionAlgorithm.keep`. */
+export const keep = (mine: HyStart | undefined, state: HyStart): HyStart => {
+  if (mine === undefined) return { ...state }
+  const to = mine as Writable<HyStart>
+  to.windowEnd = state.windowEnd
+  to.lastRoundMinRtt = state.lastRoundMinRtt
+  to.currentRoundMinRtt = state.currentRoundMinRtt
+  to.samples = state.samples
+  to.cssBaselineMinRtt = state.cssBaselineMinRtt
+  to.cssRounds = state.cssRounds
+  return mine
 }
 
 export const isConservative = (state: HyStart): boolean => state.cssBaselineMinRtt !== Infinity

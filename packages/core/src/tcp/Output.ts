@@ -178,7 +178,7 @@ const segment = (
     now
   )
   const inFlight = SendWindow.inFlight(tcb)
-  const mark = RateSampling.sending(tcb.delivery, inFlight, now)
+  const delivery = RateSampling.sending(tcb.delivery, inFlight, now)
   const peak = inFlight + length
   const next = draft(tcb)
   const space = draftSend(snd)
@@ -194,12 +194,12 @@ const segment = (
   next.rcv = rcv
   next.congestion = restarted(tcb, now)
   const isLimited = isLast && peak + snd.mss <= next.congestion.window
-  next.delivery = isLimited ? RateSampling.limited(mark, peak) : mark
+  next.delivery = isLimited ? RateSampling.limited(delivery, peak) : delivery
   if (tcb.recovery.phase === "recovery") next.recovery = reduced(tcb.recovery, Sequence.difference(seq, end))
   if (isProbe) probing(next, tcb.probes + 1, now)
   else {
     next.probes = 0
-    next.transmissions = Transmissions.sent(tcb.transmissions, seq, end, now, mark)
+    next.transmissions = Transmissions.sent(tcb.transmissions, seq, end, now, RateSampling.markOf(delivery))
     next.deadlines = transmitted(next, now)
   }
   const flags = TcpFlag.ack | (isLast ? TcpFlag.psh : 0) | (fin ? TcpFlag.fin : 0)

@@ -9,9 +9,11 @@
  * Whoever looks at a connection's control block from outside of a turn sees it change. What must stay as it was is
  * copied: a snapshot by `own`.
  *
- * The records that change with every segment are taken over. Those that others remember, such as what had been
- * delivered when a segment left, or the congestion window before a loss, are values still, and shared.
+ * The records that change with every segment are taken over, that of the congestion control where it knows how (`keep`).
+ * All others, such as the segments on their way, are values still, and shared. Field by field is many lines, but a
+ * loop over the names of fields takes several times as long.
  */
+import type { CongestionState } from "./Congestion.ts"
 import type {
   ControlBlock,
   Deadlines,
@@ -21,6 +23,8 @@ import type {
   TimestampState,
   Writable
 } from "./ControlBlock.ts"
+import type { RackState } from "./Rack.ts"
+import type { DeliveryState } from "./RateSampling.ts"
 import type { TuningState } from "./ReceiveTuning.ts"
 import type { Transmissions } from "./Transmissions.ts"
 
@@ -31,6 +35,9 @@ export const own = (tcb: ControlBlock): ControlBlock => ({
   rcv: { ...tcb.rcv },
   transmissions: { ...tcb.transmissions },
   rtt: { ...tcb.rtt },
+  rack: { ...tcb.rack },
+  delivery: { ...tcb.delivery },
+  congestion: tcb.algorithm.keep?.(undefined, tcb.congestion) ?? tcb.congestion,
   deadlines: { ...tcb.deadlines },
   timestamps: { ...tcb.timestamps },
   tuning: { ...tcb.tuning }
@@ -43,16 +50,16 @@ export const takeOver = (mine: ControlBlock, tcb: ControlBlock): void => {
   if (to.rcv !== tcb.rcv) takeRcv(to.rcv, tcb.rcv)
   if (to.transmissions !== tcb.transmissions) takeTransmissions(to.transmissions, tcb.transmissions)
   if (to.rtt !== tcb.rtt) takeRtt(to.rtt, tcb.rtt)
+  if (to.rack !== tcb.rack) takeRack(to.rack, tcb.rack)
+  if (to.delivery !== tcb.delivery) takeDelivery(to.delivery, tcb.delivery)
+  if (to.congestion !== tcb.congestion) to.congestion = keptCongestion(to, tcb)
   if (to.deadlines !== tcb.deadlines) takeDeadlines(to.deadlines, tcb.deadlines)
   if (to.timestamps !== tcb.timestamps) takeTimestamps(to.timestamps, tcb.timestamps)
   if (to.tuning !== tcb.tuning) takeTuning(to.tuning, tcb.tuning)
   to.state = tcb.state
   to.endpoints = tcb.endpoints
   to.passive = tcb.passive
-  to.rack = tcb.rack
   to.recovery = tcb.recovery
-  to.delivery = tcb.delivery
-  to.congestion = tcb.congestion
   to.algorithm = tcb.algorithm
   to.attempts = tcb.attempts
   to.probes = tcb.probes
@@ -137,6 +144,32 @@ const takeRtt = (to: Writable<RttState>, from: RttState): void => {
   to.minimum = from.minimum
   to.minimumAt = from.minimumAt
 }
+
+const takeRack = (to: Writable<RackState>, from: RackState): void => {
+  to.sentAt = from.sentAt
+  to.end = from.end
+  to.again = from.again
+  to.rtt = from.rtt
+  to.reordering = from.reordering
+  to.multiplier = from.multiplier
+  to.persist = from.persist
+  to.round = from.round
+}
+
+const takeDelivery = (to: Writable<DeliveryState>, from: DeliveryState): void => {
+  to.delivered = from.delivered
+  to.deliveredAt = from.deliveredAt
+  to.firstSentAt = from.firstSentAt
+  to.lost = from.lost
+  to.lostRanges = from.lostRanges
+  to.limitedUntil = from.limitedUntil
+  to.rate = from.rate
+  to.isRateLimited = from.isRateLimited
+}
+
+/** What one algorithm has made, no other one can keep. */
+const keptCongestion = (mine: ControlBlock, { algorithm, congestion }: ControlBlock): CongestionState =>
+  algorithm.keep?.(algorithm === mine.algorithm ? mine.congestion : undefined, congestion) ?? congestion
 
 const takeDeadlines = (to: Writable<Deadlines>, from: Deadlines): void => {
   to.retransmit = from.retransmit

@@ -38,6 +38,24 @@ export const initial: DeliveryState = {
   isRateLimited: false
 }
 
+/** What a segment remembers of the time when it left. */
+export interface Mark {
+  readonly delivered: number
+  readonly deliveredAt: number
+  readonly firstSentAt: number
+  readonly lost: number
+  /** By the program. */
+  readonly isLimited: boolean
+}
+
+export const markOf = ({ delivered, deliveredAt, firstSentAt, limitedUntil, lost }: DeliveryState): Mark => ({
+  delivered,
+  deliveredAt,
+  firstSentAt,
+  lost,
+  isLimited: limitedUntil > 0
+})
+
 /** Before a segment leaves, with `inFlight` octets under way: after a pause, time starts anew. */
 export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState =>
   inFlight > 0 || (state.firstSentAt === now && state.deliveredAt === now)
@@ -74,7 +92,7 @@ export const delivered = (
   if (octets === 0) return state
   const total = state.delivered + octets
   const interval = newest === undefined ? 0 : intervalOf(newest, minimumRtt, now)
-  const isLimited = newest !== undefined && newest.mark.limitedUntil > 0
+  const isLimited = newest !== undefined && newest.mark.isLimited
   const rate = interval > 0 ? (total - newest!.mark.delivered) / interval : 0
   const isTaken = rate > 0 && (!isLimited || rate >= state.rate)
   return {
@@ -106,6 +124,6 @@ export const sample = (
     interval,
     inFlightAtSend: newest.inFlight,
     lost: state.lost - mark.lost,
-    applicationLimited: mark.limitedUntil > 0
+    applicationLimited: mark.isLimited
   }
 }

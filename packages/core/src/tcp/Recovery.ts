@@ -186,7 +186,7 @@ const reduced = (tcb: ControlBlock, arrived: Arrived, cause: RecoveryState["caus
       cause,
       until: snd.nxt,
       reduction: RateReduction.begin(arrived.inFlight),
-      undo: told === "loss" ? Spurious.remember(congestion, tcb.transmissions) : undefined
+      undo: told === "loss" ? Spurious.remember(tcb) : undefined
     },
     ecn: tcb.options.ecn ? { ...tcb.ecn, reduced: true } : tcb.ecn,
     counts: count(counts, countedAs(cause, options))
@@ -312,8 +312,7 @@ export const timeout = (tcb: ControlBlock, now: number): ControlBlock => {
       cause: "loss",
       until: snd.nxt,
       duplicates: 0,
-
-      undo: isFirst ? Spurious.remember(congestion, tcb.transmissions) : recovery.undo,
+      undo: isFirst ? Spurious.remember(tcb) : recovery.undo,
       tail: undefined,
       // RFC 5682 §2.1, step 1: not while an earlier loss is being repaired.
       forward: recovery.phase === "open" ? "first" : attempts > 0 ? recovery.forward : "none"

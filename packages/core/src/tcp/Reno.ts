@@ -6,6 +6,7 @@
  * and what a peer can announce.
  */
 import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery } from "./Congestion.ts"
+import type { Writable } from "./ControlBlock.ts"
 
 interface RenoState extends CongestionState {
   /** Octets acknowledged towards the next increase in congestion avoidance (RFC 3465 §2.1). */
@@ -74,6 +75,15 @@ const onCongestion = (reno: RenoState, cause: "loss" | "echo", view: CongestionV
   return { ...reno, window, slowStartThreshold, credit: 0 }
 }
 
+const keep = (mine: RenoState | undefined, state: RenoState): RenoState => {
+  if (mine === undefined) return { ...state }
+  const to = mine as Writable<RenoState>
+  to.window = state.window
+  to.slowStartThreshold = state.slowStartThreshold
+  to.credit = state.credit
+  return mine
+}
+
 export const Reno: CongestionAlgorithm = {
   name: "reno",
   initial: (mss): RenoState => ({
@@ -84,6 +94,7 @@ export const Reno: CongestionAlgorithm = {
   onAck: (state, delivery, view) => onAck(of(state), delivery, view.mss),
   onCongestion: (state, cause, view) => onCongestion(of(state), cause, view),
   // RFC 9937 §4: wherever recovery has left the window, it is the threshold now.
+  keep: (mine, state) => keep(mine && of(mine), of(state)),
   onRecovered: (state): RenoState => ({
     ...of(state),
     window: Number.isFinite(state.slowStartThreshold) ? state.slowStartThreshold : state.window

@@ -77,7 +77,7 @@ export const repeat = (tcb: ControlBlock, queued: number, now: number, left: num
     tcb,
     { ...snd, sentAt: now, forced: false, peak: inFlight + length, paceAt },
     rcv,
-    Transmissions.resent(transmissions, left, right, now, delivery),
+    Transmissions.resent(transmissions, left, right, now, RateSampling.markOf(delivery)),
     tcb.congestion,
     { ...Reply.carried(deadlines), retransmit, pace: paceAt > now ? paceAt : Infinity, persist: Infinity }
   )

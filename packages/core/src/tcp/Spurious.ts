@@ -28,10 +28,11 @@ export interface Undo {
 }
 
 /** A loss is assumed; what an earlier recovery has sent again may still be on its way, and be reported as well. */
-export const remember = (congestion: CongestionState, transmissions: Transmissions.Transmissions): Undo => {
+export const remember = ({ algorithm, congestion, transmissions }: ControlBlock): Undo => {
   const octets = Transmissions.repeated(transmissions)
   return {
-    congestion,
+    // The connection's own record changes.
+    congestion: algorithm.keep?.(undefined, congestion) ?? congestion,
     since: transmissions.una,
     pending: octets === 0 ? undefined : octets,
     resentAt: undefined,

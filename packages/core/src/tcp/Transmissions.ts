@@ -12,7 +12,7 @@
  * looks at its own part, so adding a run to the latest value costs nothing like a copy, and the older ones stay as they were.
  */
 import * as News from "./News.ts"
-import type { DeliveryState } from "./RateSampling.ts"
+import type { Mark } from "./RateSampling.ts"
 import * as Sequence from "./Sequence.ts"
 
 export interface Run {
@@ -26,7 +26,7 @@ export interface Run {
   /** Octets in flight when it had left, itself included. */
   readonly inFlight: number
   /** What had been delivered when it was sent last. */
-  readonly mark: DeliveryState
+  readonly mark: Mark
 }
 
 export interface Transmissions {
@@ -95,7 +95,7 @@ export const sent = (
   left: number,
   right: number,
   now: number,
-  mark: DeliveryState
+  mark: Mark
 ): Transmissions => {
   const { board, edge, highest, last, lost, sacked, una } = all
   const isMore = last !== undefined && last.sentAt === now
@@ -300,7 +300,7 @@ export const resent = (
   left: number,
   right: number,
   now: number,
-  mark: DeliveryState
+  mark: Mark
 ): Transmissions => {
   const inFlightThen = inFlight(all) + Sequence.difference(left, right)
   return rewrite(all, left, right, (run) => ({

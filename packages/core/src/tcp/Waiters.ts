@@ -7,11 +7,12 @@
 import * as Effect from "effect/Effect"
 
 export class Waiters {
-  /** Made for the first one who waits: there may be very many connections with nobody. */
-  private waiting: Array<() => void> | undefined = undefined
+  // One field for the one that there usually is, and nothing for none: there may be very many connections.
+  private first: (() => void) | undefined = undefined
+  private others: Array<() => void> | undefined = undefined
 
   get size(): number {
-    return this.waiting?.length ?? 0
+    return this.first === undefined ? 0 : 1 + (this.others?.length ?? 0)
   }
 
   /**
@@ -19,59 +20,92 @@ export class Waiters {
    * looking and waiting.
    */
   waitUnless(ready: () => boolean): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (ready()) return resume(Effect.void)
-      const wake = () => resume(Effect.void)
-      this.add(wake)
-      return this.forgetting(wake)
+    return Effect.suspend(() => {
+      let isAsked = false
+      return this.waitFor(() => {
+        if (isAsked || ready()) return Effect.void
+        isAsked = true
+        return undefined
+      })
     })
   }
 
-  /** Waits until `look` finds something, and gets it. Whoever is woken is looked for at once, and not when its fiber runs. */
+  /**
+   * Waits until `look` finds something, and gets it. Whoever is woken is looked for at once, and not when its fiber runs. An Effect that is
+   * run again and again makes next to nothing anew for each time that it waits.
+   */
   waitFor<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
-    return Effect.callback<A, E>((resume) => {
-      const found = look()
-      if (found !== undefined) return resume(found)
-      const wake = () => {
-        const then = look()
-        if (then === undefined) this.add(wake)
-        else resume(then)
-      }
-      this.add(wake)
-      return this.forgetting(wake)
-    })
+    return Effect.callback(new Wait(this, look).register)
   }
 
   /** Has `wake` called when it is its turn, once; for plain code. */
   wait(wake: () => void): void {
-    this.add(wake)
+    if (this.first === undefined) this.first = wake
+    else if (this.others === undefined) this.others = [wake]
+    else this.others.push(wake)
   }
 
   /** Wakes the fiber that waits longest; it runs before this returns. */
   wakeOne(): void {
-    const { waiting } = this
-    if (waiting === undefined) return
-    if (waiting.length === 1) this.waiting = undefined
-    waiting.shift()?.()
+    const { first } = this
+    if (first === undefined) return
+    this.first = this.others?.shift()
+    if (this.others?.length === 0) this.others = undefined
+    first()
   }
 
   /** Wakes everybody who waits now. */
   wakeAll(): void {
-    const all = this.waiting
-    if (all === undefined) return
-    this.waiting = undefined
-    for (const wake of all) wake()
+    const { first, others } = this
+    if (first === undefined) return
+    this.first = undefined
+    this.others = undefined
+    first()
+    others?.forEach((wake) => wake())
   }
 
-  private add(wake: () => void): void {
-    if (this.waiting === undefined) this.waiting = [wake]
-    else this.waiting.push(wake)
+  /** Forgets one who waits. */
+  remove(wake: () => void): void {
+    if (this.first === wake) {
+      this.first = this.others?.shift()
+    } else {
+      const index = this.others?.indexOf(wake) ?? -1
+      if (index >= 0) this.others!.splice(index, 1)
+    }
+    if (this.others?.length === 0) this.others = undefined
   }
+}
 
-  private forgetting(wake: () => void): Effect.Effect<void> {
-    return Effect.sync(() => {
-      const index = this.waiting?.indexOf(wake) ?? -1
-      if (index >= 0) this.waiting!.splice(index, 1)
+/** A fiber at a time waits here; another one that runs the same Effect meanwhile has a place of its own. */
+class Wait<A, E> {
+  private readonly waiters: Waiters
+  private readonly look: () => Effect.Effect<A, E> | undefined
+  private resume: ((found: Effect.Effect<A, E>) => void) | undefined = undefined
+  private readonly forget: Effect.Effect<void>
+
+  constructor(waiters: Waiters, look: () => Effect.Effect<A, E> | undefined) {
+    this.waiters = waiters
+    this.look = look
+    this.forget = Effect.sync(() => {
+      this.resume = undefined
+      waiters.remove(this.wake)
     })
+  }
+
+  readonly register = (resume: (found: Effect.Effect<A, E>) => void): Effect.Effect<void> | void => {
+    const found = this.look()
+    if (found !== undefined) return resume(found)
+    if (this.resume !== undefined) return new Wait(this.waiters, this.look).register(resume)
+    this.resume = resume
+    this.waiters.wait(this.wake)
+    return this.forget
+  }
+
+  private readonly wake = (): void => {
+    const found = this.look()
+    if (found === undefined) return this.waiters.wait(this.wake)
+    const { resume } = this
+    this.resume = undefined
+    resume?.(found)
   }
 }

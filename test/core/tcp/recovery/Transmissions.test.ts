@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as News from "@strata/core/tcp/News"
-import { type DeliveryState, initial } from "@strata/core/tcp/RateSampling"
+import { initial, markOf } from "@strata/core/tcp/RateSampling"
 import * as Sequence from "@strata/core/tcp/Sequence"
 import * as Transmissions from "@strata/core/tcp/Transmissions"
 import { type Chance, chance } from "../../../support/tcpChannel.ts"
@@ -108,7 +108,7 @@ const step = (random: Chance, { all, model }: State, now: number): State => {
   const to = from + 1 + random.below(length - from)
   const [left, right] = [Sequence.add(una, from), Sequence.add(una, to)]
   const news = News.none(all, una, now, 0, undefined)
-  const mark: DeliveryState = { ...initial, delivered: now }
+  const mark = markOf({ ...initial, delivered: now })
   const kind = length === 0 ? 0 : length > 200 ? 1 + random.below(7) : random.below(8)
   switch (kind) {
     case 0: {
@@ -241,7 +241,7 @@ describe("the scoreboard", () => {
 const looks = (length: number, work: (all: Transmissions.Transmissions) => unknown): number => {
   let all = Transmissions.empty(0)
   for (let index = 0; index < length; index++) {
-    all = Transmissions.sent(all, index * 10, (index + 1) * 10, index, initial)
+    all = Transmissions.sent(all, index * 10, (index + 1) * 10, index, markOf(initial))
   }
   let looked = 0
   const queue = new Proxy(all.queue, {

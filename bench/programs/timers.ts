@@ -2,7 +2,7 @@
  * Setting the timers of very many connections again and again: a segment of any of them comes every four microseconds and puts
  * its timeout back by 200 to 400 milliseconds; with `cleared`, every other one clears it. A case is named by how many there are.
  */
-import { type Entry, TimerHeap } from "@strata/core/time/TimerHeap"
+import { Entry, TimerHeap } from "@strata/core/time/TimerHeap"
 import { costOf, main } from "../support/program.ts"
 
 const SEGMENTS = 1_000_000
@@ -14,7 +14,7 @@ const timers = (count: number, isCleared: boolean) => (seconds: number) => {
   const heap = new TimerHeap()
   const entries = Array.from(
     { length: count },
-    (): Entry => ({ deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run: () => {} })
+    () => new Entry(() => {})
   )
   let now = 0
   let asked = 0

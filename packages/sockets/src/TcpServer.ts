@@ -118,7 +118,10 @@ const serveAll = <R>(
       return Effect.map(Effect.forkDetach(handle(socket), { startImmediately: true }), (fiber) => {
         handler.fiber = fiber
         handlers.add(handler)
-        fiber.addObserver(() => handlers.delete(handler))
+        fiber.addObserver(() => {
+          handlers.delete(handler)
+          handler.fiber = undefined
+        })
       })
     }
     return Stream.runForEach(self.connections, start).pipe(

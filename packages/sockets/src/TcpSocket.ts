@@ -10,6 +10,7 @@ import type { State } from "@strata/core/tcp/ControlBlock"
 import type { Connection, ConnectionOptions } from "@strata/core/tcp/Tcp"
 import * as Effect from "effect/Effect"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
+import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -81,6 +82,25 @@ export const connect = Effect.fnUntraced(function*(
 
 const encoder = new TextEncoder()
 
+/**
+ * Its loop is not `Effect.forever`, which keeps what it repeats in a literal: V8 allocates those in the old generation once a server has had
+ * enough connections that last, and there each would keep its connection, when that is over, until the next full collection.
+ */
+const writerOf = (connection: Connection): TcpSocket["outgoing"] =>
+  Sink.fromTransform((upstream) => {
+    const { closeWrite, write } = connection
+    const writeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, TcpError> =>
+      chunks.length === 1 ? write(chunks[0]!) : Effect.forEach(chunks, write, { discard: true })
+    const again = () => all
+    const all: Pull.Pull<never, TcpError> = Effect.flatMap(
+      upstream,
+      (chunks) => Effect.flatMap(writeAll(chunks), again)
+    )
+    return Pull.catchDone(all, () => Effect.as(closeWrite, written))
+  })
+
+const written = [undefined] as const
+
 /** A socket around a connection of `Tcp`. What is asked for is made when it is asked for: there may be very many. */
 class ConnectionSocket implements TcpSocket {
   private readonly connection: Connection
@@ -102,10 +122,7 @@ class ConnectionSocket implements TcpSocket {
   }
 
   get outgoing() {
-    const { closeWrite, write } = this.connection
-    const writeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, TcpError> =>
-      chunks.length === 1 ? write(chunks[0]!) : Effect.forEach(chunks, write, { discard: true })
-    return Sink.mapEffect(Sink.forEachArray(writeAll), () => closeWrite)
+    return writerOf(this.connection)
   }
 
   get write(): TcpSocket["write"] {

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Entry, TimerHeap } from "@strata/core/time/TimerHeap"
+import { Entry, TimerHeap } from "@strata/core/time/TimerHeap"
 import { Schema } from "effect"
 
 const integer = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 /** What is done with one of a few timers: set to a time that may be in another page, or cleared. */
 const step = Schema.Struct({ timer: integer(9), deadline: integer(400), isCleared: Schema.Boolean })
 
-const make = (): Entry => ({ deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run: () => {} })
+const make = () => new Entry(() => {})
 
 /** Takes what is due by `until`, as `Timers` does: what was set later since goes back to its deadline. */
 const take = (heap: TimerHeap, until: number): Array<Entry> => {

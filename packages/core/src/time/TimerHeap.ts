@@ -13,13 +13,25 @@
  */
 import { DeadlineHeap, type Placed } from "./DeadlineHeap.ts"
 
-/** Its place is never later than `deadline`. */
-export interface Entry extends Placed {
+/**
+ * Its place is never later than `deadline`.
+ *
+ * A class, and not a literal: V8 allocates what a literal makes in the old generation once enough of its objects have lived long, as those
+ * of a server's lasting connections do. There an entry would keep its connection, when that is over, until the next full collection.
+ */
+export class Entry implements Placed {
   /** When it is due, in milliseconds; `Infinity` when it is cleared. */
-  deadline: number
+  deadline = Infinity
   /** When it was set, among all timers. */
-  asked: number
+  asked = 0
+  place = 0
+  order = 0
+  index = -1
   readonly run: (asOf: number) => void
+
+  constructor(run: (asOf: number) => void) {
+    this.run = run
+  }
 }
 
 /** Milliseconds of a page. */

@@ -19,7 +19,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AlarmMaker } from "./Alarm.ts"
-import { type Entry, TimerHeap } from "./TimerHeap.ts"
+import { Entry, TimerHeap } from "./TimerHeap.ts"
 import { Turn } from "./Turn.ts"
 
 /** One deadline that can be set again and again without allocating. */
@@ -106,7 +106,7 @@ class HeapTimer implements Timer {
 
   constructor(shared: Setting, run: (asOf: number) => void) {
     this.shared = shared
-    this.entry = { deadline: Infinity, asked: 0, place: 0, order: 0, index: -1, run }
+    this.entry = new Entry(run)
   }
 
   set(deadline: number): void {

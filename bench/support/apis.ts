@@ -74,7 +74,7 @@ const Plain = {
       const connection = yield* Scope.provide(listener.accept, own)
       yield* Effect.forkChild(Effect.ensuring(Effect.ignore(handler(connection)), Scope.close(own, Exit.void)))
     })
-    yield* Effect.forkScoped(Effect.forever(acceptOne))
+    yield* Effect.forkScoped(Effect.forever(acceptOne, { disableYield: true }))
   }),
   echo: (connection: Connection) =>
     untilDone(Effect.flatMap(connection.read, (chunks) =>

@@ -92,7 +92,7 @@ export const makeOver = Effect.fnUntraced(function*(
           return places === undefined ? begun : Effect.andThen(restore(places.take(1)), begun)
         })
       )
-    return yield* Effect.scopedWith((all) => Effect.mapError(Effect.forever(next(all)), serverFailed))
+    return yield* Effect.scopedWith((all) => Effect.mapError(Effect.forever(next(all), { disableYield: true }), serverFailed))
   })
 
   return SocketServer.SocketServer.of({ address: listener.local, run })

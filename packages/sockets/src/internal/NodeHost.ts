@@ -94,7 +94,7 @@ export const makeHost = (
   const listen: NodeHost["listen"] = (options, taken) => {
     const scope = Scope.makeUnsafe()
     return Result.map(now(Scope.provide(tcp.listen(options), scope)), (listener) => {
-      const accepting = run(Effect.forever(listener.acceptWith(taken)))
+      const accepting = run(Effect.forever(listener.acceptWith(taken), { disableYield: true }))
       return {
         local: listener.local,
         close: () => {

@@ -12,7 +12,7 @@ import { promisify } from "node:util"
 import type { Namespace } from "../../test/support/namespace.ts"
 import { Failure } from "./failure.ts"
 
-/** What a client tells; see `native/load.cc`. */
+/** What a client tells; see `native/result.h`. */
 export interface Told {
   readonly mode: Mode
   readonly seconds: number

@@ -1,6 +1,6 @@
 /**
  * The octets that bulk transfers are made of: one block again and again, so that a receiver can compare what it gets at
- * little cost. The same octets are in `native/load.cc`.
+ * little cost. The same octets are in `native/pattern.h`.
  *
  * The length of the block is a prime: no multiple of a usual segment, read or write that goes missing or comes twice goes
  * unnoticed.

@@ -7,7 +7,7 @@ import { Devices } from "@strata/core/device/Devices"
 import { ChecksumState } from "@strata/core/device/Packet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
-import { Native, Tap, YoungGeneration } from "@strata/drivers"
+import { Native, Pretenuring, Tap, YoungGeneration } from "@strata/drivers"
 import { OCTETS } from "@strata/drivers/YoungGeneration"
 import { Effect, Exit, Scope } from "effect"
 import * as BareStack from "../support/bareStack.ts"
@@ -138,11 +138,14 @@ const setup = Effect.gen(function*() {
   const losses: Array<string> = []
   /** How often the young generation was collected. */
   let collections = 0
+  /** How often V8 was told how to allocate. */
+  let told = 0
   const turn = yield* Turn
   const { device } = yield* Tap.attach().pipe(
     Effect.provideService(Native.Native, kernel.loader),
     Effect.provideService(Native.OnLost, (error) => Effect.sync(() => void losses.push(error.message))),
     Effect.provideService(YoungGeneration, () => void collections++),
+    Effect.provideService(Pretenuring, () => void told++),
     Scope.provide(scope)
   )
   const devices = yield* Devices
@@ -152,6 +155,7 @@ const setup = Effect.gen(function*() {
     device,
     losses,
     collections: () => collections,
+    told: () => told,
     turn,
     close: Scope.close(scope, Exit.void),
     send: (mark: number) => devices.transmit(device, BareStack.packetOf(new Uint8Array(60).fill(mark))),
@@ -163,6 +167,12 @@ const marks = (frames: ReadonlyArray<Uint8Array>) => frames.map((bytes) => bytes
 const range = (length: number) => Array.from({ length }, (_, index) => index)
 
 describe("the driver of native devices", () => {
+  it.effect("has V8 told once how to allocate", () =>
+    Effect.gen(function*() {
+      const { told } = yield* setup
+      assert.strictEqual(told(), 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("writes what a turn has sent at once, when it ends", () =>
     Effect.gen(function*() {
       const { kernel, send, turn } = yield* setup

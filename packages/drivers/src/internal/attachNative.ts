@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { DeviceError } from "../DeviceError.ts"
 import { type NativeOptions, parseMac, parseMtu, resolveOffload } from "../DeviceOptions.ts"
 import { lossOf, OnLost, open, type Opener, Wanted } from "../Native.ts"
+import { Pretenuring } from "../Pretenuring.ts"
 import { YoungGeneration } from "../YoungGeneration.ts"
 import { type Counters, NativeDriver, type Sizes } from "./NativeDriver.ts"
 
@@ -44,6 +45,7 @@ export const attachNative: (
   const context = yield* Effect.context()
   const report = yield* OnLost
   const collect = yield* YoungGeneration
+  const switchOffPretenuring = yield* Pretenuring
 
   // A device that is gone stays attached and down, so that its routes lead nowhere.
   const onLost = (errno: number) => {
@@ -55,6 +57,7 @@ export const attachNative: (
     open(kind.opener, name, options.namespace, bitsOf(wanted)),
     (opened) => Effect.sync(() => opened.close())
   )
+  switchOffPretenuring()
   const mtu = givenMtu ?? native.mtu()
   const driver = yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -1,7 +1,16 @@
 /**
  * The acknowledgement and the window of an acceptable segment: the fifth step of RFC 9293 §3.10.7.4.
  */
-import { close, type ControlBlock, copy, type Deadlines, draft, draftSend, type SendSpace } from "./ControlBlock.ts"
+import {
+  close,
+  type ControlBlock,
+  copy,
+  type Deadlines,
+  draft,
+  draftDeadlines,
+  draftSend,
+  type SendSpace
+} from "./ControlBlock.ts"
 import * as News from "./News.ts"
 import * as RateSampling from "./RateSampling.ts"
 import * as Recovery from "./Recovery.ts"
@@ -188,9 +197,12 @@ const deadlinesAfter = (tcb: ControlBlock, isAnew: boolean, now: number): Deadli
   const retransmit = isEmpty ? Infinity : isAnew ? now + rtt.timeout : deadlines.retransmit
   const tail = TailLoss.deadline(tcb, retransmit, now)
   const reorder = isEmpty ? Infinity : deadlines.reorder
-  return retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder
-    ? deadlines
-    : { ...deadlines, retransmit, tail, reorder }
+  if (retransmit === deadlines.retransmit && tail === deadlines.tail && reorder === deadlines.reorder) return deadlines
+  const next = draftDeadlines(deadlines)
+  next.retransmit = retransmit
+  next.tail = tail
+  next.reorder = reorder
+  return next
 }
 
 /** Octets of text between `before` and SND.UNA: all but our FIN. */

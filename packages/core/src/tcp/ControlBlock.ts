@@ -355,6 +355,19 @@ export const draftReceive = (rcv: ReceiveSpace): ReceiveDraft => ({
   duplicate: rcv.duplicate
 })
 
+/** A copy of the deadlines to be changed before it is given away, written out like `draft`. */
+export const draftDeadlines = (deadlines: Deadlines): Writable<Deadlines> => ({
+  retransmit: deadlines.retransmit,
+  persist: deadlines.persist,
+  acknowledge: deadlines.acknowledge,
+  timeWait: deadlines.timeWait,
+  reorder: deadlines.reorder,
+  tail: deadlines.tail,
+  pace: deadlines.pace,
+  keepAlive: deadlines.keepAlive,
+  userTimeout: deadlines.userTimeout
+})
+
 /** A copy with other records. */
 export const copy = (
   tcb: ControlBlock,

@@ -59,6 +59,19 @@ export const windowAt = (state: CubicState, t: number, mss: number): number => {
 
 const of = (state: CongestionState): CubicState => state as CubicState
 
+/** A copy to be changed before it is given away; written out, since there is one for each acknowledgement. */
+const draft = (cubic: CubicState): Writable<CubicState> => ({
+  window: cubic.window,
+  slowStartThreshold: cubic.slowStartThreshold,
+  maximum: cubic.maximum,
+  prior: cubic.prior,
+  k: cubic.k,
+  elapsed: cubic.elapsed,
+  counted: cubic.counted,
+  estimate: cubic.estimate,
+  hyStart: cubic.hyStart
+})
+
 /** The beginning of a stage of congestion avoidance. Without a W_max it is flat first (§4.8, §4.10). */
 const begun = (cubic: CubicState, view: CongestionView): CubicState => {
   const maximum = Math.max(cubic.maximum, cubic.window)
@@ -90,7 +103,12 @@ const avoidCongestion = (before: CubicState, delivery: Delivery, view: Congestio
   const next = windowAt(cubic, t, view.mss) < estimate
     ? Math.max(window, estimate)
     : window + (target - window) * share
-  return { ...cubic, window: Math.min(next, LARGEST_WINDOW), elapsed: t, counted: view.now, estimate }
+  const grown = draft(cubic)
+  grown.window = Math.min(next, LARGEST_WINDOW)
+  grown.elapsed = t
+  grown.counted = view.now
+  grown.estimate = estimate
+  return grown
 }
 
 /** The first slow start; when HyStart++ says that it is over, without a loss (§4.10). */
@@ -100,18 +118,35 @@ const startCarefully = (
   delivery: Delivery,
   mss: number
 ): CubicState => {
-  const next = HyStart.acknowledged(hyStart, delivery.rtt, delivery.una, delivery.nxt)
+  const next = draft(cubic)
+  const measured = HyStart.acknowledged(hyStart, delivery.rtt, delivery.una, delivery.nxt)
   // Round trips can be measured all the same, but what a small flight proves is no end of slow start.
-  if (!mayGrow(delivery)) return { ...cubic, hyStart: { ...next, cssRounds: hyStart.cssRounds } }
-  const window = Math.min(cubic.window + HyStart.increase(hyStart, delivery.acknowledged, mss), LARGEST_WINDOW)
-  return HyStart.isOver(next)
-    ? { ...cubic, window, slowStartThreshold: window, prior: window, hyStart: undefined }
-    : { ...cubic, window, hyStart: next }
+  if (!mayGrow(delivery)) {
+    next.hyStart = measured.cssRounds === hyStart.cssRounds ? measured : { ...measured, cssRounds: hyStart.cssRounds }
+    return next
+  }
+  next.window = Math.min(cubic.window + HyStart.increase(hyStart, delivery.acknowledged, mss), LARGEST_WINDOW)
+  if (!HyStart.isOver(measured)) {
+    next.hyStart = measured
+    return next
+  }
+  next.slowStartThreshold = next.window
+  next.prior = next.window
+  next.hyStart = undefined
+  return next
+}
+
+/** Time does not count while the window is not what limits. */
+const paused = (cubic: CubicState, now: number): CubicState => {
+  if (cubic.counted === undefined) return cubic
+  const next = draft(cubic)
+  next.counted = now
+  return next
 }
 
 const onAck = (cubic: CubicState, delivery: Delivery, view: CongestionView): CubicState => {
   if (cubic.hyStart !== undefined) return startCarefully(cubic, cubic.hyStart, delivery, view.mss)
-  if (!mayGrow(delivery)) return cubic.counted === undefined ? cubic : { ...cubic, counted: view.now }
+  if (!mayGrow(delivery)) return paused(cubic, view.now)
   return cubic.window < cubic.slowStartThreshold
     ? { ...cubic, window: slowStart(cubic, delivery, view.mss) }
     : avoidCongestion(cubic, delivery, view)

@@ -41,7 +41,7 @@ export const initial: HyStart = {
 
 /** As `CongestionAlgorithm.keep`. */
 export const keep = (mine: HyStart | undefined, state: HyStart): HyStart => {
-  if (mine === undefined) return { ...state }
+  if (mine === undefined) return draft(state)
   const to = mine as Writable<HyStart>
   to.windowEnd = state.windowEnd
   to.lastRoundMinRtt = state.lastRoundMinRtt
@@ -67,38 +67,48 @@ export const increase = (state: HyStart, acknowledged: number, mss: number): num
 export const threshold = (lastRoundMinRtt: number): number =>
   Math.max(MIN_RTT_THRESH, Math.min(lastRoundMinRtt / MIN_RTT_DIVISOR, MAX_RTT_THRESH))
 
-const sampled = (state: HyStart, rtt: number): HyStart => ({
-  ...state,
-  currentRoundMinRtt: Math.min(state.currentRoundMinRtt, rtt),
-  samples: state.samples + 1
+/** A copy to be changed before it is given away. */
+const draft = (state: HyStart): Writable<HyStart> => ({
+  windowEnd: state.windowEnd,
+  lastRoundMinRtt: state.lastRoundMinRtt,
+  currentRoundMinRtt: state.currentRoundMinRtt,
+  samples: state.samples,
+  cssBaselineMinRtt: state.cssBaselineMinRtt,
+  cssRounds: state.cssRounds
 })
 
 /** Into conservative slow start and back, when the round has enough samples. */
-const judged = (state: HyStart): HyStart => {
-  const { cssBaselineMinRtt, currentRoundMinRtt, lastRoundMinRtt, samples } = state
-  if (samples < N_RTT_SAMPLE) return state
-  if (isConservative(state)) {
-    return currentRoundMinRtt < cssBaselineMinRtt ? { ...state, cssBaselineMinRtt: Infinity, cssRounds: 0 } : state
-  }
-  // Before the first round is over, lastRoundMinRtt is Infinity and nothing is longer.
-  return currentRoundMinRtt >= lastRoundMinRtt + threshold(lastRoundMinRtt)
-    ? { ...state, cssBaselineMinRtt: currentRoundMinRtt, cssRounds: 0 }
-    : state
+const judge = (next: Writable<HyStart>): void => {
+  const { cssBaselineMinRtt, currentRoundMinRtt, lastRoundMinRtt, samples } = next
+  if (samples < N_RTT_SAMPLE) return
+  if (isConservative(next)) {
+    if (currentRoundMinRtt >= cssBaselineMinRtt) return
+    next.cssBaselineMinRtt = Infinity
+    // Before the first round is over, lastRoundMinRtt is Infinity and nothing is longer.
+  } else if (currentRoundMinRtt >= lastRoundMinRtt + threshold(lastRoundMinRtt)) {
+    next.cssBaselineMinRtt = currentRoundMinRtt
+  } else return
+  next.cssRounds = 0
 }
 
-const nextRound = (state: HyStart, nxt: number): HyStart => ({
-  windowEnd: nxt,
-  lastRoundMinRtt: state.currentRoundMinRtt,
-  currentRoundMinRtt: Infinity,
-  samples: 0,
-  cssBaselineMinRtt: state.cssBaselineMinRtt,
+const beginRound = (next: Writable<HyStart>, nxt: number): void => {
+  next.windowEnd = nxt
+  next.lastRoundMinRtt = next.currentRoundMinRtt
+  next.currentRoundMinRtt = Infinity
+  next.samples = 0
   // A round in the middle of which conservative slow start began counts as well.
-  cssRounds: isConservative(state) ? state.cssRounds + 1 : 0
-})
+  next.cssRounds = isConservative(next) ? next.cssRounds + 1 : 0
+}
 
 /** An acknowledgement up to `una`, with a round-trip time if one was measured; `nxt` is SND.NXT. */
 export const acknowledged = (state: HyStart, rtt: number | undefined, una: number, nxt: number): HyStart => {
-  const next = rtt === undefined ? state : judged(sampled(state, rtt))
-  if (next.windowEnd === undefined) return { ...next, windowEnd: nxt }
-  return Sequence.greaterOrEqual(una, next.windowEnd) ? nextRound(next, nxt) : next
+  const next = draft(state)
+  if (rtt !== undefined) {
+    next.currentRoundMinRtt = Math.min(next.currentRoundMinRtt, rtt)
+    next.samples++
+    judge(next)
+  }
+  if (next.windowEnd === undefined) next.windowEnd = nxt
+  else if (Sequence.greaterOrEqual(una, next.windowEnd)) beginRound(next, nxt)
+  return next
 }

@@ -9,7 +9,7 @@
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
-import { type ControlBlock, type Deadlines, type Draft, draft, draftSend } from "./ControlBlock.ts"
+import { type ControlBlock, type Deadlines, type Draft, draft, draftDeadlines, draftSend } from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as Ecn from "./Ecn.ts"
@@ -230,10 +230,16 @@ const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
   // That it is later now is seen when its time comes: each segment would need other deadlines.
   const tail = due === Infinity ? due : Math.min(due, deadlines.tail)
   const pace = snd.paceAt > now ? snd.paceAt : Infinity
-  return retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace &&
-      deadlines.persist === Infinity
-    ? Reply.carried(deadlines)
-    : { ...deadlines, retransmit, tail, pace, persist: Infinity, acknowledge: Infinity }
+  const { acknowledge, persist } = deadlines
+  const isSame = retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace
+  if (isSame && persist === Infinity && acknowledge === Infinity) return deadlines
+  const next = draftDeadlines(deadlines)
+  next.retransmit = retransmit
+  next.tail = tail
+  next.pace = pace
+  next.persist = Infinity
+  next.acknowledge = Infinity
+  return next
 }
 
 /** How many of `unsent` octets the next segment carries; `limit` is at least the MSS, and all of them but a tail are whole segments. */

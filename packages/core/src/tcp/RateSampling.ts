@@ -60,12 +60,27 @@ export const markOf = ({ delivered, deliveredAt, firstSentAt, limitedUntil, lost
 export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState =>
   inFlight > 0 || (state.firstSentAt === now && state.deliveredAt === now)
     ? state
-    : { ...state, firstSentAt: now, deliveredAt: now }
+    : changed(state, now, now, state.limitedUntil)
 
 /** The program has nothing more to send, though `inFlight` octets leave room. */
-export const limited = (state: DeliveryState, inFlight: number): DeliveryState => ({
-  ...state,
-  limitedUntil: Math.max(1, state.delivered + inFlight)
+export const limited = (state: DeliveryState, inFlight: number): DeliveryState =>
+  changed(state, state.firstSentAt, state.deliveredAt, Math.max(1, state.delivered + inFlight))
+
+/** A copy, written out: there are one or two for each segment. */
+const changed = (
+  state: DeliveryState,
+  firstSentAt: number,
+  deliveredAt: number,
+  limitedUntil: number
+): DeliveryState => ({
+  delivered: state.delivered,
+  deliveredAt,
+  firstSentAt,
+  lost: state.lost,
+  lostRanges: state.lostRanges,
+  limitedUntil,
+  rate: state.rate,
+  isRateLimited: state.isRateLimited
 })
 
 /** `octets` more are thought lost, in `ranges` more places; in one at least. */

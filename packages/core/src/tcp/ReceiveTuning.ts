@@ -77,11 +77,21 @@ export const consumed = (
   const rtt = tuning.rtt ?? measured
   if (rcv.capacity === rcv.maximum || rtt === undefined || now - tuning.since < rtt) return undefined
   const mark = position(rcv)
-  if (tuning.since === -Infinity) return { tuning: { ...tuning, mark, since: now }, capacity: rcv.capacity }
-  const taken = Sequence.difference(tuning.mark, mark)
-  if (taken <= tuning.most) return { tuning: { ...tuning, mark, since: now }, capacity: rcv.capacity }
+  const taken = tuning.since === -Infinity ? 0 : Sequence.difference(tuning.mark, mark)
+  if (taken <= tuning.most) return { tuning: begun(tuning, mark, now, tuning.most), capacity: rcv.capacity }
   return {
-    tuning: { ...tuning, mark, since: now, most: taken },
+    tuning: begun(tuning, mark, now, taken),
     capacity: Math.min(rcv.maximum, Math.max(rcv.capacity, Math.ceil(wanted(taken, tuning.most))))
   }
 }
+
+/** Another round trip begins; written out, as it is made for each segment of a program that reads at once. */
+const begun = ({ echo, edge, edgeAt, rtt }: TuningState, mark: number, since: number, most: number): TuningState => ({
+  rtt,
+  echo,
+  edge,
+  edgeAt,
+  mark,
+  since,
+  most
+})

@@ -1,7 +1,14 @@
 /**
  * Segments without text: acknowledgements and resets.
  */
-import { type ControlBlock, copy, type Deadlines, isOpening, type ReceiveSpace } from "./ControlBlock.ts"
+import {
+  type ControlBlock,
+  copy,
+  type Deadlines,
+  draftDeadlines,
+  isOpening,
+  type ReceiveSpace
+} from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as Ecn from "./Ecn.ts"
 import * as Options from "./Options.ts"
@@ -22,8 +29,12 @@ export const acknowledged = (tcb: ControlBlock): ControlBlock => {
 }
 
 /** The deadlines once a segment with the ACK bit has left. */
-export const carried = (deadlines: Deadlines): Deadlines =>
-  deadlines.acknowledge === Infinity ? deadlines : { ...deadlines, acknowledge: Infinity }
+export const carried = (deadlines: Deadlines): Deadlines => {
+  if (deadlines.acknowledge === Infinity) return deadlines
+  const next = draftDeadlines(deadlines)
+  next.acknowledge = Infinity
+  return next
+}
 
 /** A segment with the ACK bit, or several of `segmentSize` octets; `rcv` is as `settled` has returned it, and what else the options say is in `tcb`. */
 export const emission = (

@@ -78,8 +78,9 @@ export class SendBuffer {
     const end = from + count
     if (!this.copies && bytes.length >= REFERRED) this.refer(bytes, from, end)
     else if (this.length === 0 && count < LARGEST_PAGE) {
-      // A typed array made from another one is not filled with zeros first.
-      this.add({ bytes: new Uint8Array(bytes.subarray(from, end)), start: 0, end: count, isOwn: true })
+      // A typed array made from another one is not filled with zeros first. A part of a small one costs more than the copy.
+      const text = count === bytes.length ? bytes : bytes.subarray(from, end)
+      this.add({ bytes: new Uint8Array(text), start: 0, end: count, isOwn: true })
     } else {
       for (let at = from; at < end;) at += this.append(bytes, at, end)
     }

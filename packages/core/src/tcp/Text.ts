@@ -8,6 +8,7 @@ import {
   type ControlBlock,
   type Deadlines,
   draft,
+  draftDeadlines,
   draftReceive,
   NEVER,
   type ReceiveSpace,
@@ -120,7 +121,9 @@ const take = (
   const next = draft(tcb)
   next.rcv = space
   if (space.acknowledge === "delayed" && tcb.deadlines.acknowledge === Infinity) {
-    next.deadlines = { ...tcb.deadlines, acknowledge: now + tcb.settings.delayedAcknowledgement }
+    const deadlines = draftDeadlines(tcb.deadlines)
+    deadlines.acknowledge = now + tcb.settings.delayedAcknowledgement
+    next.deadlines = deadlines
   }
   if (isFinished) return finished(next, now)
   return advanced > 0 ? ReceiveTuning.arrived(next, segment, now) : next

@@ -11,6 +11,7 @@
           "native/device.cc",
           "native/headers.cc",
           "native/interface.cc",
+          "native/kernel_thread.cc",
           "native/net_namespace.cc",
           "native/packet_socket.cc",
           "native/poller.cc",

@@ -72,6 +72,7 @@ Napi::Function Device::Define(Napi::Env env) {
                          InstanceMethod<&Device::Watch>("watch"),
                          InstanceMethod<&Device::ReadBatch>("readBatch"),
                          InstanceMethod<&Device::WriteBatch>("writeBatch"),
+                         InstanceMethod<&Device::SetThread>("setThread"),
                          InstanceMethod<&Device::Close>("close"),
                      });
 }
@@ -215,6 +216,11 @@ size_t Device::Gather(Napi::Env env, size_t first, size_t count) {
     next = own + total;
   }
   return count;
+}
+
+// setThread(on): whether that will be done
+Napi::Value Device::SetThread(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), OpenPort().SetThread(info[0].As<Napi::Boolean>().Value()));
 }
 
 void Device::Close(const Napi::CallbackInfo&) { Shut(); }

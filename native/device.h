@@ -44,6 +44,7 @@ class Device final : public Napi::ObjectWrap<Device>, private Poller::Listener {
   void Watch(const Napi::CallbackInfo& info);
   Napi::Value ReadBatch(const Napi::CallbackInfo& info);
   Napi::Value WriteBatch(const Napi::CallbackInfo& info);
+  Napi::Value SetThread(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   void OnPoll(int status, int events) override;

@@ -11,7 +11,9 @@ enum Wanted : uint32_t {
   kWantVnet = 1,
   kWantChecksum = 2,
   kWantTcp = 4,
-  kWantUdp = 8
+  kWantUdp = 8,
+  // Linux may receive what is sent in a thread of its own.
+  kWantThread = 16
 };
 
 // What the kernel has agreed to; bits.
@@ -22,7 +24,9 @@ enum Capability : uint32_t {
   kKernelTcp6 = 8,
   kKernelTcpEcn = 16,
   kKernelUdp4 = 32,
-  kKernelUdp6 = 64
+  kKernelUdp6 = 64,
+  // There is a switch for that, which this process may turn.
+  kKernelThread = 128
 };
 
 struct Offload {

@@ -96,6 +96,9 @@ class Port {
   // Writes frames until one is refused. Where that was with EAGAIN or ENOBUFS it must be the first one of the next call.
   virtual Moved Send(Outgoing* frames, size_t count) = 0;
 
+  // Has what is sent received in a thread of the kernel's from soon on, or not; false where that is not to be had.
+  virtual bool SetThread(bool) { return false; }
+
   Tally tally;
 
  private:

@@ -9,12 +9,14 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "arrival.h"
 #include "coalesce.h"
 #include "departure.h"
 #include "headers.h"
+#include "kernel_thread.h"
 #include "net_namespace.h"
 #include "system_error.h"
 #include "vnet_header.h"
@@ -26,9 +28,23 @@ namespace {
 constexpr unsigned kOffloadUdp4 = 0x20;
 constexpr unsigned kOffloadUdp6 = 0x40;
 
+// Of the interface that is attached to.
+int FlagsOf(int fd) {
+  ifreq request{};
+  return ::ioctl(fd, TUNGETIFF, &request) == 0 ? static_cast<uint16_t>(request.ifr_flags) : 0;
+}
+
 class Tap final : public Port {
  public:
-  using Port::Port;
+  Tap(UniqueFd fd, Interface interface, Offload offload, std::unique_ptr<KernelThread> thread)
+      : Port(std::move(fd), std::move(interface), offload), thread_(std::move(thread)) {}
+
+  // An interface that stays gets back what it had. One that goes has nothing to keep.
+  ~Tap() override {
+    if (thread_ != nullptr && (FlagsOf(fd()) & IFF_PERSIST) != 0) thread_->Restore();
+  }
+
+  bool SetThread(bool on) override { return thread_ != nullptr && thread_->Set(on); }
 
   Moved Receive(const Slab& slab, size_t max) override {
     size_t at = 0;
@@ -169,6 +185,7 @@ class Tap final : public Port {
   Coalescer coalescer_;
   Message message_;
   Progress progress_;
+  std::unique_ptr<KernelThread> thread_;
 };
 
 bool SetInterface(int fd, ifreq& request, short flags) {
@@ -180,6 +197,11 @@ bool SetInterface(int fd, ifreq& request, short flags) {
 bool Attach(int fd, ifreq& request, short flags) {
   return SetInterface(fd, request, flags) ||
          (errno == EINVAL && SetInterface(fd, request, static_cast<short>(flags | IFF_MULTI_QUEUE)));
+}
+
+bool HasNapi(int fd) {
+  unsigned features = 0;
+  return ::ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_NAPI) != 0;
 }
 
 // An interface that exists may have had another header before.
@@ -224,15 +246,23 @@ std::unique_ptr<Port> OpenTap(const std::string& name, const std::string& net_na
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
   Offload offload{wanted, 0};
-  constexpr short kPlain = IFF_TAP | IFF_NO_PI;
-  if (offload.wants(kWantVnet) && offload.wants(kWantChecksum) && Attach(fd.get(), request, kPlain | IFF_VNET_HDR)) {
+  const bool has_napi = offload.wants(kWantThread) && HasNapi(fd.get());
+  const auto plain = static_cast<short>(IFF_TAP | IFF_NO_PI | (has_napi ? IFF_NAPI : 0));
+  if (offload.wants(kWantVnet) && offload.wants(kWantChecksum) && Attach(fd.get(), request, static_cast<short>(plain | IFF_VNET_HDR))) {
     if (!SetHeader(fd.get())) throw SystemError{"set virtio header", errno};
     offload.kernel = kKernelVnet;
   } else {
-    Check(Attach(fd.get(), request, kPlain) ? 0 : -1, "attach TAP");
+    Check(Attach(fd.get(), request, plain) ? 0 : -1, "attach TAP");
   }
   offload.kernel |= Negotiate(fd.get(), offload);
-  return std::make_unique<Tap>(std::move(fd), ReadInterface(request.ifr_name), offload);
+  Interface interface = ReadInterface(request.ifr_name);
+  std::unique_ptr<KernelThread> thread;
+  // The switch of an interface of several queues is that of all of them, whoever they belong to.
+  if (has_napi && (FlagsOf(fd.get()) & IFF_MULTI_QUEUE) == 0) {
+    thread = std::make_unique<KernelThread>(interface, net_namespace.empty());
+    if (thread->available()) offload.kernel |= kKernelThread;
+  }
+  return std::make_unique<Tap>(std::move(fd), std::move(interface), offload, std::move(thread));
 }
 
 }  // namespace strata

@@ -17,7 +17,7 @@ export interface ServerOptions {
   readonly device: string
   readonly address: string
   /** As the TAP takes it. */
-  readonly offload: boolean | { readonly vnet: boolean }
+  readonly offload: boolean | { readonly vnet?: boolean; readonly checksum?: boolean }
 }
 
 /** What it tells about itself. */

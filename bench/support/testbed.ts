@@ -73,7 +73,7 @@ const QUEUE = 16_384
 const OFFLOADS: Readonly<Record<Offload, ServerOptions["offload"]>> = {
   kernel: true,
   driver: { vnet: false },
-  none: false
+  none: { checksum: false }
 }
 
 /**

@@ -8,11 +8,11 @@ describe("--offload", () => {
     assert.deepStrictEqual(offload.read("off"), Option.some(false))
     assert.deepStrictEqual(
       offload.read("tcp,checksum"),
-      Option.some({ vnet: false, checksum: true, tcp: true, udp: false })
+      Option.some({ vnet: false, checksum: true, tcp: true, udp: false, thread: false })
     )
     assert.deepStrictEqual(
-      offload.read("vnet,checksum,tcp,udp"),
-      Option.some({ vnet: true, checksum: true, tcp: true, udp: true })
+      offload.read("vnet,checksum,tcp,udp,thread"),
+      Option.some({ vnet: true, checksum: true, tcp: true, udp: true, thread: true })
     )
     for (const text of ["", "tcp,", "tcp udp", "TCP", "true"]) assert.deepStrictEqual(offload.read(text), Option.none())
   })

@@ -50,19 +50,27 @@ class FakeKernel {
   reads = 0
   writes = 0
   closed = 0
+  capabilities = 0
+  /** What the switch of the kernel's thread was turned to, and whether it can be turned. */
+  readonly threads: Array<boolean> = []
+  canThread = true
   private memory: Parameters<Native.NativeDevice["start"]> | undefined
 
   readonly device: Native.NativeDevice = {
     name: () => "tap0",
     mtu: () => 1500,
     hardwareAddress: () => 0x0200_0000_0001,
-    capabilities: () => 0,
+    capabilities: () => this.capabilities,
     start: (...memory) => {
       this.memory = memory
     },
     watch: (events) => void this.watched.push(events),
     readBatch: (max) => this.read(max),
     writeBatch: (first, count) => this.write(first, count),
+    setThread: (on) => {
+      this.threads.push(on)
+      return this.canThread
+    },
     close: () => void this.closed++
   }
   readonly loader: Native.Loader = {
@@ -132,8 +140,9 @@ class FakeKernel {
   }
 }
 
-const setup = Effect.gen(function*() {
+const setupWith = Effect.fnUntraced(function*(capabilities: number) {
   const kernel = new FakeKernel()
+  kernel.capabilities = capabilities
   const scope = yield* Scope.fork(yield* Effect.scope)
   const losses: Array<string> = []
   /** How often the young generation was collected. */
@@ -162,6 +171,17 @@ const setup = Effect.gen(function*() {
     counter: (name: string) => statistics.counter(name).value
   }
 })
+
+const setup = setupWith(0)
+
+/** A mark that makes a frame look like one with a segment of TCP, and one like one with a datagram. */
+const SEGMENT = 6
+const DATAGRAM = 17
+
+/** As many turns as it takes, each with so many frames. */
+const sendTurns = ({ send, turn }: Effect.Success<typeof setup>, frames: number, mark = SEGMENT): void => {
+  for (let left = 500; left > 0; left--) turn.run(() => range(frames).forEach(() => send(mark)))
+}
 
 const marks = (frames: ReadonlyArray<Uint8Array>) => frames.map((bytes) => bytes[0])
 const range = (length: number) => Array.from({ length }, (_, index) => index)
@@ -445,6 +465,48 @@ describe("the driver of native devices", () => {
         assert.strictEqual(collections(), times)
       }
       assert.lengthOf(arrivals, 2 * frames)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("has the kernel receive in a thread while many segments leave together, and not when few do", () =>
+    Effect.gen(function*() {
+      const host = yield* setupWith(Native.Capability.thread)
+      const { counter, kernel } = host
+      sendTurns(host, 1)
+      sendTurns(host, 20, DATAGRAM)
+      assert.deepStrictEqual(kernel.threads, [])
+      sendTurns(host, 20)
+      assert.deepStrictEqual(kernel.threads, [true])
+      sendTurns(host, 1)
+      assert.deepStrictEqual(kernel.threads, [true, false])
+      assert.strictEqual(counter("device.tap0.threadSwitches"), 2)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("counts what is sent in answer to a batch as a part of its turn", () =>
+    Effect.gen(function*() {
+      const { kernel, send } = yield* setupWith(Native.Capability.thread)
+      const devices = yield* Devices
+      // By itself each turn is enough for a thread, and half of each would not be.
+      yield* devices.handle("ethernet", () => range(9).forEach(() => send(SEGMENT)))
+      for (let left = 500; left > 0; left--) {
+        kernel.incoming.push({ bytes: new Uint8Array(60) })
+        kernel.event(Readiness.readable)
+      }
+      assert.lengthOf(kernel.written, 9 * 500)
+      assert.deepStrictEqual(kernel.threads, [true])
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("asks for no thread where there is none, and not again where somebody else has a hand in it", () =>
+    Effect.gen(function*() {
+      const without = yield* setupWith(Native.Capability.vnet | Native.Capability.checksum)
+      sendTurns(without, 20)
+      assert.deepStrictEqual(without.kernel.threads, [])
+      yield* without.close
+      const refused = yield* setupWith(Native.Capability.thread)
+      refused.kernel.canThread = false
+      sendTurns(refused, 20)
+      sendTurns(refused, 1)
+      assert.deepStrictEqual(refused.kernel.threads, [true])
+      assert.strictEqual(refused.counter("device.tap0.threadSwitches"), 0)
     }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("tries to send what waits when it is closed, and delivers nothing any more", () =>

@@ -73,6 +73,7 @@ export const make: Effect.Effect<LossyPath, never, Scope.Scope> = Effect.gen(fun
   const kernel = yield* attach(middle, Port.kernel, KERNEL)
   const far = yield* attach(middle, Port.far, FAR)
   yield* middle.succeed("ip", "tuntap", "add", "mode", "tap", "name", Port.stack)
+  yield* middle.succeed("ethtool", "-K", Port.stack, "gro", "off")
   yield* middle.succeed("ip", "link", "add", "bridge0", "type", "bridge", "stp_state", "0")
   for (const port of Object.values(Port)) yield* middle.succeed("ip", "link", "set", port, "master", "bridge0", "up")
   yield* middle.succeed("ip", "link", "set", "bridge0", "up")

@@ -124,7 +124,7 @@ export const device: Format<DeviceName> = {
   }
 }
 
-const CAPABILITIES = ["vnet", "checksum", "tcp", "udp"] as const
+const CAPABILITIES = ["vnet", "checksum", "tcp", "udp", "thread"] as const
 
 const isCapability = (name: string) => CAPABILITIES.some((known) => known === name)
 
@@ -137,7 +137,13 @@ export const offload: Format<boolean | OffloadOptions> = {
     const listed = text.split(",")
     if (!listed.every(isCapability)) return Option.none()
     const has = (name: typeof CAPABILITIES[number]) => listed.includes(name)
-    return Option.some({ vnet: has("vnet"), checksum: has("checksum"), tcp: has("tcp"), udp: has("udp") })
+    return Option.some({
+      vnet: has("vnet"),
+      checksum: has("checksum"),
+      tcp: has("tcp"),
+      udp: has("udp"),
+      thread: has("thread")
+    })
   }
 }
 

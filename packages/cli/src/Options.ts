@@ -55,7 +55,7 @@ export const hostFlags = {
   ),
   offload: Format.flag("offload", Format.offload).pipe(
     Flag.withDescription(
-      "What the device does beyond moving frames: on, off, or a list of checksum, tcp and udp (segmentation), and vnet (by the kernel where it can, else by the driver) (default: on)"
+      "What the device does beyond moving frames: on, off, or a list of checksum, tcp and udp (segmentation), vnet (by the kernel where it can, else by the driver), and thread (the kernel receives in a thread of its own while frames are many and small) (default: on)"
     ),
     Flag.optional
   ),

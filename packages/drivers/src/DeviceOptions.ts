@@ -30,12 +30,14 @@ export interface EthernetOptions extends AddressOptions {
 export interface OffloadOptions {
   /** Whether the kernel may do it. What it does not do, the driver does itself. */
   readonly vnet?: boolean | undefined
-  /** Computes and verifies the checksums of TCP and UDP. Without it there is none of the others. */
+  /** Computes and verifies the checksums of TCP and UDP. Without it there is none of the others but `thread`. */
   readonly checksum?: boolean | undefined
   /** Cuts large TCP segments on the way out, and joins small ones on the way in. */
   readonly tcp?: boolean | undefined
   /** The same for UDP datagrams, where the kernel can. */
   readonly udp?: boolean | undefined
+  /** Has the kernel receive what is sent in a thread of its own, while that is many small frames; TAP devices only. */
+  readonly thread?: boolean | undefined
 }
 
 /** Of a device of the kernel's. */
@@ -113,16 +115,16 @@ export const parseMtu = (device: string, mtu: number | undefined): Effect.Effect
     ? Effect.succeed(mtu)
     : refuse(device, "mtu", mtu, `a whole number from ${MINIMUM_MTU} to ${MAXIMUM_MTU}`)
 
-/** The options in force: where there are no checksums there is nothing else. */
+/** The options in force: where there are no checksums there is nothing else that looks into frames. */
 export const resolveOffload = (
   options: NativeOptions["offload"] = true
 ): { readonly [K in keyof OffloadOptions]-?: boolean } => {
-  const { checksum = true, tcp = true, udp = true, vnet = true } = options === true
+  const { checksum = true, tcp = true, thread = true, udp = true, vnet = true } = options === true
     ? {}
     : options === false
-    ? { checksum: false }
+    ? { checksum: false, thread: false }
     : options
-  return { vnet: checksum && vnet, checksum, tcp: checksum && tcp, udp: checksum && udp }
+  return { vnet: checksum && vnet, checksum, tcp: checksum && tcp, udp: checksum && udp, thread }
 }
 
 /** Gives a device its address and the stack its gateway; both go with the device. */

@@ -79,11 +79,23 @@ export const Wanted = {
   vnet: 1,
   checksum: 2,
   tcp: 4,
-  udp: 8
+  udp: 8,
+  /** The kernel may receive what is sent in a thread of its own. */
+  thread: 16
 } as const
 
 /** What a kernel does for a device; a set of these. */
-export const Capability = { vnet: 1, checksum: 2, tcp4: 4, tcp6: 8, tcpEcn: 16, udp4: 32, udp6: 64 } as const
+export const Capability = {
+  vnet: 1,
+  checksum: 2,
+  tcp4: 4,
+  tcp6: 8,
+  tcpEcn: 16,
+  udp4: 32,
+  udp6: 64,
+  /** It receives in a thread of its own when it is asked to (`setThread`). */
+  thread: 128
+} as const
 
 /** What an event loop says about a descriptor; also what it is asked to watch for. */
 export const Readiness = { readable: 1, writable: 2 } as const
@@ -124,6 +136,11 @@ export interface NativeDevice {
    * or ENOBUFS, the next call begins with it.
    */
   readonly writeBatch: (first: number, count: number) => number
+  /**
+   * Has the kernel receive what is sent in a thread of its own from soon on, or not; false where that is not to be had, and
+   * from when on somebody else has turned the same switch.
+   */
+  readonly setThread: (on: boolean) => boolean
   /** Releases everything; may be called at any time and again. */
   readonly close: () => void
 }

@@ -18,8 +18,9 @@ import type { Attachment } from "@strata/core/device/Devices"
 import { ChecksumState, Packet } from "@strata/core/device/Packet"
 import type { Counter } from "@strata/core/Statistics"
 import type { Drop } from "@strata/core/Trace"
-import { Descriptor, type NativeDevice, Piece, Readiness, Status } from "../Native.ts"
+import { Capability, Descriptor, type NativeDevice, Piece, Readiness, Status } from "../Native.ts"
 import { OCTETS } from "../YoungGeneration.ts"
+import { Pressure } from "./Pressure.ts"
 import { Ring } from "./Ring.ts"
 
 export interface Sizes {
@@ -52,6 +53,8 @@ export interface Counters {
   readonly octetsWritten: Counter
   /** From one place of this process to another: headers, small payload, and what joining segments has moved. */
   readonly octetsCopied: Counter
+  /** How often the kernel was asked to receive in a thread of its own, or to stop that. */
+  readonly threadSwitches: Counter
 }
 
 const EAGAIN = 11
@@ -61,6 +64,9 @@ const ENOBUFS = 105
 const SEVERAL = 2
 /** Pieces up to this many octets are copied: to refer to one costs as much as to copy it. */
 const COPIED = 512
+/** Where IPv4 behind an Ethernet header says what it carries. What is not IPv4 may look like TCP there, and is rare. */
+const IP_PROTOCOL = 23
+const TCP = 6
 /** Octets up to which a loop is faster than the copy of an array. */
 const LOOPED = 32
 /** The addon takes no more pieces in one frame. */
@@ -89,6 +95,12 @@ export class NativeDriver {
   private lastBuffer: Uint8Array | undefined
   private readonly status = new Int32Array(Status.size)
 
+  /** Whether the kernel was asked to receive in a thread of its own, and what tells when to, as long as it can be asked. */
+  private threaded = false
+  private pressure: Pressure | undefined
+  /** Whether what is being written belongs to the turn of a batch. */
+  private delivering = false
+
   private attachment: Attachment | undefined
   /** Frames in the batch that is being delivered. */
   private count = 0
@@ -114,6 +126,7 @@ export class NativeDriver {
     this.drop = drop
     this.onLost = onLost
     this.collect = collect
+    this.pressure = (native.capabilities() & Capability.thread) === 0 ? undefined : new Pressure()
     this.received = new Packet(new Uint8Array(sizes.receiveOctets))
     this.receivedDescriptors = new Int32Array(sizes.batch * Descriptor.size)
     this.transmitted = new Packet(new Uint8Array(sizes.transmitOctets))
@@ -192,6 +205,7 @@ export class NativeDriver {
     this.octets.take(offset, octets)
     this.pieces.take(firstPiece, words[at + Descriptor.pieces]!)
     this.waiting++
+    if (this.pressure !== undefined && packet.bytes[start + IP_PROTOCOL] !== TCP) this.pressure.other()
     this.counters.octetsCopied.value += octets
     return true
   }
@@ -238,6 +252,11 @@ export class NativeDriver {
   }
 
   readonly flush = (): void => {
+    this.send()
+    if (!this.delivering) this.endTurn(0, 0)
+  }
+
+  private send(): void {
     while (this.waiting > 0 && !this.closed) {
       const adjacent = Math.min(this.waiting, this.sizes.transmitSlots - this.first)
       const written = this.native.writeBatch(this.first, adjacent)
@@ -246,6 +265,7 @@ export class NativeDriver {
       counters.framesWritten.value += status[Status.frames]!
       counters.octetsWritten.value += status[Status.octets]!
       counters.octetsCopied.value += status[Status.copied]!
+      this.pressure?.wrote(status[Status.frames]!, status[Status.octets]!)
       this.release(written)
       if (written < adjacent) {
         const errno = status[Status.errno]
@@ -254,6 +274,16 @@ export class NativeDriver {
       }
     }
     this.block(false)
+  }
+
+  /** Has the kernel receive where that is better, after a turn that has moved this much. */
+  private endTurn(framesRead: number, octetsRead: number): void {
+    if (this.pressure === undefined || this.closed) return
+    const wanted = this.pressure.turn(framesRead, octetsRead)
+    if (wanted === this.threaded) return
+    this.threaded = wanted
+    if (this.native.setThread(wanted)) this.counters.threadSwitches.value++
+    else this.pressure = undefined
   }
 
   /** The kernel will not have the oldest frame: its interface is down, or the frame is too big for it. */
@@ -320,18 +350,31 @@ export class NativeDriver {
       this.count = this.native.readBatch(batch)
       const errno = status[Status.errno]!
       const drained = status[Status.drained] !== 0
+      const framesRead = status[Status.frames]!
+      const octetsRead = status[Status.octets]!
       counters.reads.value += status[Status.calls]!
-      counters.framesRead.value += status[Status.frames]!
-      counters.octetsRead.value += status[Status.octets]!
-      this.uncollected += status[Status.octets]!
+      counters.framesRead.value += framesRead
+      counters.octetsRead.value += octetsRead
+      this.uncollected += octetsRead
       counters.octetsCopied.value += status[Status.copied]!
       // A call that brought nothing is work, too.
-      frames += Math.max(status[Status.frames]!, 1)
-      octets += status[Status.octets]!
-      if (this.count > 0) this.attachment!.batch(this.deliver)
+      frames += Math.max(framesRead, 1)
+      octets += octetsRead
+      if (this.count > 0) this.turn(framesRead, octetsRead)
       if (errno !== 0) return this.lose(errno)
       if (drained && this.count < SEVERAL) return
     }
+  }
+
+  /** Everything that the frames of a batch lead to. */
+  private turn(framesRead: number, octetsRead: number): void {
+    this.delivering = true
+    try {
+      this.attachment!.batch(this.deliver)
+    } finally {
+      this.delivering = false
+    }
+    this.endTurn(framesRead, octetsRead)
   }
 
   private readonly deliver = (): void => {

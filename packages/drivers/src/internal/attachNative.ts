@@ -94,7 +94,7 @@ type Resolved = ReturnType<typeof resolveOffload>
 
 const bitsOf = (wanted: Resolved): number =>
   (wanted.vnet ? Wanted.vnet : 0) | (wanted.checksum ? Wanted.checksum : 0) | (wanted.tcp ? Wanted.tcp : 0) |
-  (wanted.udp ? Wanted.udp : 0)
+  (wanted.udp ? Wanted.udp : 0) | (wanted.thread ? Wanted.thread : 0)
 
 /** What the kernel does not do, the addon does. */
 const offloadOf = ({ checksum, tcp }: Resolved): Offload => ({ checksum, segmentation: tcp ? MAX_PACKET : 0 })
@@ -108,7 +108,8 @@ const makeCounters = (name: string, statistics: Statistics["Service"]): Counters
     writes: counter("writes"),
     framesWritten: counter("framesWritten"),
     octetsWritten: counter("octetsWritten"),
-    octetsCopied: counter("octetsCopied")
+    octetsCopied: counter("octetsCopied"),
+    threadSwitches: counter("threadSwitches")
   }
 }
 

@@ -62,9 +62,9 @@ const measure = Effect.fnUntraced(
       else if (contender.warm ?? true) yield* once(contender, () => {}, Math.max(seconds, WARM_UP))
     }
     for (let round = 0; round < Math.min(rounds, measurement.rounds ?? rounds); round++) {
-      yield* quiet.wait
-      for (const contender of measurement.contenders) {
-        if (quick && round > 0 && (contender.isAside ?? false)) continue
+      const now = measurement.contenders.filter(({ isAside = false }) => round === 0 || !quick || !isAside)
+      if (now.length > 0) yield* quiet.wait
+      for (const contender of now) {
         yield* once(contender, (figure) => figures.get(contender)!.push(figure))
       }
     }

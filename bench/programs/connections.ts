@@ -2,8 +2,8 @@
  * What connections cost a server, without a network: a whole stack, on a device whose other side is this program.
  *
  * `connect <api>`: a peer opens connections, 32 at a time, and closes them, as the server does then. `echo <api> <count>`: so many
- * connections, of which 64 at a time, in turns, send 64 octets, get them back and acknowledge them. Segments are as Linux sends them, with timestamps, and
- * come in batches. The peer's part is in the figures, and is little: it writes a header over the last one.
+ * connections, of which 64 at a time, in turns, send 64 octets, get them back, compare and acknowledge them. Segments are as Linux sends
+ * them, with timestamps, and come in batches. The peer's part is in the figures, and is little: it writes a header over the last one.
  */
 import { Devices, NetworkStack, NO_OFFLOAD, type Packet, Routing } from "@strata/core"
 import { ChecksumState, make } from "@strata/core/device/Packet"
@@ -16,6 +16,7 @@ import * as Result from "effect/Result"
 import { Allocations } from "../support/allocations.ts"
 import { apis } from "../support/apis.ts"
 import type { Figure } from "../support/measurement.ts"
+import { copy, equals } from "../support/pattern.ts"
 import { main } from "../support/program.ts"
 
 const DEVICE = "peer0"
@@ -37,6 +38,9 @@ const { get, set } = TcpHeader
 /** MSS, SACK permitted, timestamps, padding, window scale: in the order of Linux. */
 const SYN_OPTIONS = Uint8Array.of(2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7)
 const OPTIONS = Uint8Array.of(1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0)
+
+/** Where in the pattern an octet of a connection is, by its place in the stream: each connection says something else. */
+const placeOf = (index: number, octets: number): number => index * 8191 + octets
 
 /** A header of IPv4 to the server. */
 const writeNetwork = (view: DataView, source: number, length: number): void => {
@@ -61,6 +65,7 @@ class Peer {
   input: (packet: Packet.Packet) => void = () => {}
   /** Milliseconds, in timestamps. */
   now = 1
+  private readonly said = new Uint32Array(PORTS)
   private readonly sent = new Uint32Array(PORTS)
   private readonly heard = new Uint32Array(PORTS)
   private readonly stamps = new Uint32Array(PORTS)
@@ -68,7 +73,8 @@ class Peer {
   private readonly parsed = new TcpOptions.ParsedOptions()
 
   /** A segment of the server's. */
-  readonly hear = ({ length, start, view }: Packet.Packet): boolean => {
+  readonly hear = (packet: Packet.Packet): boolean => {
+    const { length, start, view } = packet
     const at = start + NETWORK
     const flags = get.flags(view, at)
     const header = 4 * get.headerWords(view, at)
@@ -81,7 +87,7 @@ class Peer {
     if (this.opened[index] === 1 && sequence !== this.heard[index]) return true
     const text = length - NETWORK - header
     this.heard[index] = sequence + text + Number((flags & (syn | fin)) !== 0)
-    this.octets[index]! += text
+    if (text > 0) this.accept(index, packet, at + header)
     if ((flags & syn) !== 0) this.opened[index] = 1
     if ((flags & fin) !== 0) this.ended[index] = 1
     return true
@@ -105,6 +111,8 @@ class Peer {
     const stamps = NETWORK + TcpHeader.size + (isFirst ? 8 : 4)
     view.setUint32(stamps, this.now)
     view.setUint32(stamps + 4, this.stamps[index]!)
+    if (text > 0) copy(placeOf(index, this.said[index]!), bytes, NETWORK + header, text)
+    this.said[index]! += text
     this.sent[index]! += text + Number((flags & (syn | fin)) !== 0)
     packet.point(0, NETWORK + header + text)
     packet.etherType = EtherType.ipv4
@@ -112,7 +120,23 @@ class Peer {
     this.input(packet)
   }
 
+  /** Compares what came back with what was said. Text may lie beside the packet, as it was written. */
+  private accept(index: number, packet: Packet.Packet, from: number): void {
+    if (packet.end > from) this.compare(index, packet.bytes, from, packet.end)
+    for (let number = 0; number < packet.pieceCount; number++) {
+      const { bytes, end, start } = packet.pieces[number]!
+      this.compare(index, bytes, start, end)
+    }
+  }
+
+  private compare(index: number, bytes: Uint8Array, start: number, end: number): void {
+    const at = this.octets[index]!
+    if (!equals(placeOf(index, at), bytes, start, end)) throw new Error("a wrong answer")
+    this.octets[index] = at + end - start
+  }
+
   private begin(index: number): void {
+    this.said[index] = 0
     this.heard[index] = 0
     this.stamps[index] = 0
     this.octets[index] = 0

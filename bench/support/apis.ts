@@ -9,6 +9,7 @@ import { Tcp, type TcpError, Udp, type UdpError, type UdpPort } from "@strata/co
 import type { Connection } from "@strata/core/tcp/Tcp"
 import { StrataDatagramSocket, StrataSocketServer, TcpServer, type TcpSocket, UdpSocket } from "@strata/sockets"
 import { makeNet, type NetSocket } from "@strata/sockets/node"
+import { makeDgram } from "@strata/sockets/node/Dgram"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,8 +20,9 @@ import { chunk, Verifier } from "./pattern.ts"
 
 export interface Api {
   readonly name: string
-  /** What it is called in tables. */
+  /** What it is called in tables, and what its datagrams are. */
   readonly title: string
+  readonly titleOfUdp: string
   /** Serves in the background until the scope closes. */
   readonly serve: Effect.Effect<void, TcpError | UdpError, Tcp | Udp | Scope.Scope>
 }
@@ -136,6 +138,7 @@ const Sockets = {
 /** Of Node: what its libraries run on. */
 const Net: Api["serve"] = Effect.gen(function*() {
   const net = yield* makeNet
+  const dgram = yield* makeDgram
   const serve = (port: number, handler: (peer: NetSocket) => void) =>
     net.createServer({ allowHalfOpen: true, copyWrites: false }, (peer) => {
       peer.on("error", () => peer.destroy())
@@ -156,7 +159,7 @@ const Net: Api["serve"] = Effect.gen(function*() {
     peer.resume()
     send()
   })
-  yield* Streams.echoUdp
+  const datagrams = dgram.createSocket("udp4", (text, from) => datagrams.send(text, from.port, from.address)).bind(ECHO)
 })
 
 /** Serves with all of them. */
@@ -178,8 +181,13 @@ const serveAll = <Peer>(one: {
   })
 
 export const apis: ReadonlyArray<Api> = [
-  { name: "stream", title: "strata, Streams", serve: serveAll(Streams) },
-  { name: "plain", title: "strata, `Tcp`", serve: serveAll(Plain) },
-  { name: "effect", title: "strata, `effect/socket`", serve: serveAll(Sockets) },
-  { name: "net", title: "strata, `node:net`", serve: Net }
+  { name: "stream", title: "strata, Streams", titleOfUdp: "strata, Streams", serve: serveAll(Streams) },
+  { name: "plain", title: "strata, `Tcp`", titleOfUdp: "strata, `Udp`", serve: serveAll(Plain) },
+  {
+    name: "effect",
+    title: "strata, `effect/socket`",
+    titleOfUdp: "strata, `effect/socket`",
+    serve: serveAll(Sockets)
+  },
+  { name: "net", title: "strata, `node:net`", titleOfUdp: "strata, `node:dgram`", serve: Net }
 ]

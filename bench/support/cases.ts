@@ -50,8 +50,8 @@ const measureWith = (
   })
 
 export const strata = (wanted: Case, offload: Offload, suffix = ""): ReadonlyArray<Contender> =>
-  apis.map(({ name, title }) => ({
-    title: `${title}${suffix}`,
+  apis.map(({ name, title, titleOfUdp }) => ({
+    title: `${wanted.work.mode === "udp" ? titleOfUdp : title}${suffix}`,
     measure: measureWith(wanted, (testbed) => testbed.strata({ api: name, offload }))
   }))
 

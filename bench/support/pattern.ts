@@ -28,6 +28,18 @@ export const chunk: Uint8Array = octets.subarray(0, BLOCK * (REPEATS - 1))
 /** The pattern from its beginning, `length` octets of at most `chunk.length`. */
 export const beginning = (length: number): Uint8Array => chunk.subarray(0, length)
 
+/** Writes `length` octets of the pattern, fewer than `chunk` has, from any place on. */
+export const copy = (place: number, target: Uint8Array, at: number, length: number): void => {
+  const from = place % BLOCK
+  octets.copy(target, at, from, from + length)
+}
+
+/** Whether these, fewer than `chunk` has, are the octets of the pattern from any place on. */
+export const equals = (place: number, received: Uint8Array, start: number, end: number): boolean => {
+  const from = place % BLOCK
+  return octets.compare(received, start, end, from, from + end - start) === 0
+}
+
 /** Compares a stream of chunks with the pattern. */
 export class Verifier {
   octets = 0
@@ -35,9 +47,8 @@ export class Verifier {
 
   accept(received: Uint8Array): void {
     for (let at = 0; at < received.length;) {
-      const from = this.octets % BLOCK
       const end = Math.min(received.length, at + BLOCK)
-      if (octets.compare(received, at, end, from, from + end - at) !== 0) this.equal = false
+      if (!equals(this.octets, received, at, end)) this.equal = false
       this.octets += end - at
       at = end
     }

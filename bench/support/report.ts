@@ -151,8 +151,8 @@ export const setting = ({ machine, rounds, seconds, waits }: Report): string =>
 
 const PREFACE = `# Benchmark
 
-Made by \`npm run bench -- --markdown docs/benchmark.md\`. Every octet was compared with what was sent. Each figure is the median
-of all rounds, beside the least and the most. A ratio is how many times as good as the first Linux below it, round by round:
+Made by \`npm run bench -- --markdown docs/benchmark.md\`. Every octet was compared with what was sent, but for those of iperf3, which
+does not look at them. Each figure is the median of all rounds, beside the least and the most. A ratio is how many times as good as the first Linux below it, round by round:
 above 1 is better, whether more or less of the figure is good. The last column is the processor time of the server's process for one
 operation, or for a mebibyte; what the kernel does for it in other places is not in it.
 `

@@ -4,15 +4,24 @@
  */
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { check, groups } from "../../bench/limits.ts"
 import { apis } from "../../bench/support/apis.ts"
 import type { Work } from "../../bench/support/load.ts"
+import type { Report } from "../../bench/support/report.ts"
 import * as Testbed from "../../bench/support/testbed.ts"
+import { run } from "../cli/process.ts"
 import { describeLinux } from "../support/namespace.ts"
+import { withFolder } from "../support/tools.ts"
 
 const TIMEOUT = 240_000
 
 const PROGRAMS = ["taskset", "ethtool", "nstat", "c++"]
+
+const bench = fileURLToPath(new URL("../../bench/run.ts", import.meta.url))
+const SHORT = ["--quick", "--rounds", "1", "--seconds", "0.05", "--patience", "0"]
 
 const works: ReadonlyArray<Work> = [
   { mode: "send" },
@@ -56,6 +65,29 @@ describeLinux("The benchmark", PROGRAMS, () => {
         }
       }
     })), TIMEOUT)
+
+  it.live(
+    "is run from the command line, and writes what it has found",
+    () =>
+      withFolder((folder) =>
+        Effect.gen(function*() {
+          const [json, markdown] = [join(folder, "figures.json"), join(folder, "figures.md")]
+          const options = [
+            ...SHORT,
+            ...["ping flood", "tcp header"].flatMap((name) => ["--only", name])
+          ]
+          const ended = yield* run([process.execPath, bench, ...options, "--json", json, "--markdown", markdown])
+          expect([ended.code, ended.stderr]).toEqual([0, ""])
+          const { results }: Report = JSON.parse(readFileSync(json, "utf8"))
+          expect(results.map(({ name }) => name)).toEqual(["ping flood", "codec, tcp header"])
+          for (const { entries, title } of results) {
+            for (const entry of entries) expect("median" in entry && entry.median, entry.title).toBeGreaterThan(0)
+            expect(readFileSync(markdown, "utf8")).toContain(`**${title}**`)
+          }
+        })
+      ),
+    TIMEOUT
+  )
 
   it.live(
     "counts no more calls, copies, segments and allocations than it did",

@@ -70,6 +70,8 @@ export class DgramHandle {
   #octets = 0
   #source = -1
   #sourceText = ""
+  #destination = -1
+  #destinationText = ""
 
   constructor(udp: Udp["Service"], events: HandleEvents) {
     this.#udp = udp
@@ -104,7 +106,7 @@ export class DgramHandle {
 
   /** To the peer without an address. */
   send(payload: Uint8Array, address: string | undefined, port: number): string | undefined {
-    const to = address === undefined ? this.#peerAddress : destinationOf(address)
+    const to = address === undefined ? this.#peerAddress : this.#addressOf(address)
     if (to < 0) return "EINVAL"
     const reason = this.#port!.sendUnsafe(payload, to, address === undefined ? this.#peer!.port : port)
     return reason === undefined ? undefined : Errors.codeOf(reason)
@@ -213,6 +215,15 @@ export class DgramHandle {
     process.nextTick(() => {
       if (this.#listening && !this.#closed) this.#events.onError(Errors.codeOf(reason))
     })
+
+  /** An address is read once for datagrams to it that follow each other. */
+  #addressOf(text: string): number {
+    if (text !== this.#destinationText) {
+      this.#destinationText = text
+      this.#destination = destinationOf(text)
+    }
+    return this.#destination
+  }
 
   /** Datagrams of one sender share its address. */
   #textOf(source: number): string {

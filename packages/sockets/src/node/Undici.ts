@@ -13,6 +13,7 @@
 import { isIP, type Socket, type TcpNetConnectOpts } from "node:net"
 import type { ConnectionOptions, TLSSocket } from "node:tls"
 import type { Network } from "../internal/HostedServer.ts"
+import * as Errors from "./NodeErrors.ts"
 import { makeTls, type StrataTls } from "./Tls.ts"
 
 /** What undici asks for. */
@@ -113,9 +114,10 @@ const connector = (net: Network, tls: StrataTls, settings: ConnectorOptions): Co
     const asked = { ...given, port: given.port || (isSecure ? "443" : "80") }
     const socket = isSecure ? openSecure(asked) : openPlain(asked)
     if (keepAlive ?? true) socket.setKeepAlive(true, keepAliveInitialDelay ?? KEEP_ALIVE_DELAY)
+    const tooLate = (cause?: Error) => new ConnectTimeoutError(asked, socket, patience, cause)
     const late = patience === 0 ? undefined : setTimeout(() => {
       // An error of the connection that has come meanwhile goes first.
-      setImmediate(() => settled || socket.destroy(new ConnectTimeoutError(asked, patience)))
+      setImmediate(() => settled || socket.destroy(tooLate()))
     }, patience)
     let settled = false
     const settle = (error: Error | null) => {
@@ -123,11 +125,17 @@ const connector = (net: Network, tls: StrataTls, settings: ConnectorOptions): Co
       if (settled) return
       settled = true
       if (error === null) callback(null, socket)
-      else callback(error, null)
+      else callback(hasTimedOut(error) ? tooLate(error) : error, null)
     }
     socket.setNoDelay(true).once(isSecure ? "secureConnect" : "connect", () => settle(null)).on("error", settle)
+    // Without an error when the stack goes.
+    socket.once("close", () => settle(Errors.closedBeforeConnection()))
   }
 }
+
+/** Of several addresses one has not answered. */
+const hasTimedOut = (error: Error): boolean =>
+  error instanceof AggregateError && error.errors.some(({ code }) => code === "ETIMEDOUT")
 
 /** The name in a `Host`, if it is one. */
 const serverName = (host: string | undefined): string | undefined => {
@@ -165,8 +173,10 @@ class ConnectTimeoutError extends Error {
   readonly [UNDICI_ERROR] = true
   readonly [CONNECT_TIMEOUT_ERROR] = true
 
-  constructor({ hostname, port }: ConnectOptions, timeout: number) {
-    super(`Connect Timeout Error (attempted address: ${hostname}:${port}, timeout: ${timeout}ms)`)
+  constructor({ hostname, port }: ConnectOptions, socket: Socket, timeout: number, cause?: Error) {
+    const { autoSelectFamilyAttemptedAddresses: several = [] } = socket
+    const attempted = several.length > 0 ? `addresses: ${several.join(", ")}` : `address: ${hostname}:${port}`
+    super(`Connect Timeout Error (attempted ${attempted}, timeout: ${timeout}ms)`, cause && { cause })
     this.name = "ConnectTimeoutError"
   }
 }

@@ -362,6 +362,10 @@ describe.each(worlds)("TLS over %s", (_name, enter) => {
         const plain = world.client.net.connect({ host: world.host, port })
         await once(plain, "connect")
         const socket: NodeTls.TLSSocket = connect({ socket: plain, servername: NAME, ca })
+        if (connect === world.client.tls.connect) {
+          assert.deepStrictEqual([socket.remoteAddress, socket.remotePort], [world.host, port])
+          assert.deepStrictEqual(socket.address(), plain.address())
+        }
         socket.end("hello")
         assert.strictEqual(await textOf(socket), "hello")
       }

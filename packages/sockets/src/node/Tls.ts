@@ -8,10 +8,12 @@
  * ```
  */
 import { AsyncLocalStorage } from "node:async_hooks"
+import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import { hosted, type Network, ofConnections, type StackOptions } from "../internal/HostedServer.ts"
+import { type ConnectArguments, connectArguments } from "../internal/NodeArguments.ts"
 import { graft, joined } from "../internal/TlsOver.ts"
-import type { NetSocket } from "./NetSocket.ts"
+import { NetSocket } from "./NetSocket.ts"
 import type { NetDialOptions } from "./NetSocketOptions.ts"
 
 export interface StrataTls {
@@ -24,8 +26,8 @@ export interface StrataTls {
 
 export const makeTls = (net: Network): StrataTls => {
   const connect = (...given: ReadonlyArray<unknown>): Tls.TLSSocket => {
-    const { options, connected } = parse(given)
-    if (options.socket) return Tls.connect(options, connected)
+    const [options, connected] = parse(given)
+    if (options.socket) return over(options.socket, Tls.connect(options, connected))
     const below = net.connect(ofConnection(options))
     const above = joined(Tls.connect({ ...options, socket: below }, connected), below)
     if (options.timeout) above.setTimeout(options.timeout)
@@ -61,13 +63,13 @@ export const hostedTls = <Server extends Tls.Server>(server: Server, net: Networ
   )
 }
 
+/** A socket of strata's that the program has opened tells who is at the other end, as one of Node's would. */
+const over = (below: Duplex, above: Tls.TLSSocket): Tls.TLSSocket =>
+  below instanceof NetSocket ? graft(above, below) : above
+
 /** `(options)`, `(port, host, options)` or `(port, options)`, and what is to be called, if anything. */
-const parse = (given: ReadonlyArray<unknown>) => {
-  const last = given.at(-1)
-  const connected = typeof last === "function" ? last as () => void : undefined
-  const options: Tls.ConnectionOptions = {}
-  const [first, second] = given
-  if (typeof first === "number" || typeof first === "string") options.port = Number(first)
-  if (typeof second === "string") options.host = second
-  return { options: Object.assign(options, given.find((one) => typeof one === "object" && one !== null)), connected }
+const parse = (given: ReadonlyArray<unknown>): readonly [Tls.ConnectionOptions, (() => void) | undefined] => {
+  const [options, connected] = connectArguments(given as ConnectArguments)
+  const more = given.slice(1, 3).find((one) => typeof one === "object" && one !== null)
+  return [{ ...options, ...more } as Tls.ConnectionOptions, connected]
 }

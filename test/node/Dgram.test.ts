@@ -133,6 +133,29 @@ describe("a datagram socket", () => {
       expect(() => socket.send("x", 9)).toThrow(expect.objectContaining({ code: "ERR_SOCKET_DGRAM_NOT_RUNNING" }))
     }))
 
+  test("that waits for its port, to be closed then, is closed with the scope, and once", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { createSocket } = yield* Scope.provide(makeDgram, scope)
+      const events: Array<string> = []
+      const socket = createSocket("udp4")
+      for (const event of ["listening", "close"] as const) socket.on(event, () => events.push(event))
+      socket.send("x", 9, PEER)
+      socket.close()
+      yield* Scope.close(scope, Exit.void)
+      yield* tick
+      assert.deepStrictEqual(events, ["close"])
+    }))
+
+  test("that was closed does not connect", () =>
+    Effect.gen(function*() {
+      const { socket } = yield* bound
+      socket.close()
+      expect(() => socket.connect(9, PEER)).toThrow(
+        expect.objectContaining({ code: "ERR_SOCKET_DGRAM_NOT_RUNNING" })
+      )
+    }))
+
   test("of IPv6 says when it is bound that there is none", () =>
     Effect.gen(function*() {
       const { createSocket } = yield* makeDgram

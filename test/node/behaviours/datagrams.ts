@@ -124,8 +124,9 @@ export const datagrams: Group = {
       const { client, server } = world
       const receiver = await bound(world, server)
       const socket = watched(world, client, {
-        lookup: (name, _, callback) => {
-          client.log("lookup", name)
+        // By the types of Node there are options.
+        lookup: (name, family: unknown, callback) => {
+          client.log("lookup", name, family)
           callback(null, name === "peer" ? server.address : client.address, 4)
         }
       })

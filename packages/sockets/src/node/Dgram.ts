@@ -47,7 +47,7 @@ export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = E
           )
       ))
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => host.open.forEach((socket) => socket.close())))
+  yield* Effect.addFinalizer(() => Effect.sync(() => host.open.forEach((socket) => socket.shut())))
   class Socket extends DgramSocket {
     constructor(type: SocketType | SocketOptions, listener?: MessageListener) {
       super(host, type, listener)

@@ -92,6 +92,12 @@ export const checkString = (name: string, value: unknown): void => {
   if (typeof value !== "string") throw NodeErrors.invalidType(name, "of type string", value)
 }
 
+export const checkSignal = (signal: unknown): void => {
+  if (signal !== undefined && (typeof signal !== "object" || signal === null || !("aborted" in signal))) {
+    throw NodeErrors.invalidType("options.signal", "an instance of AbortSignal", signal)
+  }
+}
+
 export const checkNumber = (name: string, value: unknown): void => {
   if (typeof value !== "number") throw NodeErrors.invalidType(name, "of type number", value)
 }

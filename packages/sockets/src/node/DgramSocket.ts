@@ -13,6 +13,7 @@ import type { Hold } from "../internal/NodeHost.ts"
 import {
   checkNumber,
   checkPort,
+  checkSignal,
   checkSize,
   checkString,
   type Chunk,
@@ -27,7 +28,12 @@ import * as Errors from "./DgramErrors.ts"
 import { DgramHandle, parse } from "./DgramHandle.ts"
 import * as NodeErrors from "./NodeErrors.ts"
 
-export type Lookup = NonNullable<SocketOptions["lookup"]>
+/** Node asks it for a family, and not with options as its types have it. */
+export type Lookup = (
+  hostname: string,
+  family: number,
+  done: (error: NodeJS.ErrnoException | null, address: string) => void
+) => void
 
 /** What the sockets of one `StrataDgram` have in common. */
 export interface DgramHost {
@@ -80,9 +86,10 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
     if (options.receiveBlockList !== undefined || options.sendBlockList !== undefined) {
       throw NodeErrors.unsupported("block lists for datagrams")
     }
+    checkSignal(options.signal)
     this.type = options.type
     this.#host = host
-    this.#lookup = options.lookup
+    this.#lookup = options.lookup as Lookup | undefined
     this.#shared = options.reuseAddr === true || options.reusePort === true
     this.#sizes = options
     this.#handle = new DgramHandle(host.udp, {
@@ -150,6 +157,7 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
     const address = typeof second === "function" ? "" : second ?? ""
     checkString("address", address)
     if (this.#connection !== "disconnected") throw Errors.isConnected()
+    this.#running()
     if (this.#binding === "unbound") this.bind({ port: 0, exclusive: true })
     this.#connection = "connecting"
     this.#whenBound(() => {
@@ -208,12 +216,20 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
       this.#queue.push(() => this.close())
       return this
     }
-    this.#running().close()
+    this.#running()
+    this.shut()
+    return this
+  }
+
+  /** The end of the adapter: closes at once what is open, whatever still waits for a port. */
+  shut(): void {
+    if (this.#handle === undefined) return
+    this.#queue = undefined
+    this.#handle.close()
     this.#handle = undefined
     this.#host.open.delete(this)
     this.#holdWhere(false)
     process.nextTick(() => this.emit("close"))
-    return this
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -418,8 +434,9 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
   }
 
   #resolve(host: string, done: (error: NodeJS.ErrnoException | null, address: string) => void): void {
-    if (this.#lookup !== undefined) return this.#lookup(host || "127.0.0.1", { family: 4 }, done)
-    if (host === "" || isIP(host) !== 0) process.nextTick(done, null, host || "127.0.0.1")
+    const [loopback, family] = this.type === "udp4" ? ["127.0.0.1", 4] : ["::1", 6]
+    if (this.#lookup !== undefined) return this.#lookup(host || loopback, family, done)
+    if (host === "" || isIP(host) !== 0) process.nextTick(done, null, host || loopback)
     else this.#host.lookup(host, done)
   }
 
@@ -452,9 +469,6 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
   }
 
   #closeWith(signal: AbortSignal): void {
-    if (typeof signal !== "object" || signal === null || !("aborted" in signal)) {
-      throw NodeErrors.invalidType("options.signal", "an instance of AbortSignal", signal)
-    }
     const close = () => {
       if (this.#handle !== undefined) this.close()
     }

@@ -4,9 +4,11 @@
 import * as Distribution from "@strata/drivers/path/Distribution"
 import * as Loss from "@strata/drivers/path/Loss"
 import { makeNet, type NetServer, type NetServerOptions, type NetSocket } from "@strata/sockets/node"
+import { NetServer as OwnServer } from "@strata/sockets/node/NetServer"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Dns from "effect/net/Dns"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -53,6 +55,38 @@ const failureOf = async (socket: NetSocket): Promise<Failure> => {
   await once(socket, "close")
   return error
 }
+
+const resolve = (_: string, done: (found: unknown) => void) => void setImmediate(done, Result.fail("nobody knows"))
+
+/** A host of whose names nobody knows anything, and what it holds. */
+const nameless = () => {
+  const held = { open: new Set(), holds: 0 }
+  const hold = { take: () => void held.holds++, release: () => void held.holds-- }
+  return { held, host: { open: held.open, hold, resolve } as never }
+}
+
+const noSocket = (): never => assert.fail("no connection was expected")
+
+describe("a server", () => {
+  test("that could not listen leaves nothing, and is held while it looks a name up", async () => {
+    const { held, host } = nameless()
+    const server = new OwnServer(host, noSocket)
+    server.listen(80, "nobody.test")
+    assert.deepStrictEqual([held.open.size, held.holds], [1, 1])
+    const [error] = await once(server, "error") as [NodeJS.ErrnoException]
+    assert.strictEqual(error.code, "ENOTFOUND")
+    assert.deepStrictEqual([held.open.size, held.holds], [0, 0])
+  })
+
+  test("that is closed while it looks a name up does not hear of it", async () => {
+    const { held, host } = nameless()
+    const server = new OwnServer(host, noSocket).on("error", assert.fail)
+    server.listen(80, "nobody.test").close()
+    await once(server, "close")
+    await pause(20)
+    assert.deepStrictEqual([held.open.size, held.holds], [0, 0])
+  })
+})
 
 describe("a socket", () => {
   test(

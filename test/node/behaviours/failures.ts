@@ -39,6 +39,7 @@ export const failures: Group = {
       const socket = dial(world, port, {
         host: "both",
         autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: 2000,
         lookup: (_, __, callback) =>
           Reflect.apply(callback, undefined, [null, [
             { address: server.address, family: 4 },
@@ -114,14 +115,32 @@ export const failures: Group = {
       refusing(client, "port -1", () => net.connect(-1))
       refusing(client, "port 65536", () => net.connect(65_536))
       refusing(client, "port as text", () => net.connect({ port: "x" as unknown as number }))
+      refusing(client, "an empty port", () => net.connect("" as unknown as number))
+      refusing(client, "a long port", () => net.connect({ port: "x".repeat(40) as unknown as number }))
       refusing(client, "localAddress", () => net.connect({ port: 1, localAddress: "x" }))
       refusing(client, "localPort", () => net.connect({ port: 1, localPort: "x" as unknown as number }))
       refusing(client, "host", () => net.connect({ port: 1, host: 5 as unknown as string }))
       refusing(client, "lookup", () => net.connect({ port: 1, host: "x", lookup: 5 as unknown as undefined }))
+      const host = "192.0.2.77"
+      refusing(client, "autoSelectFamily", () => net.connect({ port: 1, host, autoSelectFamily: 1 as never }))
+      for (const autoSelectFamilyAttemptTimeout of [0, 1.5, "x" as never]) {
+        refusing(client, "its timeout", () => net.connect({ port: 1, host, autoSelectFamilyAttemptTimeout }))
+      }
       refusing(client, "signal", () => new net.Socket({ signal: 5 as unknown as AbortSignal }))
       refusing(client, "timeout", () => new net.Socket().setTimeout("x" as unknown as number))
       refusing(client, "a negative timeout", () => new net.Socket().setTimeout(-1))
+      refusing(client, "a large one", () => new net.Socket().setTimeout(-5_000_000_000))
       refusing(client, "timeout callback", () => new net.Socket().setTimeout(1, 5 as unknown as () => void))
+    }),
+    row("how names with several addresses are tried, for all sockets", async ({ client }) => {
+      const { net } = client
+      for (const value of [0, 1.5, "x" as never, 5]) {
+        attempt(client, `timeout ${value}`, () => net.setDefaultAutoSelectFamilyAttemptTimeout(value))
+      }
+      client.log(net.getDefaultAutoSelectFamilyAttemptTimeout())
+      net.setDefaultAutoSelectFamilyAttemptTimeout(250)
+      attempt(client, "autoSelectFamily", () => net.setDefaultAutoSelectFamily("x" as never))
+      client.log(net.getDefaultAutoSelectFamily())
     }),
     row("ECONNRESET: the peer resets while we read", async (world) => {
       const { client, server } = await pair(world)
@@ -223,15 +242,24 @@ export const failures: Group = {
     }),
     row("what arrives and what is sent puts a timeout off", async (world) => {
       const { client, server } = await pair(world)
-      client.setTimeout(400)
-      for (let index = 0; index < 3; index++) {
-        await sleep(150)
-        server.write(".")
-        await sleep(150)
-        client.write(".")
+      let latest = performance.now()
+      const active = () => {
+        latest = performance.now()
       }
-      world.client.log("so far")
+      // A machine that is busy may well be silent for longer than that, but the timeout must not come sooner.
+      client.removeAllListeners("timeout").on("timeout", () => {
+        if (performance.now() - latest < 500) world.client.log("too soon")
+      })
+      client.on("data", active).setTimeout(1000)
+      for (let index = 0; index < 3; index++) {
+        await sleep(350)
+        server.write(".")
+        await sleep(350)
+        client.write(".")
+        active()
+      }
       await once(client, "timeout")
+      world.client.log("timeout")
     }),
     row("a timeout of 0 is none", async (world) => {
       const { client } = await pair(world)
@@ -241,7 +269,7 @@ export const failures: Group = {
       world.client.log(client.timeout)
     }),
     row("`timeout` as an option of `connect`", async (world) => {
-      const { client } = await pair(world, { client: { timeout: 30 } })
+      const { client } = await pair(world, { client: { timeout: 1000 } })
       await once(client, "timeout")
       client.destroy()
       await closed(client)

@@ -3,7 +3,7 @@
  */
 import type { Server } from "node:net"
 import { type Group, row } from "./row.ts"
-import { closed, dial, pair, serve, watch } from "./streams.ts"
+import { closed, dial, pair, serve, unused, watch } from "./streams.ts"
 import { attempt, once, type Side, sleep, words, type World } from "./world.ts"
 
 const watched = ({ track }: World, side: Side, server: Server): Server => {
@@ -54,6 +54,19 @@ export const servers: Group = {
       await listens("port, host, backlog", (server) => server.listen(0, address, 10))
       await listens("options", (server) => server.listen({ port: 0, host: address, backlog: 5, exclusive: true }))
       await listens("port as text", (server) => server.listen("0" as unknown as number, address))
+      await listens("no backlog", (server) => server.listen({ port: 0, host: address, backlog: 0 }))
+      await listens("a negative backlog", (server) => server.listen(0, address, -1))
+      await listens("no descriptor", (server) => server.listen({ port: 0, host: address, fd: -1, path: "" }))
+    }),
+    row("`listen`, `close` and `listen` elsewhere at once", async (world) => {
+      const { server: side } = world
+      const [first, second] = [await unused(world), await unused(world)]
+      const server = watched(world, side, side.net.createServer())
+      server.listen(first, side.address)
+      server.close()
+      server.listen(second, side.address)
+      await once(server, "listening")
+      side.log((server.address() as { port: number }).port === second)
     }),
     row("EADDRINUSE: a port that is taken", async (world) => {
       const { server: side } = world
@@ -99,13 +112,23 @@ export const servers: Group = {
       refusing(world, "port -1", -1)
       refusing(world, "port 65536", 65_536)
       refusing(world, "port x", { port: "x" })
+      refusing(world, "an empty port", "")
+      refusing(world, "a long port", { port: "a word of more than twenty-eight letters" })
+      refusing(world, "true", true)
+      refusing(world, "a symbol", Symbol("port"))
       refusing(world, "nothing in options", {})
       refusing(world, "signal", { port: 0, signal: 5 })
-      attempt(
-        world.server,
-        "createServer of a number",
-        () => Reflect.apply(world.server.net.createServer, undefined, [5])
-      )
+      const creating = (what: string, ...given: ReadonlyArray<unknown>) =>
+        attempt(
+          world.server,
+          `createServer ${what}`,
+          () => Reflect.apply(world.server.net.createServer, undefined, given)
+        )
+      creating("of a number", 5)
+      creating("with highWaterMark", { highWaterMark: "x" })
+      creating("with keepAliveInitialDelay", { keepAliveInitialDelay: "x" })
+      creating("with blockList", { blockList: "x" })
+      creating("without a listener", {}, null)
     }),
     row("`connection`, and who it is", async (world) => {
       const { server: side } = world
@@ -187,6 +210,18 @@ export const servers: Group = {
       await sleep(20)
       const second = dial(world, port, {}, { prefix: "second " })
       await closed(second)
+    }),
+    row("`maxConnections` of 0 and of null", async (world) => {
+      const { server: side } = world
+      const { port, server } = await serve(world, () => side.log("connection"))
+      server.on("drop", () => side.log("drop"))
+      for (const most of [0, null]) {
+        server.maxConnections = most as number
+        const heard = Promise.race([once(server, "drop"), once(server, "connection")])
+        const socket = world.track(world.client.net.connect(port, side.address)).on("error", () => {})
+        await heard
+        socket.destroy()
+      }
     }),
     row("`allowHalfOpen` and `pauseOnConnect` of a server are its sockets'", async (world) => {
       const { server } = await pair(world, { server: { allowHalfOpen: true, pauseOnConnect: true } })

@@ -23,7 +23,7 @@ export interface Target extends Omit<NetConnectOptions, "port" | "host"> {
 }
 
 /** A port given as text is a port. */
-const isNumeric = (value: unknown): value is string => typeof value === "string" && value !== "" && Number(value) >= 0
+const isNumeric = (value: unknown): value is string => typeof value === "string" && Number(value) >= 0
 
 export const connectArguments = (
   [target, ...rest]: ConnectArguments
@@ -37,21 +37,54 @@ export const connectArguments = (
 }
 
 export const connectTarget = (options: Partial<NetConnectOptions> & { readonly path?: unknown }): Target => {
-  const { host = "localhost", localAddress, localPort, lookup, path, port } = options
+  const { autoSelectFamily, autoSelectFamilyAttemptTimeout: timeout, host, localAddress, localPort } = options
+  const { lookup, path, port } = options
   if (path) throw Errors.unsupported(`sockets in the file system, such as ${JSON.stringify(path)}`)
   if (port === undefined) throw Errors.missingArguments()
   if (typeof port !== "number" && typeof port !== "string") {
     throw Errors.invalidType("options.port", "one of type number or string", port)
   }
-  if (host !== null && typeof host !== "string") throw Errors.invalidType("options.host", "of type string", host)
+  if (isGiven(host) && typeof host !== "string") throw Errors.invalidType("options.host", "of type string", host)
   if (localAddress && isIP(localAddress) === 0) throw Errors.invalidAddress(localAddress)
-  if (localPort !== undefined && localPort !== null && typeof localPort !== "number") {
-    throw Errors.invalidType("options.localPort", "of type number", localPort)
+  if (localPort) numberOf("options.localPort", localPort)
+  const target = {
+    ...options,
+    host: host || "localhost",
+    port: portOf("Port", port),
+    localAddress: localAddress || undefined,
+    localPort: localPort || undefined,
+    autoSelectFamilyAttemptTimeout: isGiven(timeout)
+      ? attemptTimeout("options.autoSelectFamilyAttemptTimeout", timeout)
+      : undefined
   }
-  if (lookup !== undefined && lookup !== null && typeof lookup !== "function") {
+  if (isGiven(autoSelectFamily)) booleanOf("options.autoSelectFamily", autoSelectFamily)
+  if (isGiven(lookup) && typeof lookup !== "function" && isIP(target.host) === 0) {
     throw Errors.invalidType("options.lookup", "of type function", lookup)
   }
-  return { ...options, host: host || "localhost", port: portOf("Port", port) }
+  return target
+}
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null
+
+export const numberOf = (what: string, value: unknown): number => {
+  if (typeof value !== "number") throw Errors.invalidType(what, "of type number", value)
+  return value
+}
+
+export const booleanOf = (what: string, value: unknown): boolean => {
+  if (typeof value !== "boolean") throw Errors.invalidType(what, "of type boolean", value)
+  return value
+}
+
+/** The least milliseconds that one of several addresses has before the next one is tried. */
+const SHORTEST_ATTEMPT = 10
+
+/** How long one of several addresses is tried, milliseconds. */
+export const attemptTimeout = (what: string, value: unknown): number => {
+  const given = numberOf(what, value)
+  if (!Number.isInteger(given)) throw Errors.outOfRange(what, "an integer", given)
+  if (given < 1 || given > MAX_DELAY) throw Errors.outOfRange(what, `>= 1 && <= ${MAX_DELAY}`, given)
+  return Math.max(SHORTEST_ATTEMPT, given)
 }
 
 /** A number from 0 to 65,535, perhaps as text. */
@@ -74,13 +107,16 @@ export const keepAliveSettings = (options: SetKeepAliveOptions): Partial<TcpSett
   }
 }
 
+/** The longest delay of a timer of Node. */
+const MAX_DELAY = 2 ** 31 - 1
+
 /** Of a timer of Node. */
 export const milliseconds = (value: unknown): number => {
-  if (typeof value !== "number") throw Errors.invalidType("msecs", "of type number", value)
-  if (!(value >= 0 && Number.isFinite(value))) {
-    throw Errors.outOfRange("msecs", "a non-negative finite number", value)
+  const given = numberOf("msecs", value)
+  if (!(given >= 0 && Number.isFinite(given))) {
+    throw Errors.outOfRange("msecs", "a non-negative finite number", given)
   }
-  return Math.min(value, 2 ** 31 - 1)
+  return Math.min(given, MAX_DELAY)
 }
 
 /** (options[, listener]), ([port][, host][, backlog][, listener]). */
@@ -97,29 +133,43 @@ export const listenArguments = (
   const last = given[given.length - 1]
   const listener = typeof last === "function" ? last : undefined
   const [first, ...rest] = listener === undefined ? given : given.slice(0, -1)
-  if (typeof first === "object" && first !== null) return [listenTarget(first), listener]
-  if (typeof first === "string" && !isNumeric(first)) return [listenTarget({ path: first }), listener]
-  if (typeof first === "boolean") throw invalidOptions({ port: first })
-  const host = rest.find((value) => typeof value === "string")
-  const backlog = rest.find((value) => typeof value === "number")
-  const port = typeof first === "number" || typeof first === "string" ? first : 0
-  return [listenTarget({ port, ...(host ? { host } : {}), ...(backlog ? { backlog } : {}) }), listener]
+  const more = backlogOf(rest[0]) ?? backlogOf(rest[1])
+  if (typeof first === "object" && first !== null) return [listenTarget(first, more), listener]
+  if (typeof first === "string" && !isNumeric(first)) return [listenTarget({ path: first }, more), listener]
+  const [host] = rest
+  return [listenTarget({ port: first, ...(typeof host === "string" ? { host } : {}) }, more), listener]
 }
 
-const listenTarget = (options: NetListenOptions & { readonly path?: unknown; readonly fd?: unknown }): ListenTarget => {
-  const { fd, host, path, port } = options
-  if (typeof path === "string") {
+/** What is no number of connections, or none of them, leaves it to the server. */
+const backlogOf = (value: unknown): number | undefined => Number(value) > 0 ? Number(value) : undefined
+
+/** What `listen` may be given, and what of it strata has not. */
+type ListenOptions = Omit<NetListenOptions, "port"> & {
+  readonly port?: unknown
+  readonly path?: unknown
+  readonly fd?: unknown
+}
+
+const listenTarget = (options: ListenOptions, more: number | undefined): ListenTarget => {
+  const { backlog, fd, host, path, port } = options
+  if (typeof fd === "number" && fd >= 0) throw Errors.unsupported("file descriptors to listen on")
+  const wanted = "port" in options ? port ?? 0 : undefined
+  if (typeof wanted === "number" || typeof wanted === "string") {
+    return {
+      ...options,
+      backlog: backlogOf(backlog) ?? more,
+      host: host || undefined,
+      port: portOf("options.port", wanted)
+    }
+  }
+  if (path && typeof path === "string") {
     throw Errors.unsupported(`sockets in the file system, such as ${JSON.stringify(path)}`)
   }
-  if (typeof fd === "number") throw Errors.unsupported("file descriptors to listen on")
-  if (!("port" in options)) {
+  if (!("port" in options || "path" in options)) {
     const what = inspect(options)
     throw Errors.invalidValue(`The argument 'options' must have the property "port" or "path". Received ${what}`)
   }
-  if (port !== undefined && port !== null && typeof port !== "number" && typeof port !== "string") {
-    throw invalidOptions(options)
-  }
-  return { ...options, host: host || undefined, port: portOf("options.port", port ?? 0) }
+  throw invalidOptions(options)
 }
 
 const invalidOptions = (options: unknown): Error =>

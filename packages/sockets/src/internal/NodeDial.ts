@@ -31,8 +31,6 @@ interface Candidate {
 }
 
 const FAMILY = 4
-/** The least milliseconds that one of several addresses has before the next one is tried. */
-const SHORTEST_ATTEMPT = 10
 const ANY = "0.0.0.0"
 const LOOPBACK = "127.0.0.1"
 
@@ -151,7 +149,7 @@ export class Dial {
         plain.abort()
         this.listener.event("connectionAttemptTimeout", address, port, family)
         next(Errors.endpointError("connect", "ETIMEDOUT", address, port))
-      }, Math.max(SHORTEST_ATTEMPT, this.target.autoSelectFamilyAttemptTimeout ?? this.host.defaults.attemptTimeout))
+      }, this.target.autoSelectFamilyAttemptTimeout ?? this.host.defaults.attemptTimeout)
     }
     plain.whenOpened(() =>
       outward(() => {

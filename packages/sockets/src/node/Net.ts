@@ -15,7 +15,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net"
 import * as HostAddress from "../internal/HostAddress.ts"
-import { type ConnectArguments, connectArguments } from "../internal/NodeArguments.ts"
+import { attemptTimeout, booleanOf, type ConnectArguments, connectArguments } from "../internal/NodeArguments.ts"
 import { makeHost } from "../internal/NodeHost.ts"
 import * as RealTime from "../internal/RealTime.ts"
 import { type ConnectionListener, NetServer, type NetServerOptions } from "./NetServer.ts"
@@ -53,7 +53,7 @@ export interface StrataNet {
   /** Of this object, and not of all the process. */
   readonly getDefaultAutoSelectFamily: () => boolean
   readonly setDefaultAutoSelectFamily: (value: boolean) => void
-  /** Milliseconds. */
+  /** Milliseconds, 10 at least. */
   readonly getDefaultAutoSelectFamilyAttemptTimeout: () => number
   readonly setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void
 }
@@ -105,11 +105,11 @@ export const makeNet: Effect.Effect<StrataNet, never, Tcp | Scope.Scope> = Effec
     SocketAddress,
     getDefaultAutoSelectFamily: () => host.defaults.autoSelectFamily,
     setDefaultAutoSelectFamily: (value) => {
-      host.defaults.autoSelectFamily = value
+      host.defaults.autoSelectFamily = booleanOf("value", value)
     },
     getDefaultAutoSelectFamilyAttemptTimeout: () => host.defaults.attemptTimeout,
     setDefaultAutoSelectFamilyAttemptTimeout: (value) => {
-      host.defaults.attemptTimeout = value
+      host.defaults.attemptTimeout = attemptTimeout("value", value)
     }
   }
 })

@@ -6,12 +6,13 @@ import { formatIpv4, fromIpv4 } from "@strata/core/wire/Address"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { EventEmitter } from "node:events"
-import { type AddressInfo, type DropArgument, isIP } from "node:net"
+import { type AddressInfo, BlockList, type DropArgument, isIP } from "node:net"
 import {
   keepAliveSettings,
   type ListenArguments,
   listenArguments,
-  type ListenTarget
+  type ListenTarget,
+  numberOf
 } from "../internal/NodeArguments.ts"
 import { type NodeHost, type OpenListener, outward } from "../internal/NodeHost.ts"
 import type { NetSocket } from "./NetSocket.ts"
@@ -66,8 +67,8 @@ export class NetServer extends EventEmitter {
   readonly #options: NetServerOptions
   readonly #open = new Set<NetSocket>()
   #listener: OpenListener | undefined
-  /** `listen` was called, and waits for a name or its turn. */
-  #isOpening = false
+  /** What `listen` was last told, while it waits for a name or its turn. */
+  #opening: ListenTarget | undefined
   #isReferenced = true
   #isHeld = false
 
@@ -85,8 +86,8 @@ export class NetServer extends EventEmitter {
     this.#host = host
     this.#makeSocket = makeSocket
     const onConnection = typeof options === "function" ? options : listener
-    this.#options = typeof options === "function" ? {} : options ?? {}
-    if (onConnection !== undefined) this.on("connection", onConnection)
+    this.#options = typeof options === "function" ? {} : checked(options ?? {})
+    if (typeof onConnection === "function") this.on("connection", onConnection)
   }
 
   get listening(): boolean {
@@ -101,12 +102,13 @@ export class NetServer extends EventEmitter {
   /** Listens; the arguments are those of `net.Server`. */
   listen(...given: ListenArguments): this {
     const [options, listener] = listenArguments(given)
-    if (this.#listener !== undefined || this.#isOpening) throw Errors.alreadyListening()
-    if (listener !== undefined) this.once("listening", listener)
+    if (this.listening || this.#opening !== undefined) throw Errors.alreadyListening()
     const { host, signal } = options
     this.#abortWith(signal)
-    this.#isOpening = true
+    if (listener !== undefined) this.once("listening", listener)
+    this.#opening = options
     this.#host.open.add(this)
+    this.#hold()
     if (host === undefined || host === ANY_OF_IPV6) this.#bind(ANY, options)
     else if (isIP(host) !== 0) process.nextTick(() => this.#bind(host, options))
     else this.#lookup(host, options)
@@ -127,7 +129,7 @@ export class NetServer extends EventEmitter {
     }
     this.#listener?.close()
     this.#listener = undefined
-    this.#isOpening = false
+    this.#opening = undefined
     this.#hold()
     this.#emitCloseIfDrained()
     return this
@@ -158,7 +160,7 @@ export class NetServer extends EventEmitter {
 
   /** The end of the adapter: nothing of the server stays. */
   shut(): void {
-    if (this.listening || this.#isOpening) this.close()
+    if (this.listening || this.#opening !== undefined) this.close()
   }
 
   #abortWith(signal: AbortSignal | undefined): void {
@@ -177,30 +179,39 @@ export class NetServer extends EventEmitter {
   #lookup(host: string, options: ListenTarget): void {
     if (host.toLowerCase() === "localhost") return process.nextTick(() => this.#bind("127.0.0.1", options))
     this.#host.resolve(host, (outcome) => {
-      if (!this.#isOpening) return
       if (Result.isSuccess(outcome)) return this.#bind(outcome.success[0] ?? host, options)
-      this.#isOpening = false
+      if (this.#opening !== options) return
+      this.#giveUp()
       this.emit("error", Errors.notFound(host, outcome.failure))
     })
   }
 
-  #bind(host: string, { backlog = BACKLOG, port }: ListenTarget): void {
-    if (!this.#isOpening) return
-    this.#isOpening = false
+  /** Unless the server was closed meanwhile, and perhaps told to listen elsewhere. */
+  #bind(host: string, options: ListenTarget): void {
+    if (this.#opening !== options) return
+    const { backlog = BACKLOG, port } = options
     const address = Result.getOrUndefined(NetAddress.ipFromString(host))
     const fail = (code: string) => {
-      this.#host.open.delete(this)
+      this.#giveUp()
       process.nextTick(() => this.emit("error", Errors.listenError(code, host, port)))
     }
     if (address === undefined || !NetAddress.isIpv4Address(address)) return fail("EAFNOSUPPORT")
     const listen = { ...this.#connectionOptions(), address, port, backlog }
     const bound = this.#host.listen(listen, (connection) => outward(() => this.#accept(connection)))
     if (Result.isFailure(bound)) return fail(Errors.codeOf(bound.failure))
+    this.#opening = undefined
     this.#listener = bound.success
     this.#hold()
     process.nextTick(() => {
       if (this.listening) this.emit("listening")
     })
+  }
+
+  /** It does not listen, and may be told to again. */
+  #giveUp(): void {
+    this.#opening = undefined
+    this.#host.open.delete(this)
+    this.#hold()
   }
 
   #connectionOptions(): ConnectionOptions {
@@ -235,7 +246,8 @@ export class NetServer extends EventEmitter {
   }
 
   get #isFull(): boolean {
-    return this.maxConnections !== undefined && this.#open.size >= this.maxConnections
+    const most: unknown = this.maxConnections
+    return most !== undefined && most !== null && this.#open.size >= Number(most)
   }
 
   #blocks({ remote }: Connection): boolean {
@@ -256,7 +268,7 @@ export class NetServer extends EventEmitter {
   }
 
   #hold(): void {
-    const wanted = this.#isReferenced && this.listening
+    const wanted = this.#isReferenced && (this.listening || this.#opening !== undefined)
     if (wanted === this.#isHeld) return
     this.#isHeld = wanted
     if (wanted) this.#host.hold.take()
@@ -264,8 +276,18 @@ export class NetServer extends EventEmitter {
   }
 
   #emitCloseIfDrained(): void {
-    if (this.listening || this.#isOpening || this.#open.size > 0) return
+    if (this.listening || this.#opening !== undefined || this.#open.size > 0) return
     this.#host.open.delete(this)
     process.nextTick(() => this.emit("close"))
   }
+}
+
+const checked = (options: NetServerOptions): NetServerOptions => {
+  const { blockList, highWaterMark, keepAliveInitialDelay } = options
+  if (keepAliveInitialDelay !== undefined) numberOf("options.keepAliveInitialDelay", keepAliveInitialDelay)
+  if (highWaterMark !== undefined) numberOf("options.highWaterMark", highWaterMark)
+  if (blockList && !BlockList.isBlockList(blockList)) {
+    throw Errors.invalidType("options.blockList", "an net.BlockList", blockList)
+  }
+  return options
 }

@@ -91,14 +91,20 @@ type ErrorClass = new(message: string) => Error
 export const coded = (code: string, message: string, Base: ErrorClass = Error): NodeJS.ErrnoException =>
   Object.assign(new Base(message), { code })
 
+/** Characters of a text that a message shows all of. */
+const SHOWN = 28
+
 /** What was received, as Node describes it. */
 export const received = (value: unknown): string => {
   if (value === undefined || value === null) return `Received ${value}`
   if (typeof value === "function") return `Received function ${value.name}`
-  if (typeof value !== "object") return `Received type ${typeof value} (${inspect(value)})`
+  if (typeof value !== "object") return `Received type ${typeof value} (${inspect(shortened(value))})`
   const { constructor } = value
   return constructor?.name ? `Received an instance of ${constructor.name}` : `Received ${inspect(value, { depth: -1 })}`
 }
+
+const shortened = (value: unknown): unknown =>
+  typeof value === "string" && value.length > SHOWN ? `${value.slice(0, SHOWN - 3)}...` : value
 
 /** `what` is of another type than `expected` says: `of type number`. */
 export const invalidType = (what: string, expected: string, value: unknown): NodeJS.ErrnoException =>
@@ -117,9 +123,14 @@ export const badPort = (what: string, value: unknown): NodeJS.ErrnoException =>
 export const outOfRange = (what: string, range: string, value: unknown): NodeJS.ErrnoException =>
   coded(
     "ERR_OUT_OF_RANGE",
-    `The value of "${what}" is out of range. It must be ${range}. Received ${inspect(value)}`,
+    `The value of "${what}" is out of range. It must be ${range}. Received ${
+      inspect(value, { numericSeparator: isLarge(value) })
+    }`,
     RangeError
   )
+
+/** Of such a number a message shows the thousands. */
+const isLarge = (value: unknown): boolean => Number.isInteger(value) && Math.abs(value as number) > 2 ** 32
 
 export const missingArguments = (): NodeJS.ErrnoException =>
   coded("ERR_MISSING_ARGS", "The \"options\" or \"port\" or \"path\" argument must be specified", TypeError)

@@ -12,7 +12,7 @@ for (const { rows, title } of table) {
   describe(title, () => {
     for (const row of rows) {
       // In real time, on a machine that may be busy.
-      it(row.name, { retry: 2, timeout: 60_000 }, async () => {
+      it(row.name, { timeout: 60_000 }, async () => {
         const shown = { node: await play("node", row.run), strata: await play("strata", row.run) }
         results.set(row, shown)
         assert.notInclude([...shown.node.client, ...shown.strata.client], HANGS)

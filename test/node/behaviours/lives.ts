@@ -200,8 +200,8 @@ export const lives: Group = {
     }),
     row("it connects again from its `close`, after it was refused", async (world) => {
       const { client: side, server } = world
-      const nobody = await unused(world)
       const { port } = await serve(world, (socket) => socket.end("welcome"))
+      const nobody = await unused(world)
       const socket = watch(side, world.track(new side.net.Socket()))
       socket.connect(nobody, server.address)
       await new Promise<void>((resolve) =>

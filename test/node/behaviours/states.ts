@@ -106,10 +106,7 @@ export const states: Group = {
       const { client, server } = await pair(world)
       client.end("perhaps", told(world.client, "end"))
       client.destroy()
-      await closed(client)
-      server.destroy()
-      world.server.log("closes")
-      await closed(server)
+      await closed(client, server)
     }),
     row("`connect` while connecting", async (world) => {
       const { client, server } = world

@@ -10,7 +10,7 @@ import type {
   SocketConstructorOpts,
   TcpNetConnectOpts
 } from "node:net"
-import { once, type Side, words, type World } from "./world.ts"
+import { isGone, once, type Side, words, type World } from "./world.ts"
 
 /** Logs what happens to a socket. `reads`: whether what it receives is read. */
 export const watch = (side: Side, socket: Socket, { prefix = "", reads = true } = {}): Socket => {
@@ -93,9 +93,9 @@ export const pair = async (world: World, options: PairOptions = {}): Promise<Pai
   return { client, server, listener, port }
 }
 
-/** When all of them are closed. */
+/** When all of them, which are tracked, have said that they are closed. */
 export const closed = async (...sockets: ReadonlyArray<Socket | Server>): Promise<void> => {
-  await Promise.all(sockets.map((socket) => "closed" in socket && socket.closed ? undefined : once(socket, "close")))
+  await Promise.all(sockets.map((socket) => isGone(socket) ? undefined : once(socket, "close")))
 }
 
 /** When `count` octets have been read in all. */

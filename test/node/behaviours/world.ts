@@ -43,6 +43,12 @@ export interface World {
   readonly track: <A extends Closable>(closable: A) => A
 }
 
+/** What has said that it is closed. */
+const gone = new WeakSet<EventEmitter>()
+
+/** Whether something that is tracked has said that it is closed: a socket knows it sooner. */
+export const isGone = (closable: EventEmitter): boolean => gone.has(closable)
+
 interface Closable {
   readonly destroy?: () => unknown
   readonly close?: () => unknown
@@ -117,12 +123,23 @@ export const HANGS = "(the row hangs)"
 /** Longer than any row takes, so that one that hangs shows what it has seen. */
 const PATIENCE = 25_000
 
+/** Milliseconds without anything new after which a row is over, and how often that is awaited. */
 const SETTLING = 20
+const MOST_SETTLING = 50
+
+/** What is on its way still arrives. */
+const settled = async (count: () => number): Promise<void> => {
+  for (let time = 0, before = -1; time < MOST_SETTLING && before !== count(); time++) {
+    before = count()
+    await sleep(SETTLING)
+  }
+}
 
 /** Plays a row in one place; what both sides have logged. */
 export const play = async (place: Place, run: (world: World) => Promise<void>): Promise<Logs> => {
   const hosts = await PLACES[place]()
   const logs = { client: [] as Array<string>, server: [] as Array<string> }
+  let heard = 0
   const ports = new Set<number>()
   const closables: Array<Closable> = []
   const hide = (word: unknown): string =>
@@ -138,6 +155,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
     log: (...words) => {
       const line = words.map(hide).join(" ")
       const latest = logs[name].at(-1)
+      heard++
       // How a stream is cut into chunks is nobody's promise.
       if (line.startsWith("data ") && latest?.startsWith("data ")) logs[name].splice(-1, 1, latest + line.slice(5))
       else logs[name].push(line)
@@ -151,6 +169,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
     ports,
     track: (closable) => {
       closables.push(closable)
+      if (closable instanceof EventEmitter) closable.once("close", () => gone.add(closable))
       return closable
     }
   }
@@ -163,8 +182,7 @@ export const play = async (place: Place, run: (world: World) => Promise<void>): 
   })
   try {
     await Promise.race([run(world), late])
-    // What is on its way still arrives.
-    await sleep(SETTLING)
+    await settled(() => heard)
   } finally {
     clearTimeout(timer)
     const result = { client: [...logs.client], server: [...logs.server] }
@@ -204,8 +222,12 @@ export const uncaught = (): Promise<Error> =>
     })
   })
 
-export const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds))
+/** How often the event loop turns at least while a row sleeps: what is on its way must arrive though the process had no processor for as long. */
+const TURNS = 8
+
+export const sleep = async (milliseconds: number): Promise<void> => {
+  for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setTimeout(resolve, milliseconds / TURNS))
+}
 
 /** What an error says of itself. */
 export const words = (error: unknown): string => {

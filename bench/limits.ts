@@ -83,11 +83,17 @@ const machine = (title: string, what: string, most: number): Group => ({
     Effect.map(program(title, "machine", what).measure(testbed, 0.1), ({ allocated: octets = NaN }) => [octets])
 })
 
-const connections = (title: string, what: string, most: number, why: string): Group => ({
+const connections = (title: string, what: string, most: number, outliving: number, why: string): Group => ({
   title: `Connections without a network, ${title}`,
-  limits: [{ what: "octets allocated for each", most, why }],
+  limits: [
+    { what: "octets allocated for each", most, why },
+    { what: "octets for each that outlive a collection", most: outliving, why: "what a connection keeps is made once" }
+  ],
   figures: (testbed) =>
-    Effect.map(program(title, "connections", what).measure(testbed, 0.1), ({ allocated: octets = NaN }) => [octets])
+    Effect.map(
+      program(title, "connections", what).measure(testbed, 0.1),
+      ({ allocated: octets = NaN, promoted = NaN }) => [octets, promoted]
+    )
 })
 
 /** Enough for what is shared to be little in comparison. */
@@ -180,12 +186,14 @@ export const groups: ReadonlyArray<Group> = [
     "opened and closed",
     "connect stream",
     43_000,
+    600,
     "its control block, two buffers, a fiber, and two Streams"
   ),
   connections(
     "echo among 1,000",
     "echo stream 1000",
-    15_500,
+    14_000,
+    80,
     "three transitions, a chunk and a wake-up, whatever their number"
   ),
   {

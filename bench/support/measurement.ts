@@ -13,6 +13,8 @@ export interface Figure {
   readonly processor?: number | undefined
   /** Octets that JavaScript allocated for one of them. */
   readonly allocated?: number | undefined
+  /** Of those, how many outlived the first collection. */
+  readonly promoted?: number | undefined
   /** Round-trip times in microseconds. */
   readonly p50?: number | undefined
   readonly p99?: number | undefined

@@ -1,6 +1,19 @@
 import { describe, expect, it } from "vitest"
-import { growth } from "../../bench/support/allocations.ts"
+import { growth, promoted } from "../../bench/support/allocations.ts"
 import { median, ratioOf, spreadOf } from "../../bench/support/summary.ts"
+
+const heap = (old: number) => ({
+  heapSpaceStatistics: [{ spaceName: "new_space", spaceUsedSize: 7 }, {
+    spaceName: "old_space",
+    spaceUsedSize: old
+  }]
+})
+
+const collection = (gcType: string, before: number, after: number) => ({
+  gcType,
+  beforeGC: heap(before),
+  afterGC: heap(after)
+})
 
 describe("Summary", () => {
   it("takes the middle, or the mean of both in the middle", () => {
@@ -30,5 +43,17 @@ describe("Summary", () => {
     expect(growth(100, [], 130)).toBe(30)
     // Something was freed without a collection.
     expect(growth(100, [{ before: 80, after: 50 }], 40)).toBe(0)
+  })
+
+  it("sums up what collections of the young generation move to the old one", () => {
+    const collections = [
+      collection("Scavenge", 100, 130),
+      // Not what it frees, or compacts.
+      collection("MarkSweepCompact", 150, 90),
+      collection("Scavenge", 90, 90),
+      collection("Scavenge", 90, 95)
+    ]
+    expect(promoted(collections)).toBe(35)
+    expect(promoted([])).toBe(0)
   })
 })

@@ -47,22 +47,25 @@ type Bed = Effect.Effect<Testbed.Testbed, Failure>
 /** All rounds of one measurement; a contender that failed is left out of those that follow. */
 const measure = Effect.fnUntraced(
   function*(measurement: Measurement, { quick, rounds, seconds }: Options, testbed: Bed, quiet: Quiet.Quiet) {
+    const contenders = measurement.contenders.filter(({ isLong = false }) => !isLong || !quick)
     const failed = new Map<Contender, Omit<Report.Missing, "title">>()
-    const figures = new Map(measurement.contenders.map((contender) => [contender, new Array<Figure>()] as const))
+    const figures = new Map(contenders.map((contender) => [contender, new Array<Figure>()] as const))
     const once = (contender: Contender, keep: (figure: Figure) => void, time = seconds) =>
       failed.has(contender) ? Effect.void : Effect.scoped(contender.measure(testbed, time)).pipe(
+        // Such as a server or a client that has ended.
+        Effect.catchDefect((defect) => Effect.fail(new Failure(String(defect).trim().replaceAll(/\s*\n\s*/g, "; ")))),
         Effect.map(keep),
         Effect.catch(({ message }) =>
           Effect.sync(() => void failed.set(contender, { missing: message, isError: true }))
         )
       )
-    for (const contender of measurement.contenders) {
+    for (const contender of contenders) {
       const missing = contender.obstacle?.()
       if (missing !== undefined) failed.set(contender, { missing, isError: false })
       else if (contender.warm ?? true) yield* once(contender, () => {}, Math.max(seconds, WARM_UP))
     }
     for (let round = 0; round < Math.min(rounds, measurement.rounds ?? rounds); round++) {
-      const now = measurement.contenders.filter(({ isAside = false }) => round === 0 || !quick || !isAside)
+      const now = contenders.filter(({ isAside = false }) => round === 0 || !quick || !isAside)
       if (now.length > 0) yield* quiet.wait
       for (const contender of now) {
         yield* once(contender, (figure) => figures.get(contender)!.push(figure))
@@ -70,7 +73,7 @@ const measure = Effect.fnUntraced(
     }
     return Report.summarize(
       measurement,
-      measurement.contenders.map((contender) => ({
+      contenders.map((contender) => ({
         title: contender.title,
         isBaseline: contender.isBaseline ?? false,
         figures: failed.get(contender) ?? figures.get(contender)!

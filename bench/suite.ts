@@ -132,7 +132,7 @@ const processes: ReadonlyArray<Measurement> = [
     program("opened and closed, `Tcp`", "connections", "connect plain"),
     program("echo, 64 connections, Streams", "connections", "echo stream 64"),
     program("echo, 1,000 connections, Streams", "connections", "echo stream 1000"),
-    program("echo, 10,000 connections, Streams", "connections", "echo stream 10000")
+    { ...program("echo, 10,000 connections, Streams", "connections", "echo stream 10000"), isLong: true }
   ]),
   codec("tcp header", "Nine fields of a TCP header", "accessors", "by hand"),
   codec("arp header", "Two hardware addresses of an ARP header", "accessors", "by hand"),
@@ -143,7 +143,7 @@ const processes: ReadonlyArray<Measurement> = [
     program("1 MiB over a lossy wire, bare", "simulation", "transfer, bare"),
     program("with invariants, the default", "simulation", "transfer, invariants"),
     program("with invariants and a capture", "simulation", "transfer, invariants and capture"),
-    program("100 hosts on a switch, with both", "simulation", "lan, invariants and capture")
+    { ...program("100 hosts on a switch, with both", "simulation", "lan, invariants and capture"), isLong: true }
   ])
 ]
 

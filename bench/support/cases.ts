@@ -49,9 +49,11 @@ const measureWith = (
     return figure
   })
 
+/** Through each API; a quick run is about the first of them. */
 export const strata = (wanted: Case, offload: Offload, suffix = ""): ReadonlyArray<Contender> =>
-  apis.map(({ name, title, titleOfUdp }) => ({
+  apis.map(({ name, title, titleOfUdp }, index) => ({
     title: `${wanted.work.mode === "udp" ? titleOfUdp : title}${suffix}`,
+    isAside: index > 0,
     measure: measureWith(wanted, (testbed) => testbed.strata({ api: name, offload }))
   }))
 

@@ -33,8 +33,9 @@ export interface Contender {
   readonly isBaseline?: boolean
   /** Whether it needs neither a network nor root. */
   readonly isLocal?: boolean
-  /** Whether a quick run has it in one round only. */
+  /** Whether a quick run has it in one round only, or leaves it out. */
   readonly isAside?: boolean
+  readonly isLong?: boolean
   /** Whether it is to run a little before it counts, since compilers take their time; true by default. */
   readonly warm?: boolean
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Tcp } from "@strata/core"
 import { TcpServer, TcpSocket } from "@strata/sockets"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -182,27 +183,52 @@ describe("TcpServer", () => {
     }))
   )
 
+  it.each([undefined, 1])(
+    "closes a connection when its handler is done, fails, dies or is interrupted, and goes on; concurrency: %s",
+    (concurrency) =>
+      virtually(Effect.gen(function*() {
+        const { left, right } = yield* pair()
+        const server = yield* on(right)(TcpServer.listen({ port: 7 }))
+        let count = 0
+        const endings: ReadonlyArray<Effect.Effect<void, string>> = [
+          Effect.void,
+          Effect.fail("tired"),
+          Effect.die("broken"),
+          Effect.interrupt,
+          Effect.void
+        ]
+        yield* Effect.forkScoped(
+          TcpServer.serve(
+            server,
+            (peer) => Effect.andThen(peer.write(`good day ${count}\r\n`), endings[count++]!),
+            { concurrency }
+          )
+        )
+        for (let client = 0; client < endings.length; client++) {
+          const socket = yield* on(left)(TcpSocket.connect({ host: RIGHT, port: 7 }))
+          expect(yield* text(socket)).toBe(`good day ${client}\r\n`)
+          yield* socket.close
+        }
+        yield* Effect.sleep("2 minutes")
+        expect(yield* leftovers(right)).toEqual({ ...NOTHING, listeners: 1 })
+      }))()
+  )
+
   it(
-    "closes a connection when its handler is done, fails or dies, and goes on",
+    "closes all its connections at a time, however long they linger",
     virtually(Effect.gen(function*() {
       const { left, right } = yield* pair()
-      const server = yield* on(right)(TcpServer.listen({ port: 7 }))
-      let count = 0
-      const endings: ReadonlyArray<Effect.Effect<void, string>> = [
-        Effect.void,
-        Effect.fail("tired"),
-        Effect.die("broken")
-      ]
-      yield* Effect.forkScoped(
-        TcpServer.serve(server, (peer) => Effect.andThen(peer.write(`good day ${count}\r\n`), endings[count++]!))
-      )
-      for (let client = 0; client < endings.length; client++) {
-        const socket = yield* on(left)(TcpSocket.connect({ host: RIGHT, port: 7 }))
-        expect(yield* text(socket)).toBe(`good day ${client}\r\n`)
-        yield* socket.close
+      const scope = yield* Scope.make()
+      const server = yield* on(right)(Scope.provide(TcpServer.listen({ port: 7, linger: 1000 }), scope))
+      for (let client = 0; client < 5; client++) {
+        yield* on(left)(TcpSocket.connect({ host: RIGHT, port: 7, receiveBuffer: 4096 }))
       }
-      yield* Effect.sleep("2 minutes")
-      expect(yield* leftovers(right)).toEqual({ ...NOTHING, listeners: 1 })
+      // More than their peers read.
+      const peers = yield* Stream.runCollect(Stream.take(server.connections, 5))
+      yield* Effect.forEach(peers, (peer) => peer.write(new Uint8Array(20_000)))
+      const before = yield* Clock.currentTimeMillis
+      yield* Scope.close(scope, Exit.void)
+      expect((yield* Clock.currentTimeMillis) - before).toBe(1000)
     }))
   )
 
@@ -275,20 +301,21 @@ describe("TcpServer", () => {
     }))
   )
 
-  it(
-    "closes the connections of handlers that are interrupted",
-    virtually(Effect.gen(function*() {
-      const { left, right } = yield* pair()
-      const server = yield* on(right)(TcpServer.listen({ port: 7 }))
-      const serving = yield* Effect.forkChild(TcpServer.serve(server, () => Effect.never))
-      const sockets = yield* Effect.forEach([1, 2, 3], () => on(left)(TcpSocket.connect({ host: RIGHT, port: 7 })))
-      yield* Effect.sleep(10)
-      yield* Fiber.interrupt(serving)
-      for (const socket of sockets) expect(yield* text(socket)).toBe("")
-      for (const socket of sockets) yield* socket.close
-      yield* Effect.sleep("2 minutes")
-      expect(yield* leftovers(right)).toEqual({ ...NOTHING, listeners: 1 })
-    }))
+  it.each([undefined, 3])(
+    "closes the connections of handlers that are interrupted with the server; concurrency: %s",
+    (concurrency) =>
+      virtually(Effect.gen(function*() {
+        const { left, right } = yield* pair()
+        const server = yield* on(right)(TcpServer.listen({ port: 7 }))
+        const serving = yield* Effect.forkChild(TcpServer.serve(server, () => Effect.never, { concurrency }))
+        const sockets = yield* Effect.forEach([1, 2, 3], () => on(left)(TcpSocket.connect({ host: RIGHT, port: 7 })))
+        yield* Effect.sleep(10)
+        yield* Fiber.interrupt(serving)
+        for (const socket of sockets) expect(yield* text(socket)).toBe("")
+        for (const socket of sockets) yield* socket.close
+        yield* Effect.sleep("2 minutes")
+        expect(yield* leftovers(right)).toEqual({ ...NOTHING, listeners: 1 })
+      }))()
   )
 
   it(

@@ -58,7 +58,10 @@ export const listen = Effect.fnUntraced(function*(
   const tcp = yield* Tcp
   const address = options.address === undefined ? undefined : yield* toAddress(options.address)
   const open = new LinkedList<Open>()
-  yield* Effect.addFinalizer(() => Effect.forEach(open, ({ connection }) => connection.close, { discard: true }))
+  // At a time: each may linger.
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach(open, ({ connection }) => connection.close, { concurrency: "unbounded", discard: true })
+  )
   const listener = yield* tcp.listen({ ...options, address })
 
   const accept = listener.acceptWith((connection) => {
@@ -72,8 +75,8 @@ export const listen = Effect.fnUntraced(function*(
 
 /**
  * Runs the handler for each connection, in a fiber and a scope of its own, until the server's scope closes. A connection is
- * closed when its handler is done; a handler that fails ends its connection only, and is logged at the level debug. With
- * `concurrency`, at most that many connections are handled at a time, and the others wait in the backlog.
+ * closed when its handler is done; a handler that fails or is interrupted ends its connection only, and failures are logged at
+ * the level debug. With `concurrency`, at most that many connections are handled at a time, and the others wait in the backlog.
  */
 export const serve = <E, R>(
   self: TcpServer,
@@ -83,9 +86,8 @@ export const serve = <E, R>(
   const handle = (socket: TcpSocket) =>
     Effect.scoped(handler(socket)).pipe(
       Effect.ensuring(socket.close),
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.logDebug(cause)
-      )
+      // Whoever interrupts all of it ends the fiber though this goes on; a handler may interrupt itself, too.
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logDebug(cause))
     )
   const concurrency = options?.concurrency
   return concurrency === undefined ? serveAll(self, handle) : self.connections.pipe(

@@ -21,6 +21,7 @@ import { parseArgs } from "node:util"
 import * as Namespace from "../test/support/namespace.ts"
 import { isMissing, withFolder } from "../test/support/tools.ts"
 import type { HttpServerOptions } from "./support/httpServer.ts"
+import { numberOf } from "./support/options.ts"
 import { beginning, chunk } from "./support/pattern.ts"
 import { median } from "./support/summary.ts"
 import { placement, processorOf } from "./support/testbed.ts"
@@ -40,9 +41,11 @@ const { values } = parseArgs({
 const MEBIBYTE = 2 ** 20
 const PORT = 8080
 const PATIENCE = 120_000
-const mebibytes = Number(values.mebibytes)
+const mebibytes = numberOf("mebibytes", values.mebibytes, [1, 65_536], true)
 const octets = mebibytes * MEBIBYTE
-const seconds = Number(values.seconds)
+const rounds = numberOf("rounds", values.rounds, [1, 1000], true)
+const seconds = numberOf("seconds", values.seconds, [1, 600], true)
+const connections = numberOf("connections", values.connections, [1, 10_000], true)
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
 interface Server {
@@ -130,7 +133,7 @@ const upload = Effect.fnUntraced(function*(near: Namespace.Namespace, server: Se
 const perMebibyte = (octetsPerSecond: string) => ({ value: Number(octetsPerSecond) * 8 / 1e9, operations: mebibytes })
 
 const requests = Effect.fnUntraced(function*(near: Namespace.Namespace, { name, url }: Server) {
-  const told = yield* client(near, "wrk", "-t1", `-c${values.connections}`, `-d${seconds}`, "--latency", url)
+  const told = yield* client(near, "wrk", "-t1", `-c${connections}`, `-d${seconds}`, "--latency", url)
   const [, done] = /(\d+) requests in/.exec(told) ?? []
   const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(told) ?? []
   if (rate === undefined || /Socket errors|Non-2xx/.test(told)) return yield* Effect.fail(`${name}: wrk says ${told}`)
@@ -159,7 +162,7 @@ const measure = Effect.fnUntraced(function*<E>(
   work: (server: Server) => Effect.Effect<{ value: number; operations: number }, E>
 ) {
   const figures = servers.map((): Array<Figure> => [])
-  for (let round = 0; round <= Number(values.rounds); round++) {
+  for (let round = 0; round <= rounds; round++) {
     for (const [index, server] of servers.entries()) {
       const figure = yield* timed(server, work(server))
       if (round > 0) figures[index]!.push(figure)
@@ -198,7 +201,7 @@ const main = Effect.gen(function*() {
         yield* measure(`curl uploads ${mebibytes} MiB, Gbit/s`, servers, (server) => upload(near, server, file))
       }
       if (wanted.has("requests")) {
-        const title = `wrk, ${values.connections} connections kept, k requests/s`
+        const title = `wrk, ${connections} connections kept, k requests/s`
         yield* measure(title, servers, (server) => requests(near, server))
       }
     })
@@ -210,7 +213,10 @@ const fail = (reason: string): void => {
   process.exitCode = 1
 }
 
+const WORKS = ["hash", "download", "upload", "requests"]
+const unknown = values.only.split(",").filter((name) => !WORKS.includes(name))
 const missing = ["curl", "wrk"].filter(isMissing)
-if (Namespace.obstacle !== undefined) fail(Namespace.obstacle)
+if (unknown.length > 0) fail(`there is no ${unknown.join(", no ")} among ${WORKS.join(", ")}`)
+else if (Namespace.obstacle !== undefined) fail(Namespace.obstacle)
 else if (missing.length > 0) fail(`there is no ${missing.join(", no ")}`)
 else await Effect.runPromise(Effect.catch(Effect.scoped(main), (reason) => Effect.sync(() => fail(reason))))

@@ -17,7 +17,7 @@ export interface Bundle {
 export const bundle = async (directory: string, program: string): Promise<Bundle> => {
   const entry = join(directory, "strata-entry.mjs")
   const unresolved: Array<string> = []
-  const build = await rolldown({
+  await using build = await rolldown({
     input: entry,
     cwd: directory,
     platform: "browser",
@@ -33,7 +33,6 @@ export const bundle = async (directory: string, program: string): Promise<Bundle
     }
   })
   const { output } = await build.generate({ format: "iife", minify: true })
-  await build.close()
   const [chunk, ...others] = output
   if (others.length > 0) throw new Error(`one script was to be made, and not ${output.length}`)
   const rendered = Object.entries(chunk.modules).filter(([, module]) => module.renderedLength > 0)

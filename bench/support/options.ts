@@ -42,7 +42,16 @@ const text = { type: "string" } as const
 const flag = { type: "boolean", default: false } as const
 
 /** The least and the most that a number may be. */
+type Bounds = readonly [least: number, most: number]
+
 const BOUNDS = { rounds: [1, 1000], seconds: [0.05, 600], patience: [0, 3600] } as const
+
+/** A number that an option was given as; throws what is wrong with it. */
+export const numberOf = (name: string, given: string, [least, most]: Bounds, isWhole = false): number => {
+  const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : NaN
+  if (value >= least && value <= most && (!isWhole || Number.isInteger(value))) return value
+  throw new Error(`--${name} wants a number from ${least} to ${most}, and not "${given}"`)
+}
 
 /** The options, or in one line what is wrong with them. */
 export const parse = (args: ReadonlyArray<string>): Options | string => {
@@ -66,12 +75,7 @@ export const parse = (args: ReadonlyArray<string>): Options | string => {
     })
     const number = (name: keyof typeof BOUNDS, otherwise: number): number => {
       const given = values[name]
-      if (given === undefined) return otherwise
-      const [least, most] = BOUNDS[name]
-      const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : NaN
-      const isOne = value >= least && value <= most && (name !== "rounds" || Number.isInteger(value))
-      if (!isOne) throw new Error(`--${name} wants a number from ${least} to ${most}, and not "${given}"`)
-      return value
+      return given === undefined ? otherwise : numberOf(name, given, BOUNDS[name], name === "rounds")
     }
     const { quick } = values
     return {

@@ -1,7 +1,7 @@
 /**
  * Servers.
  */
-import type { Server } from "node:net"
+import type { Server, ServerOpts, SocketConstructorOpts } from "node:net"
 import { type Group, row } from "./row.ts"
 import { closed, dial, pair, serve, unused, watch } from "./streams.ts"
 import { attempt, once, type Side, sleep, words, type World } from "./world.ts"
@@ -226,6 +226,21 @@ export const servers: Group = {
     row("`allowHalfOpen` and `pauseOnConnect` of a server are its sockets'", async (world) => {
       const { server } = await pair(world, { server: { allowHalfOpen: true, pauseOnConnect: true } })
       world.server.log(server.allowHalfOpen, server.isPaused())
+    }),
+    row("`signal` and `onread` are not for a server's sockets", async (world) => {
+      const { server: side } = world
+      const options: SocketConstructorOpts = {
+        signal: AbortSignal.abort(),
+        onread: { buffer: new Uint8Array(4), callback: () => true }
+      }
+      const server = world.track(side.net.createServer(options as ServerOpts, (socket) => {
+        watch(side, world.track(socket))
+      }))
+      server.listen(0, side.address)
+      await once(server, "listening")
+      const socket = dial(world, (server.address() as { port: number }).port)
+      socket.end("hello")
+      await closed(socket)
     }),
     row("`signal` closes a server", async (world) => {
       const controller = new AbortController()

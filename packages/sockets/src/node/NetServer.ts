@@ -234,8 +234,8 @@ export class NetServer extends EventEmitter {
 
   #accept(connection: Connection): void {
     if (this.#isFull || this.#blocks(connection)) return this.#drop(connection)
-    const { keepAlive: _, noDelay: __, pauseOnConnect = false, ...options } = this.#options
-    const socket = this.#makeSocket(options)
+    const { pauseOnConnect = false } = this.#options
+    const socket = this.#makeSocket(ofSockets(this.#options))
     this.#open.add(socket)
     socket.server = this
     socket.adopt(connection, pauseOnConnect, () => {
@@ -290,4 +290,10 @@ const checked = (options: NetServerOptions): NetServerOptions => {
     throw Errors.invalidType("options.blockList", "an net.BlockList", blockList)
   }
   return options
+}
+
+/** What its sockets are told: what the connection has already, and whom a server does not let in, is none of theirs. */
+const ofSockets = (options: NetServerOptions & Pick<NetSocketOptions, "signal" | "onread">): NetSocketOptions => {
+  const { blockList: _, keepAlive: __, noDelay: ___, onread: ____, signal: _____, ...own } = options
+  return own
 }

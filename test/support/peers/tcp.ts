@@ -64,6 +64,7 @@ const handle = (socket: Socket): void => {
     socket.on("data", (chunk) => {
       received += chunk.length
       receivedHash.update(chunk)
+      if (received === plan.send) tell("as much came back")
       if (plan.echo === true) {
         sentHash.update(chunk)
         sent += chunk.length

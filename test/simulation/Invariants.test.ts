@@ -75,8 +75,10 @@ const withBoard = (
   tcb: ControlBlock,
   change: (all: Transmissions.Transmissions) => Transmissions.Transmissions
 ): ControlBlock => isOpening(tcb) ? tcb : { ...tcb, transmissions: change(tcb.transmissions) }
+/** An algorithm keeps in its record what it knows of, and nothing that a machine has made up. */
 const withCongestion = (tcb: ControlBlock, congestion: Partial<ControlBlock["congestion"]>): ControlBlock => ({
   ...tcb,
+  algorithm: { ...tcb.algorithm, keep: undefined },
   congestion: { ...tcb.congestion, ...congestion }
 })
 const then = (outcome: Outcome, change: (tcb: ControlBlock) => ControlBlock): Outcome => ({

@@ -81,6 +81,7 @@ const OFFLOADS: Readonly<Record<Offload, ServerOptions["offload"]>> = {
  * the end of both.
  */
 const SETTINGS = {
+  "ipv4/tcp_congestion_control": "cubic",
   "ipv4/ip_local_port_range": "1024 65535",
   "ipv4/tcp_max_tw_buckets": "256",
   "ipv4/tcp_max_syn_backlog": "8192",

@@ -107,9 +107,14 @@ describe("the pressure on a device", () => {
     }
   )
 
-  it("does not count turns that move nothing", () => {
+  it("learns nothing from turns that write nothing", () => {
     const pressure = new Pressure()
+    assert.notInclude(wantedIn(pressure, [{ read: [16, 1514] }], 1000), true)
     wantedIn(pressure, MANY["segments that leave"]!, 1000)
-    assert.notInclude(wantedIn(pressure, [{}], 1000), false)
+    assert.notInclude(wantedIn(pressure, [{}, { read: [16, ACKNOWLEDGEMENT] }], 1000), false)
+    // The acknowledgements of a thousand connections come one after the other, and then their next requests.
+    const acknowledgements = Array.from({ length: 62 }, (): Turn => ({ read: [16, ACKNOWLEDGEMENT] }))
+    const requests = Array.from({ length: 62 }, (): Turn => ({ read: [16, 130], written: [16, 130] }))
+    assert.notInclude(wantedIn(pressure, [...acknowledgements, ...requests], 10_000), false)
   })
 })

@@ -7,8 +7,8 @@
  *
  * So the work that a turn gives to Linux is counted in frames: those written, and as many as were read by the size of full ones,
  * since what acknowledges them lets Linux cut and send the next. A large frame stands for dozens and costs as much as one;
- * neither it nor what acknowledges it is counted. The average over the last turns switches, with a distance between on
- * and off, and not twice within some dozens of turns.
+ * neither it nor what acknowledges it is counted. The average over the last turns that wrote anything switches, with a distance
+ * between on and off, and not twice within some dozens of them.
  *
  * Frames wait for the thread without a bound. TCP has one, the windows of those who receive; whatever else is written tells
  * against a thread, so that there is none while more of it leaves than segments.
@@ -31,7 +31,8 @@ export class Pressure {
   private wanted = false
   /** Turns since the last change. */
   private since = 0
-  /** Small frames that were written in this turn, and frames of other protocols than TCP, before any are joined. */
+  /** Frames that were written in this turn, how many of them small, and how many not of TCP, before any of those are joined. */
+  private written = 0
   private small = 0
   private others = 0
 
@@ -42,13 +43,15 @@ export class Pressure {
 
   /** Takes note of frames that Linux took in this turn, and of their octets. */
   wrote(frames: number, octets: number): void {
+    this.written += frames
     if (octets <= frames * LARGE) this.small += frames
   }
 
-  /** Ends a turn that has read so many frames; tells whether a thread is wanted. One that moved nothing does not count. */
+  /** Ends a turn that has read so many frames; tells whether a thread is wanted. One that wrote nothing tells nothing. */
   turn(framesRead: number, octetsRead: number): boolean {
     const { others, small } = this
-    if (framesRead + small + others === 0) return this.wanted
+    if (this.written === 0) return this.wanted
+    this.written = 0
     this.small = 0
     this.others = 0
     const segments = small - others

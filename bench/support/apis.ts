@@ -74,7 +74,8 @@ const Plain = {
     const acceptOne = Effect.gen(function*() {
       const own = yield* Scope.make()
       const connection = yield* Scope.provide(listener.accept, own)
-      yield* Effect.forkChild(Effect.ensuring(Effect.ignore(handler(connection)), Scope.close(own, Exit.void)))
+      const handled = Effect.ensuring(Effect.ignore(handler(connection)), Scope.close(own, Exit.void))
+      yield* Effect.forkChild(handled, { startImmediately: true })
     })
     yield* Effect.forkScoped(Effect.forever(acceptOne, { disableYield: true }))
   }),

@@ -112,25 +112,24 @@ export const nameOf = ({ host = HostAddress.loopback }: Pick<NetOptions, "host">
   typeof host === "string" ? host : NetAddress.formatIp(host)
 
 /** A connection as the options have it, in the scope of whoever asks. */
-export const connect = (
+export const connect = Effect.fnUntraced(function*(
   tcp: Tcp["Service"],
   options: NetOptions
-): Effect.Effect<Connection, Socket.SocketError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const addresses = yield* HostAddress.resolve(options.host ?? HostAddress.loopback)
-    const localAddress = options.localAddress === undefined
-      ? undefined
-      : (yield* HostAddress.resolve(options.localAddress))[0]
-    const remotes = yield* Effect.forEach(
-      addresses,
-      (address) => Effect.fromResult(NetAddress.inetAddressV4(address, options.port))
+): Effect.fn.Return<Connection, unknown, Scope.Scope> {
+  const addresses = yield* HostAddress.resolve(options.host ?? HostAddress.loopback)
+  const localAddress = options.localAddress === undefined
+    ? undefined
+    : (yield* HostAddress.resolve(options.localAddress))[0]
+  const remotes = yield* Effect.forEach(
+    addresses,
+    (address) => Effect.fromResult(NetAddress.inetAddressV4(address, options.port))
+  )
+  return yield* Effect.firstSuccessOf(
+    remotes.map((remote) =>
+      tcp.connect({ ...connectionOptions(options), remote, localAddress, localPort: options.localPort })
     )
-    return yield* Effect.firstSuccessOf(
-      remotes.map((remote) =>
-        tcp.connect({ ...connectionOptions(options), remote, localAddress, localPort: options.localPort })
-      )
-    )
-  }).pipe(Effect.mapError(Errors.openFailed))
+  )
+}, Effect.mapError(Errors.openFailed))
 
 /** Options of `node:net` as those of a connection. */
 export const connectionOptions = (options: TcpOptions): ConnectionOptions => ({

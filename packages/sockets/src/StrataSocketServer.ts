@@ -18,10 +18,11 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
+import { Handlers } from "./internal/Handlers.ts"
 import * as HostAddress from "./internal/HostAddress.ts"
 import * as Errors from "./internal/SocketErrors.ts"
 import { ofConnection, type Transport } from "./internal/Transport.ts"
-import { overTransport } from "./internal/TransportSocket.ts"
+import { atEnd, overScoped } from "./internal/TransportSocket.ts"
 import { connectionOptions, NetSocket, type TcpOptions } from "./StrataSocket.ts"
 
 export interface Options extends TcpOptions, Pick<ListenOptions, "synCookies"> {
@@ -68,7 +69,7 @@ export const makeOver = Effect.fnUntraced(function*(
       Effect.matchEffect(secured(ofConnection(connection)), {
         onFailure: () => Effect.void,
         onSuccess: (transport) =>
-          Effect.flatMap(overTransport(onlyReader(connection, transport), socketOptions, { _tag: "server" }), handler)
+          Effect.flatMap(overScoped(onlyReader(connection, transport), socketOptions, { _tag: "server" }), handler)
       }).pipe(
         Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
         Effect.provideService(NetSocket, connection),
@@ -76,7 +77,7 @@ export const makeOver = Effect.fnUntraced(function*(
       )
     const leave = places === undefined ? Effect.void : places.release(1)
     /** Takes the next connection, and hands it to a fiber of its own. */
-    const next = (all: Scope.Scope) =>
+    const next = (handlers: Handlers) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
           let taken: Connection | undefined
@@ -85,14 +86,17 @@ export const makeOver = Effect.fnUntraced(function*(
             Effect.onError(() => Effect.andThen(taken?.close ?? Effect.void, leave))
           )
           const begun = Effect.flatMap(accepted, (connection) =>
-            restore(handle(connection)).pipe(
-              Effect.ensuring(Effect.andThen(connection.close, leave)),
-              Effect.forkIn(all)
+            handlers.start(
+              Effect.ensuring(restore(handle(connection)), Effect.andThen(connection.close, leave))
             ))
           return places === undefined ? begun : Effect.andThen(restore(places.take(1)), begun)
         })
       )
-    return yield* Effect.scopedWith((all) => Effect.mapError(Effect.forever(next(all), { disableYield: true }), serverFailed))
+    const handlers = new Handlers()
+    return yield* Effect.forever(next(handlers), { disableYield: true }).pipe(
+      Effect.mapError(serverFailed),
+      Effect.onExit(() => handlers.end)
+    )
   })
 
   return SocketServer.SocketServer.of({ address: listener.local, run })
@@ -110,11 +114,9 @@ const onlyReader = (
   transport: Transport
 ): Effect.Effect<Transport, Socket.SocketError, Scope.Scope> => {
   let released = false
-  const release = Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      released = true
-    })
-  )
+  const release = atEnd(Effect.sync(() => {
+    released = true
+  }))
   return Effect.suspend(() => {
     if (released) return Effect.fail(Errors.closedWith(Errors.NORMAL))
     if (connection.state() !== "CLOSED") return Effect.as(release, transport)

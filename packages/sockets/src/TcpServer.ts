@@ -18,10 +18,10 @@ import { type Linked, LinkedList } from "@strata/core/LinkedList"
 import type { Connection, ListenOptions as PortOptions } from "@strata/core/tcp/Tcp"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Handlers } from "./internal/Handlers.ts"
 import { toAddress } from "./internal/TcpAddress.ts"
 import { fromConnection, type TcpSocket } from "./TcpSocket.ts"
 
@@ -96,39 +96,14 @@ export const serve = <E, R>(
   )
 }
 
-/** A fiber that handles a connection. */
-class Handler implements Linked<Handler> {
-  list: LinkedList<Handler> | undefined = undefined
-  before: Handler | undefined = undefined
-  behind: Handler | undefined = undefined
-  fiber: Fiber.Fiber<void> | undefined = undefined
-}
-
-/**
- * A fiber for each connection, begun in the turn in which the connection is taken, and no more than that. They end with the fiber that
- * serves, and are not its children: those it would keep in a `Set`, see `LinkedList`.
- */
 const serveAll = <R>(
   self: TcpServer,
   handle: (socket: TcpSocket) => Effect.Effect<void, never, R>
 ): Effect.Effect<void, TcpError, R> =>
   Effect.suspend(() => {
-    const handlers = new LinkedList<Handler>()
-    const fibers = () => [...handlers].flatMap(({ fiber }) => fiber === undefined ? [] : [fiber])
-    const start = (socket: TcpSocket) => {
-      const handler = new Handler()
-      return Effect.map(Effect.forkDetach(handle(socket), { startImmediately: true }), (fiber) => {
-        handler.fiber = fiber
-        handlers.add(handler)
-        fiber.addObserver(() => {
-          handlers.delete(handler)
-          handler.fiber = undefined
-        })
-      })
-    }
-    return Stream.runForEach(self.connections, start).pipe(
-      Effect.andThen(Effect.suspend(() => Fiber.awaitAll(fibers()))),
-      Effect.onExit(() => Fiber.interruptAll(fibers())),
-      Effect.asVoid
+    const handlers = new Handlers()
+    return Stream.runForEach(self.connections, (socket) => handlers.start(handle(socket))).pipe(
+      Effect.andThen(handlers.done),
+      Effect.onExit(() => handlers.end)
     )
   })

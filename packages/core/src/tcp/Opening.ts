@@ -1,11 +1,14 @@
 /**
  * The calls that make connections: connect, listen, and the OPEN of RFC 9293
  * §3.9.1.1.
+ *
+ * What runs for each connection has no generator: V8 gives each one that is written within a function a map of its own, which points to it, and lives until
+ * the next full collection.
  */
 import * as Effect from "effect/Effect"
 import type { InetAddressV4, Ipv4Address } from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Address from "../wire/Address.ts"
 import type { LiveConnection } from "./Connection.ts"
 import { makeFace } from "./ConnectionFace.ts"
@@ -23,6 +26,13 @@ import * as TimeWait from "./TimeWait.ts"
 type Local = { readonly address?: Ipv4Address | undefined; readonly port?: number | undefined }
 
 const show = (address: number, port: number): string => `${Address.formatIpv4(address)}:${port}`
+
+/**
+ * The end of the scope closes the connection. `Effect.addFinalizer` would merge the services of now with those of then for it, which makes three tables for
+ * each connection; closing needs none but the clock.
+ */
+const closeAtEnd = (face: Connection): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, face.close))
 
 export const makeOpening = (host: Host) => {
   const { acceptors, connections, entropy, ipv4, routing, turn } = host
@@ -54,27 +64,31 @@ export const makeOpening = (host: Host) => {
   }
 
   /** The four numbers of an active OPEN. */
-  const route = (foreign: InetAddressV4, local: Local): Result.Result<Endpoints, TcpError> =>
-    Result.gen(function*() {
-      const remoteAddress = Address.fromIpv4(foreign.address)
-      const unreachable = () =>
-        Result.fail(new TcpError({ reason: new Unreachable({ remote: show(remoteAddress, foreign.port) }) }))
-      // RFC 9293 §3.9.2.3: an OPEN to a broadcast or multicast address is an error.
-      if (remoteAddress >= 0xe000_0000 || remoteAddress === 0 || foreign.port === 0) yield* unreachable()
-      if (routing.isBroadcast(remoteAddress)) yield* unreachable()
-      const address = (yield* localAddress(local.address)) || ipv4.sourceFor(remoteAddress)
-      if (address === 0) yield* unreachable()
+  const route = (foreign: InetAddressV4, local: Local): Result.Result<Endpoints, TcpError> => {
+    const remoteAddress = Address.fromIpv4(foreign.address)
+    const remotePort = foreign.port
+    const unreachable = () =>
+      Result.fail(new TcpError({ reason: new Unreachable({ remote: show(remoteAddress, remotePort) }) }))
+    // RFC 9293 §3.9.2.3: an OPEN to a broadcast or multicast address is an error.
+    if (remoteAddress >= 0xe000_0000 || remoteAddress === 0 || remotePort === 0) return unreachable()
+    if (routing.isBroadcast(remoteAddress)) return unreachable()
+    return Result.flatMap(localAddress(local.address), (given) => {
+      const address = given || ipv4.sourceFor(remoteAddress)
+      if (address === 0) return unreachable()
       const now = turn.now()
-      const other = (port: number) => connections.get(address, port, remoteAddress, foreign.port)
+      const other = (port: number) => connections.get(address, port, remoteAddress, remotePort)
       const free = (port: number) => !acceptors.taken(address, port) && other(port) === undefined
       // Another port is better than one whose last connection is in TIME-WAIT.
       const reusable = (port: number) => {
         const previous = other(port)
         return !acceptors.taken(address, port) && (previous === undefined || TimeWait.mayReuse(previous.tcb, now))
       }
-      const localPort = yield* choosePort(address, local.port, free, reusable)
-      return { localAddress: address, localPort, remoteAddress, remotePort: foreign.port }
+      return Result.map(
+        choosePort(address, local.port, free, reusable),
+        (localPort) => ({ localAddress: address, localPort, remoteAddress, remotePort })
+      )
     })
+  }
 
   const bind = (endpoints: Omit<Endpoints, "localPort">, port: number | undefined): Result.Result<number, TcpError> =>
     choosePort(endpoints.localAddress, port, (free) =>
@@ -96,17 +110,15 @@ export const makeOpening = (host: Host) => {
     })
 
   const connect = (options: ConnectOptions): Effect.Effect<Connection, TcpError, Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        const local = { address: options.localAddress, port: options.localPort }
-        const connection = yield* start(options.remote, local, options)
+    Effect.uninterruptibleMask((restore) => {
+      const local = { address: options.localAddress, port: options.localPort }
+      return Effect.flatMap(start(options.remote, local, options), (connection) => {
         const face = makeFace(connection, turn)
         // Whether it fails or is interrupted, nothing of a connection that was not established stays.
-        yield* restore(face.established).pipe(Effect.onError(() => face.abort))
-        yield* Effect.addFinalizer(() => face.close)
-        return face
+        const established = Effect.onError(restore(face.established), () => face.abort)
+        return established.pipe(Effect.andThen(closeAtEnd(face)), Effect.as(face))
       })
-    )
+    })
 
   const openPassive = (options: OpenOptions): Result.Result<LiveConnection, TcpError> =>
     Result.gen(function*() {
@@ -166,7 +178,7 @@ export const makeOpening = (host: Host) => {
         return restore(connection).pipe(
           // Whoever is interrupted with a connection in hand closes it.
           Effect.onError(() => taken?.close ?? Effect.void),
-          Effect.tap((face) => Effect.addFinalizer(() => face.close))
+          Effect.tap(closeAtEnd)
         )
       })
     )

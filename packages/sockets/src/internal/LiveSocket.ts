@@ -24,6 +24,9 @@ const toBytes = (chunk: Uint8Array | string): Uint8Array => typeof chunk === "st
 
 const alreadyEncrypted = Errors.upgradeFailed(new Error("socket is already upgraded or closed"))
 
+/** That the peer has written all is no failure, and who read it is in nobody's way: one for all, without two stacks for each connection. */
+const ended = Errors.closedWith(Errors.NORMAL)
+
 export class LiveSocket {
   private transport: Transport
   private readonly chunkSize: number
@@ -117,7 +120,7 @@ export class LiveSocket {
       this.over = Errors.readFailed(failure)
       return Effect.void
     }
-    this.over = Errors.closedWith(Errors.NORMAL)
+    this.over = ended
     // Not at once: a program may answer what it has read to the end, as it may with `node:net`.
     return this.allowHalfOpen ? Effect.void : Effect.asVoid(Effect.forkDetach(this.transport.end))
   }

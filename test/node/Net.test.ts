@@ -139,6 +139,26 @@ describe("a socket", () => {
     })
   )
 
+  test.each(["in its turn", "when there is something to read"])(
+    "reads what came before a reset that comes with it: %s",
+    (how) =>
+      between(async ({ left, right }) => {
+        const server = await serve(right, (socket) => void socket.write("some", () => socket.resetAndDestroy()))
+        const socket = left.node.net.connect(portOf(server), RIGHT)
+        const seen: Array<string> = []
+        if (how === "in its turn") {
+          const reading = async () => {
+            for await (const chunk of socket) seen.push(String(chunk))
+          }
+          await reading().catch((error: Failure) => seen.push(error.message))
+        } else {
+          socket.on("readable", () => seen.push(String(socket.read() ?? "nothing")))
+          seen.push((await failureOf(socket)).message)
+        }
+        assert.deepStrictEqual(seen, ["some", "read ECONNRESET"])
+      })()
+  )
+
   test(
     "says that the peer has reset the connection",
     between(async ({ left, right }) => {

@@ -428,10 +428,12 @@ export class NetSocket extends Duplex {
 
   /** Gives the stream all there is, until it has enough, and waits for more otherwise. */
   #receive(): void {
+    let given = false
     while (this.#reading && this.#live !== undefined) {
       const { plain } = this.#live
       const chunks = this.#rest.length > 0 ? this.#rest : this.#take(plain)
-      if (chunks === undefined) return this.#behind(plain)
+      if (chunks === undefined) return this.#behind(plain, given)
+      given = true
       this.#reading = this.#options.onread ? this.#fill(chunks, this.#options.onread) : this.#give(chunks)
     }
   }
@@ -477,7 +479,7 @@ export class NetSocket extends Duplex {
     return wanted
   }
 
-  #behind(plain: PlainConnection): void {
+  #behind(plain: PlainConnection, given: boolean): void {
     switch (plain.behind()) {
       case "more":
         this.#listening = true
@@ -491,6 +493,12 @@ export class NetSocket extends Duplex {
         this.read(0)
         return
       case "failure":
+        // It is a read of its own, after whoever waits has had what came before it.
+        if (given) {
+          this.#listening = true
+          setImmediate(this.#readable)
+          return
+        }
         this.destroy(Errors.systemError("read", Errors.codeOf(plain.failure())))
     }
   }

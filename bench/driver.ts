@@ -19,6 +19,10 @@ import * as BareStack from "../test/support/bareStack.ts"
 import { OFFLOADS } from "../test/support/linux.ts"
 import * as Namespace from "../test/support/namespace.ts"
 
+/** What is sent here is acknowledged by nobody, so that nothing would bound what waits for a thread of the kernel's. */
+const KINDS = Object.entries(OFFLOADS).map(([label, offload]) =>
+  [label, offload === false ? false : { ...(offload === true ? {} : offload), thread: false }] as const
+)
 const ROUNDS = 3
 const SEGMENT = 1448
 const LARGE = 44 * SEGMENT
@@ -153,7 +157,7 @@ if (namespaceOfGenerator !== undefined) {
   process.exitCode = 1
 } else {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [label, offload] of Object.entries(OFFLOADS)) await run(measureSending(label, offload))
-    for (const [label, offload] of Object.entries(OFFLOADS)) await run(measureReceiving(label, offload))
+    for (const [label, offload] of KINDS) await run(measureSending(label, offload))
+    for (const [label, offload] of KINDS) await run(measureReceiving(label, offload))
   }
 }

@@ -4,6 +4,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,11 @@ namespace {
 // Newer than some headers of the kernel's (6.2).
 constexpr unsigned kOffloadUdp4 = 0x20;
 constexpr unsigned kOffloadUdp6 = 0x40;
+
+// The C library's own calls prepare, in a process of several threads, to be cancelled by another one.
+ssize_t ReadFrom(int fd, uint8_t* bytes, size_t size) { return ::syscall(SYS_read, fd, bytes, size); }
+
+ssize_t WriteTo(int fd, const iovec* vectors, size_t count) { return ::syscall(SYS_writev, fd, vectors, count); }
 
 // Of the interface that is attached to.
 int FlagsOf(int fd) {
@@ -89,7 +95,7 @@ class Tap final : public Port {
     progress_.frames = 0;
     while (departure.Next(message_)) {
       tally.calls++;
-      const ssize_t written = ::writev(fd(), message_.vectors, static_cast<int>(message_.count));
+      const ssize_t written = WriteTo(fd(), message_.vectors, message_.count);
       if (written < 0) {
         if (!IsBlocked(errno)) progress_.segments = 0;
         return {progress_.frames, errno, false};
@@ -122,7 +128,7 @@ class Tap final : public Port {
   // Reads a frame to its place. There is room in front of it for the virtio header: two vectors cost more than one.
   Arrived Read(uint8_t* bytes, size_t size) {
     const size_t extra = vnet_size();
-    const ssize_t read = ::read(fd(), bytes - extra, extra + size);
+    const ssize_t read = ReadFrom(fd(), bytes - extra, extra + size);
     return Describe(read, bytes - extra);
   }
 
@@ -153,7 +159,7 @@ class Tap final : public Port {
       const size_t split = coalescer_.header_length();
       const size_t in_front = vnet_size() + split;
       std::memcpy(aside, end - in_front, in_front);
-      const ssize_t read = ::read(fd(), end - in_front, vnet_size() + slab.slot_size);
+      const ssize_t read = ReadFrom(fd(), end - in_front, vnet_size() + slab.slot_size);
       std::memcpy(front, end - in_front, in_front);
       std::memcpy(end - in_front, aside, in_front);
       const Arrived arrived = Describe(read, front);

@@ -190,6 +190,14 @@ export const groups: ReadonlyArray<Group> = [
     "its control block, two buffers, a fiber, and two Streams"
   ),
   connections(
+    "opened and closed, after others that lasted",
+    "connect stream after others",
+    43_000,
+    1500,
+    "what V8 has seen of those makes no difference"
+  ),
+  connections("opened and closed, `Tcp`", "connect plain", 43_000, 600, "the same with a scope of its own"),
+  connections(
     "echo among 1,000",
     "echo stream 1000",
     14_000,

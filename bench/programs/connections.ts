@@ -1,7 +1,8 @@
 /**
  * What connections cost a server, without a network: a whole stack, on a device whose other side is this program.
  *
- * `connect <api>`: a peer opens connections, 32 at a time, and closes them, as the server does then. `echo <api> <count>`: so many
+ * `connect <api>`: a peer opens connections, 32 at a time, and closes them, as the server does then; `connect <api> after others` when 64 connections were kept
+ * busy for a while before, which must not make V8 keep those that follow. `echo <api> <count>`: so many
  * connections, of which 64 at a time, in turns, send 64 octets, get them back, compare and acknowledge them. Segments are as Linux sends
  * them, with timestamps, and come in batches. The peer's part is in the figures, and is little: it writes a header over the last one.
  */
@@ -28,6 +29,8 @@ const ECHO = 7
 const TOGETHER = 32
 const ECHOING = 64
 const SIZE = 64
+/** Rounds of echoes that connections last before others come. */
+const LASTING = 7
 const FIRST_PORT = 1024
 const PORTS = 60_000
 
@@ -225,6 +228,18 @@ const echoing = async (peer: Peer, say: Say, connections: number): Promise<Round
 /** Rounds whose allocations are counted: enough for some collections. */
 const COUNTED = 5
 
+/** Connections that last, long enough to outlive many collections, and close then: twice, as V8 does not believe it the first time. */
+const lasting = async (peer: Peer, say: Say): Promise<void> => {
+  const all = Array.from({ length: ECHOING }, (_, index) => index)
+  for (let time = 0; time < 2; time++) {
+    const { run } = await echoing(peer, say, ECHOING)
+    for (let again = 0; again < LASTING; again++) await run()
+    await say(all, ack | fin)
+    await until(all, (index) => peer.ended[index] === 1)
+    await say(all, ack)
+  }
+}
+
 /** Nanoseconds of processor time of an operation, the best of all rounds within the time, and what one allocates. */
 const costOf = async ({ count, run }: Round, seconds: number): Promise<Figure> => {
   const end = performance.now() + seconds * 1000
@@ -268,6 +283,13 @@ const measure =
 
 const cases = apis.flatMap(({ name }) => [
   [`connect ${name}`, measure(name, connecting)] as const,
+  [
+    `connect ${name} after others`,
+    measure(name, async (peer, say) => {
+      await lasting(peer, say)
+      return connecting(peer, say)
+    })
+  ] as const,
   ...[64, 1000, 10_000].map((count) =>
     [`echo ${name} ${count}`, measure(name, (peer, say) => echoing(peer, say, count))] as const
   )

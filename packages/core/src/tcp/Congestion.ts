@@ -104,7 +104,8 @@ export interface CongestionAlgorithm {
     | undefined
   /**
    * A record equal to `state` that nobody else holds: `mine`, changed, where it is given. With it a connection keeps one record for as long
-   * as it lives (see `Ownership`); without, it keeps whatever the algorithm has made last.
+   * as it lives (see `Ownership`); without, it keeps whatever the algorithm has made last. An algorithm that is another one with more in its
+   * record has a `keep` of its own, or none: the other one's knows nothing of what is more.
    */
   readonly keep?: ((mine: CongestionState | undefined, state: CongestionState) => CongestionState) | undefined
   /** Nothing was sent for `idle` milliseconds, longer than the retransmission timeout. By default RFC 5681 §4.1 applies. */

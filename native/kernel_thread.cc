@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <set>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace strata {
 namespace {
@@ -63,12 +66,39 @@ UniqueFd FindAttribute(const Interface& interface, bool is_own) {
   return sysfs.valid() ? Open(sysfs.get(), FolderOf(interface) + "threaded", O_RDWR) : UniqueFd();
 }
 
+// All there are, for a process that exits without closing anything: Node tells its addons nothing of that. Never destroyed,
+// since threads may still be at work then.
+struct Registry {
+  std::mutex mutex;
+  std::set<KernelThread*> members;
+};
+
+Registry& TheRegistry() {
+  static auto* registry = [] {
+    std::atexit([] {
+      std::lock_guard lock(TheRegistry().mutex);
+      for (KernelThread* member : TheRegistry().members) member->Restore();
+    });
+    return new Registry;
+  }();
+  return *registry;
+}
+
 }  // namespace
 
 KernelThread::KernelThread(const Interface& interface, bool is_own)
-    : attribute_(FindAttribute(interface, is_own)), available_(attribute_.valid()) {}
+    : attribute_(FindAttribute(interface, is_own)), available_(attribute_.valid()) {
+  std::lock_guard lock(TheRegistry().mutex);
+  TheRegistry().members.insert(this);
+}
 
-KernelThread::~KernelThread() { Stop(); }
+KernelThread::~KernelThread() {
+  {
+    std::lock_guard lock(TheRegistry().mutex);
+    TheRegistry().members.erase(this);
+  }
+  Stop();
+}
 
 bool KernelThread::available() {
   std::lock_guard lock(mutex_);
@@ -95,7 +125,8 @@ bool KernelThread::Set(bool on) {
 
 void KernelThread::Restore() {
   Stop();
-  if (is_on_ && Is(true)) Turn(false);
+  available_ = false;
+  if (std::exchange(is_on_, false) && Is(true)) Turn(false);
 }
 
 void KernelThread::Work() {

@@ -28,7 +28,8 @@ class KernelThread {
   bool available();
   // Turns it soon, and returns at once; false when there is nothing to turn.
   bool Set(bool on);
-  // Turns it off if it was turned on here, and waits until that is done. The interface must still be attached.
+  // Turns it off if it was turned on here, waits until that is done, and lets go of it. The interface must still be attached.
+  // Also done when the process exits.
   void Restore();
 
  private:

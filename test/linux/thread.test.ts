@@ -154,6 +154,19 @@ describeLinux("Linux, a thread of the kernel's", ["ping", "nsenter", "setpriv"],
       }))
   })
 
+  it.live("is gone when its process exits without closing anything", () =>
+    Effect.gen(function*() {
+      const kernel = yield* make
+      yield* kernel.succeed("ip", "tuntap", "add", "mode", "tap", "name", "tap0")
+      yield* kernel.succeed("ip", "link", "set", "tap0", "up")
+      const program = fileURLToPath(new URL("../support/peers/switching.ts", import.meta.url))
+      const running = yield* kernel.spawn(process.execPath, program, "tap0")
+      yield* becomes(kernel, "1")
+      yield* running.write("exit\n")
+      assert.strictEqual((yield* running.result).exitCode, 3)
+      assert.strictEqual(yield* threaded(kernel), "0")
+    }).pipe(Effect.scoped))
+
   it.live("finds its switch without a mount of its own, unless another namespace is what is mounted", () =>
     Effect.gen(function*() {
       const kernel = yield* make

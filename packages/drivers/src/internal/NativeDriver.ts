@@ -5,9 +5,10 @@
  * batch, each one turn of the stack, until nothing is left or its budget of
  * work is spent; then timers and other I/O have their time before it is woken
  * again. A batch ends when it has enough frames or enough octets: few enough for
- * those who sent them to work on the answers while the next batch is read. Where
- * several frames came at once more have come since, and it looks once more before
- * it waits.
+ * those who sent them to work on the answers while the next batch is read. While
+ * a thread of the kernel's receives, batches are larger, since to wake it costs as
+ * much as several frames do. Where several frames came at once more have come
+ * since, and it looks once more before it waits.
  *
  * Sending: headers and small pieces of payload are laid into a ring of octets,
  * large pieces stay where they are, and the kernel gathers them when the turn
@@ -28,8 +29,9 @@ export interface Sizes {
   readonly receiveSlot: number
   /** Octets of frames that are read at once. */
   readonly receiveOctets: number
-  /** Frames that are read at once. */
+  /** Frames that are read at once, and how many while the kernel receives in a thread of its own. */
   readonly batch: number
+  readonly threadedBatch: number
   /** Frames, and octets, that are read before other work of the process gets its turn. */
   readonly budget: number
   readonly budgetOctets: number
@@ -128,7 +130,7 @@ export class NativeDriver {
     this.collect = collect
     this.pressure = (native.capabilities() & Capability.thread) === 0 ? undefined : new Pressure()
     this.received = new Packet(new Uint8Array(sizes.receiveOctets))
-    this.receivedDescriptors = new Int32Array(sizes.batch * Descriptor.size)
+    this.receivedDescriptors = new Int32Array(Math.max(sizes.batch, sizes.threadedBatch) * Descriptor.size)
     this.transmitted = new Packet(new Uint8Array(sizes.transmitOctets))
     this.transmittedDescriptors = new Int32Array(sizes.transmitSlots * Descriptor.size)
     this.octets = new Ring(sizes.transmitOctets)
@@ -345,9 +347,9 @@ export class NativeDriver {
 
   private receive(): void {
     const { counters, status } = this
-    const { batch, budget, budgetOctets } = this.sizes
+    const { batch, budget, budgetOctets, threadedBatch } = this.sizes
     for (let frames = 0, octets = 0; frames < budget && octets < budgetOctets && !this.closed;) {
-      this.count = this.native.readBatch(batch)
+      this.count = this.native.readBatch(this.threaded ? threadedBatch : batch)
       const errno = status[Status.errno]!
       const drained = status[Status.drained] !== 0
       const framesRead = status[Status.frames]!

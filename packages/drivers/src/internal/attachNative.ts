@@ -121,6 +121,7 @@ const CACHE_LINE = 64
 const GAP = 64
 
 const BATCH = 16
+const THREADED_BATCH = 128
 /** Of the smallest frames some 300 µs of work. */
 const BUDGET = 256
 const BUDGET_OCTETS = 4 << 20
@@ -138,6 +139,7 @@ const sizesFor = (largest: number, largestPerBatch: number): Sizes => {
     receiveSlot,
     receiveOctets: (receiveSlot + GAP) * (receiveSlot < LARGE ? BATCH : largestPerBatch),
     batch: BATCH,
+    threadedBatch: THREADED_BATCH,
     budget: BUDGET,
     budgetOctets: BUDGET_OCTETS,
     transmitOctets: TRANSMITTED_OCTETS,

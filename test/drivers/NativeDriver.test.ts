@@ -495,6 +495,39 @@ describe("the driver of native devices", () => {
       assert.deepStrictEqual(kernel.threads, [true])
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("takes larger batches while the kernel has a thread to wake, and only then", () =>
+    Effect.gen(function*() {
+      const host = yield* setupWith(Native.Capability.thread)
+      const { kernel } = host
+      const readsFor = (frames: number) => {
+        const before = kernel.reads
+        for (const mark of range(frames)) kernel.incoming.push({ bytes: new Uint8Array(60).fill(mark) })
+        kernel.event(Readiness.readable)
+        return kernel.reads - before
+      }
+      // The last one finds nothing.
+      assert.strictEqual(readsFor(100), Math.ceil(100 / 16) + 1)
+      sendTurns(host, 20)
+      assert.deepStrictEqual(kernel.threads, [true])
+      assert.strictEqual(readsFor(100), 2)
+      kernel.canThread = false
+      sendTurns(host, 1)
+      assert.deepStrictEqual(kernel.threads, [true, false])
+      assert.strictEqual(readsFor(100), Math.ceil(100 / 16) + 1)
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("uses no larger batches where a thread was refused", () =>
+    Effect.gen(function*() {
+      const host = yield* setupWith(Native.Capability.thread)
+      const { kernel } = host
+      kernel.canThread = false
+      sendTurns(host, 20)
+      assert.deepStrictEqual(kernel.threads, [true])
+      for (const mark of range(32)) kernel.incoming.push({ bytes: new Uint8Array(60).fill(mark) })
+      kernel.event(Readiness.readable)
+      assert.strictEqual(kernel.reads, 3)
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("asks for no thread where there is none, and not again where somebody else has a hand in it", () =>
     Effect.gen(function*() {
       const without = yield* setupWith(Native.Capability.vnet | Native.Capability.checksum)

@@ -283,8 +283,9 @@ export class NativeDriver {
     if (this.pressure === undefined || this.closed) return
     const wanted = this.pressure.turn(framesRead, octetsRead)
     if (wanted === this.threaded) return
-    this.threaded = wanted
-    if (this.native.setThread(wanted)) this.counters.threadSwitches.value++
+    const isTurned = this.native.setThread(wanted)
+    this.threaded = isTurned && wanted
+    if (isTurned) this.counters.threadSwitches.value++
     else this.pressure = undefined
   }
 

@@ -2,13 +2,10 @@
  * What the stack knows of a connection, and what it counts, beside what the kernel at the other end says of the same.
  */
 import { expect, layer } from "@effect/vitest"
-import { Netstat, NetworkStack, Statistics, Tcp, type TcpInfo } from "@strata/core"
+import { Netstat, Statistics, Tcp, type TcpInfo } from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
-import { Tap } from "@strata/drivers"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { describeOffloads, KERNEL, Kernel, type Offload, ON_THE_WIRE, STACK, tcpPeer } from "../support/linux.ts"
+import { describeOffloads, KERNEL, Kernel, ON_THE_WIRE, tcpPeer } from "../support/linux.ts"
 import * as LossyPath from "../support/lossyPath.ts"
 import * as Namespace from "../support/namespace.ts"
 import { inet } from "../support/Probe.ts"
@@ -17,27 +14,9 @@ const MSS = 1448
 const OCTETS = 10 * MSS
 const PORT = 9000
 
-class Path extends Context.Service<Path, LossyPath.LossyPath>()("test/Path") {}
-
-/** A network and a stack of their own, so that counters begin at zero. */
-const fresh = (offload: Offload) =>
-  Layer.unwrap(
-    Effect.map(
-      Path,
-      ({ middle }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload })
-    )
-  ).pipe(
-    Layer.provideMerge(NetworkStack.layer),
-    Layer.provideMerge(
-      Layer.effectContext(
-        Effect.map(LossyPath.make, (path) => Context.make(Kernel, path.kernel).pipe(Context.add(Path, path)))
-      )
-    )
-  )
-
 /** Loses a single full-sized segment that comes in at `port`: the one with that place, the first being 1. */
 const loseText = Effect.fnUntraced(function*(port: string, place: number) {
-  const { middle } = yield* Path
+  const { middle } = yield* LossyPath.Path
   const rules = `
 table netdev single {
   chain drops {
@@ -139,7 +118,7 @@ const agree = Effect.fnUntraced(function*(info: TcpInfo, lost: { readonly sent?:
 const PROGRAMS = [...LossyPath.PROGRAMS, "ss"]
 
 describeOffloads("Linux, what both ends of a connection say", PROGRAMS, (offload) => {
-  layer(fresh(offload), { excludeTestServices: true, timeout: "60 seconds" })("without loss", (it) => {
+  layer(LossyPath.hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })("without loss", (it) => {
     it.effect("they agree about octets, segments, sizes, options and counters", () =>
       Effect.gen(function*() {
         const connection = yield* connect({ echo: true })
@@ -163,35 +142,41 @@ describeOffloads("Linux, what both ends of a connection say", PROGRAMS, (offload
 
 // Where what is lost is one segment.
 describeOffloads("Linux, what both ends of a connection say about a loss", PROGRAMS, (offload) => {
-  layer(fresh(offload), { excludeTestServices: true, timeout: "60 seconds" })("a segment of ours lost", (it) => {
-    it.effect("is one retransmission in one recovery", () =>
-      Effect.gen(function*() {
-        yield* loseText(LossyPath.Port.stack, 3)
-        const connection = yield* connect({})
-        yield* connection.write(new Uint8Array(OCTETS))
-        yield* settled(connection)
-        const { kernel, own } = yield* agree(connection.info(), { sent: 1 })
-        expect(own).toMatchObject({ TcpExtTCPSackRecovery: 1, TcpExtTCPTimeouts: 0, TcpExtTCPOrigDataSent: 10 })
-        // Those that came after it.
-        expect(kernel["TcpExtTCPOFOQueue"]).toBe(7)
-        expect(connection.info().counts.lostOctets).toBeGreaterThanOrEqual(MSS)
-      }))
-  })
+  layer(LossyPath.hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })(
+    "a segment of ours lost",
+    (it) => {
+      it.effect("is one retransmission in one recovery", () =>
+        Effect.gen(function*() {
+          yield* loseText(LossyPath.Port.stack, 3)
+          const connection = yield* connect({})
+          yield* connection.write(new Uint8Array(OCTETS))
+          yield* settled(connection)
+          const { kernel, own } = yield* agree(connection.info(), { sent: 1 })
+          expect(own).toMatchObject({ TcpExtTCPSackRecovery: 1, TcpExtTCPTimeouts: 0, TcpExtTCPOrigDataSent: 10 })
+          // Those that came after it.
+          expect(kernel["TcpExtTCPOFOQueue"]).toBe(7)
+          expect(connection.info().counts.lostOctets).toBeGreaterThanOrEqual(MSS)
+        }))
+    }
+  )
 
-  layer(fresh(offload), { excludeTestServices: true, timeout: "60 seconds" })("our last segment lost", (it) => {
-    it.effect("is repaired by a probe", () =>
-      Effect.gen(function*() {
-        yield* loseText(LossyPath.Port.stack, 10)
-        const connection = yield* connect({})
-        yield* connection.write(new Uint8Array(OCTETS))
-        yield* settled(connection)
-        const { kernel, own } = yield* agree(connection.info(), { sent: 1 })
-        expect(own).toMatchObject({ TcpExtTCPLossProbes: 1, TcpExtTCPLossProbeRecovery: 1, TcpExtTCPSackRecovery: 0 })
-        expect(kernel["TcpExtTCPOFOQueue"]).toBe(0)
-      }))
-  })
+  layer(LossyPath.hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })(
+    "our last segment lost",
+    (it) => {
+      it.effect("is repaired by a probe", () =>
+        Effect.gen(function*() {
+          yield* loseText(LossyPath.Port.stack, 10)
+          const connection = yield* connect({})
+          yield* connection.write(new Uint8Array(OCTETS))
+          yield* settled(connection)
+          const { kernel, own } = yield* agree(connection.info(), { sent: 1 })
+          expect(own).toMatchObject({ TcpExtTCPLossProbes: 1, TcpExtTCPLossProbeRecovery: 1, TcpExtTCPSackRecovery: 0 })
+          expect(kernel["TcpExtTCPOFOQueue"]).toBe(0)
+        }))
+    }
+  )
 
-  layer(fresh(offload), { excludeTestServices: true, timeout: "60 seconds" })(
+  layer(LossyPath.hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })(
     "a segment of the kernel's lost",
     (it) => {
       it.effect("is one retransmission in one recovery", () =>

@@ -2,33 +2,13 @@
  * TCP between the stack and the kernel over a network that loses packets in both directions.
  */
 import { expect, layer } from "@effect/vitest"
-import { NetworkStack, Statistics } from "@strata/core"
-import { Tap } from "@strata/drivers"
-import * as Context from "effect/Context"
+import { Statistics } from "@strata/core"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { describeOffloads, Kernel, type Offload, STACK } from "../support/linux.ts"
+import { describeOffloads, type Offload } from "../support/linux.ts"
 import { receiveFromKernel, sendToKernel } from "../support/linuxTransfer.ts"
 import * as LossyPath from "../support/lossyPath.ts"
 
 const MiB = 1024 * 1024
-
-class Path extends Context.Service<Path, LossyPath.LossyPath>()("test/Path") {}
-
-const Network = Layer.effectContext(
-  Effect.map(LossyPath.make, (path) => Context.make(Kernel, path.kernel).pipe(Context.add(Path, path)))
-)
-
-const lossy = (offload: Offload) =>
-  Layer.unwrap(
-    Effect.map(
-      Path,
-      ({ middle }) => Tap.layer({ name: LossyPath.Port.stack, address: `${STACK}/24`, namespace: middle.path, offload })
-    )
-  ).pipe(
-    Layer.provideMerge(NetworkStack.layer),
-    Layer.provideMerge(Network)
-  )
 
 interface Transfer {
   readonly share: number
@@ -39,7 +19,7 @@ interface Transfer {
 }
 
 const exchange = Effect.fnUntraced(function*({ least, octets, share }: Transfer) {
-  const path = yield* Path
+  const path = yield* LossyPath.Path
   yield* path.lose(share)
   // Most of the time both wait for a retransmission timer, so they may as well wait together.
   yield* Effect.all([receiveFromKernel(octets), sendToKernel(octets)], { concurrency: "unbounded", discard: true })
@@ -70,7 +50,7 @@ const arrived = Effect.map(
 )
 
 describeOffloads("Linux, TCP over a network that loses packets both ways", LossyPath.PROGRAMS, (offload) => {
-  layer(lossy(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  layer(LossyPath.hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect(
       offload === false
         ? "segments that nothing on the way has joined arrive one by one"

@@ -6,9 +6,13 @@
  * The MTU is 1500 and nothing is offloaded, so that what is lost is one segment each time. Only TCP, or UDP as well, is
  * lost: who has which address stays known.
  */
+import { NetworkStack } from "@strata/core"
+import { Tap } from "@strata/drivers"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { KERNEL, OFFLOADS_OFF, quiet } from "./linux.ts"
+import { KERNEL, Kernel, type Offload, OFFLOADS_OFF, quiet, STACK } from "./linux.ts"
 import * as Namespace from "./namespace.ts"
 
 /** The second kernel. */
@@ -95,3 +99,22 @@ export const make: Effect.Effect<LossyPath, never, Scope.Scope> = Effect.gen(fun
     })
   }
 })
+
+/** The path that a stack is at the end of. */
+export class Path extends Context.Service<Path, LossyPath>()("test/Path") {}
+
+/** A path and a stack at its end, of their own, so that counters begin at zero. */
+export const hostWith = (offload: Offload) =>
+  Layer.unwrap(
+    Effect.map(
+      Path,
+      ({ middle }) => Tap.layer({ name: Port.stack, address: `${STACK}/24`, namespace: middle.path, offload })
+    )
+  ).pipe(
+    Layer.provideMerge(NetworkStack.layer),
+    Layer.provideMerge(
+      Layer.effectContext(
+        Effect.map(make, (path) => Context.make(Kernel, path.kernel).pipe(Context.add(Path, path)))
+      )
+    )
+  )

@@ -126,13 +126,11 @@ const startCarefully = (
     return next
   }
   next.window = Math.min(cubic.window + HyStart.increase(hyStart, delivery.acknowledged, mss), LARGEST_WINDOW)
-  if (!HyStart.isOver(measured)) {
-    next.hyStart = measured
-    return next
-  }
-  next.slowStartThreshold = next.window
-  next.prior = next.window
-  next.hyStart = undefined
+  if (HyStart.isOver(measured)) {
+    next.slowStartThreshold = next.window
+    next.prior = next.window
+    next.hyStart = undefined
+  } else next.hyStart = measured
   return next
 }
 

@@ -49,8 +49,7 @@ export class Waiters {
   wakeOne(): void {
     const { first } = this
     if (first === undefined) return
-    this.first = this.others?.shift()
-    if (this.others?.length === 0) this.others = undefined
+    this.moveUp()
     first()
   }
 
@@ -66,12 +65,14 @@ export class Waiters {
 
   /** Forgets one who waits. */
   remove(wake: () => void): void {
-    if (this.first === wake) {
-      this.first = this.others?.shift()
-    } else {
-      const index = this.others?.indexOf(wake) ?? -1
-      if (index >= 0) this.others!.splice(index, 1)
-    }
+    if (this.first === wake) return this.moveUp()
+    const index = this.others?.indexOf(wake) ?? -1
+    if (index >= 0) this.others!.splice(index, 1)
+  }
+
+  /** The first one is gone; the next one is the first. */
+  private moveUp(): void {
+    this.first = this.others?.shift()
     if (this.others?.length === 0) this.others = undefined
   }
 }

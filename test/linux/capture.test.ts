@@ -88,6 +88,8 @@ const record = Effect.fnUntraced(function*<A, E, R>(exchange: Effect.Effect<A, E
 })
 
 const PREFERENCES = ["ip", "udp", "tcp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`])
+/** Datagrams to a port without a meaning are what they seem to be, by chance of the other port and the text: RTCP, for one. */
+const READ_AS = ["-d", "udp.port==4444,echo"]
 const FIELDS = ["frame.number", "ip.src", "_ws.expert.message"].flatMap((field) => ["-e", field])
 /** Severity "note" and up. */
 const FILTER = "_ws.expert.severity >= 0x400000"
@@ -101,7 +103,7 @@ const KERNELS_ZERO = new RegExp(`^\\d+ ${KERNEL} .*0xffff instead of 0x0000`)
 /** All that tshark thinks worth a remark, as `<frame> <sender> <remark>`. */
 const remarks = Effect.fnUntraced(function*(file: string) {
   const kernel = yield* Kernel
-  const tshark = ["tshark", "-r", file, ...PREFERENCES, "-Y", FILTER, "-T", "fields", ...FIELDS]
+  const tshark = ["tshark", "-r", file, ...READ_AS, ...PREFERENCES, "-Y", FILTER, "-T", "fields", ...FIELDS]
   const { stdout } = yield* kernel.succeed(...tshark)
   const lines = stdout.split("\n").filter((line) => line !== "")
   return lines.map((line) => line.replaceAll("\t", " "))

@@ -36,6 +36,9 @@ const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) =
     Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 200 })))
   )
 
+/** As the trace shows it: a request for the stack's own address, from it. */
+const ANNOUNCEMENT = /arp\.request[^]*spa: 192\.0\.2\.2\n[^]*tpa: 192\.0\.2\.2$/
+
 describeOffloads("Linux, neighbours", ["arping"], (offload) => {
   layer(hostWith(offload).pipe(Layer.provide(Hasty)), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("the kernel learns from an announcement where the stack is now", () =>
@@ -91,8 +94,7 @@ describeOffloads("Linux, neighbours", ["arping"], (offload) => {
         stop()
         // Others may be asked for meanwhile.
         const answers = log.slice(log.findIndex((text) => text.includes("address conflict")))
-        const isAnnouncement = (text: string) => /arp\.request[^]*spa: 192\.0\.2\.2\n[^]*tpa: 192\.0\.2\.2$/.test(text)
-        expect(answers.filter(isAnnouncement), log.join("\n")).not.toEqual([])
+        expect(answers.filter((text) => ANNOUNCEMENT.test(text)), log.join("\n")).not.toEqual([])
         expect(log.join()).toMatch(
           /\[W\] arp.input: address conflict: 192.0.2.2 on tap0 is also used by 02:00:00:00:00:77/
         )

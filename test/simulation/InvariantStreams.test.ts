@@ -55,6 +55,20 @@ describe("streams are compared", () => {
       })
     ))
 
+  it.effect("when the plain face refuses to take some", () =>
+    connection((client, server) =>
+      Effect.gen(function*() {
+        const { plain } = client
+        assert.isFalse(plain.offer(patterned(5000, 1)))
+        assert.isTrue(plain.offer(patterned(100, 2)))
+        assert.deepStrictEqual((yield* server.read)[0], patterned(100, 2))
+        assert.isTrue(plain.offer(patterned(3000, 3)))
+        assert.isFalse(plain.offer(patterned(2000, 4)))
+        yield* client.closeWrite
+        assert.deepStrictEqual(yield* readAll(server), patterned(3000, 3))
+      })
+    ))
+
   it.effect("when a program changes octets that it has written", () =>
     connection((client, server) =>
       Effect.gen(function*() {

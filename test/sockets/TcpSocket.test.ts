@@ -116,6 +116,33 @@ describe("TcpSocket", () => {
     }))
   )
 
+  it.each([1, 5, 100, 1000, 20_000])(
+    "writes chunks that come together in their order, where %i octets each fit or do not",
+    (size) =>
+      virtually(Effect.gen(function*() {
+        const { client, peer } = yield* connected({ client: { sendBuffer: 10_000 } })
+        const all = patterned(40 * size, 1)
+        const chunks = Array.from({ length: 40 }, (_, index) => all.subarray(index * size, (index + 1) * size))
+        yield* Effect.forkChild(Stream.run(Stream.fromArray(chunks), client.outgoing))
+        expect(digest(Buffer.concat(yield* Stream.runCollect(peer.incoming)))).toBe(digest(all))
+      }))()
+  )
+
+  it(
+    "stops in the middle of a stream that is interrupted while it waits, and lets others write then",
+    virtually(Effect.gen(function*() {
+      const { client, peer } = yield* connected({ client: { sendBuffer: 1000 }, server: { receiveBuffer: 1000 } })
+      const all = Array.from({ length: 100 }, () => new Uint8Array(300).fill(120))
+      const writing = yield* Effect.forkChild(Stream.run(Stream.fromArray(all), client.outgoing))
+      yield* Effect.sleep(1000)
+      yield* Fiber.interrupt(writing)
+      yield* Effect.forkChild(Effect.andThen(client.write("end"), client.closeWrite))
+      const received = yield* text(peer)
+      expect(received).toMatch(/^x+end$/)
+      expect(received.length).toBeLessThan(100 * 300)
+    }))
+  )
+
   it(
     "sends text as UTF-8",
     virtually(Effect.gen(function*() {

@@ -21,6 +21,8 @@ export interface Writing {
    * compared.
    */
   readonly interrupted: () => void
+  /** Nothing of it was taken, and nothing else has happened since it began. */
+  readonly withdrawn: () => void
 }
 
 /** What one end of a connection writes. */
@@ -87,6 +89,7 @@ export const make = (watch: Watch): Streams => {
 
     return {
       writing: (bytes) => {
+        const { isUnknown } = outgoing
         if (outgoing.hasGap) outgoing.isUnknown = true
         outgoing.begun += bytes.length
         const end = outgoing.begun
@@ -98,6 +101,11 @@ export const make = (watch: Watch): Streams => {
           interrupted: () => {
             if (outgoing.begun === end) outgoing.hasGap = true
             else outgoing.isUnknown = true
+          },
+          withdrawn: () => {
+            outgoing.isUnknown = isUnknown
+            outgoing.begun -= bytes.length
+            if (bytes.length > 0) outgoing.pieces.pop()
           }
         }
       },

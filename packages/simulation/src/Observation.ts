@@ -192,6 +192,13 @@ const plainOf = (inner: PlainConnection, ends: Ends): PlainConnection => ({
     if (done) { for (const writing of writings) writing.done() }
     return done
   },
+  offer: (bytes) => {
+    const writing = ends.writing(bytes)
+    const taken = inner.offer(bytes)
+    if (taken) writing.done()
+    else writing.withdrawn()
+    return taken
+  },
   unwritable: () => inner.unwritable(),
   failure: () => inner.failure(),
   configure: (settings) => inner.configure(settings),

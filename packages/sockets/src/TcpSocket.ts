@@ -88,14 +88,16 @@ const encoder = new TextEncoder()
  */
 const writerOf = (connection: Connection): TcpSocket["outgoing"] =>
   Sink.fromTransform((upstream) => {
-    const { closeWrite, write } = connection
-    const writeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, TcpError> =>
-      chunks.length === 1 ? write(chunks[0]!) : Effect.forEach(chunks, write, { discard: true })
+    const { closeWrite, plain, write } = connection
     const again = () => all
-    const all: Pull.Pull<never, TcpError> = Effect.flatMap(
-      upstream,
-      (chunks) => Effect.flatMap(writeAll(chunks), again)
-    )
+    // What fits needs no Effect of its own.
+    const writeAll = (chunks: ReadonlyArray<Uint8Array>): Pull.Pull<never, TcpError> => {
+      let done = 0
+      while (done < chunks.length && plain.offer(chunks[done]!)) done++
+      if (done === chunks.length) return all
+      return Effect.flatMap(Effect.forEach(chunks.slice(done), write, { discard: true }), again)
+    }
+    const all: Pull.Pull<never, TcpError> = Effect.flatMap(upstream, writeAll)
     return Pull.catchDone(all, () => Effect.as(closeWrite, written))
   })
 

@@ -117,6 +117,29 @@ describe("the plain face of a connection", () => {
   )
 
   it(
+    "takes at once what fits as a whole, and nothing of what does not",
+    virtually(Effect.gen(function*() {
+      const { client, server } = yield* connected(yield* pair(), { client: { sendBuffer: 1000 } })
+      const { plain } = client
+      assert.isFalse(plain.offer(new Uint8Array(1001)))
+      assert.strictEqual(client.status().sendQueue, 0)
+      assert.isTrue(plain.offer(bytes("one")))
+      assert.isFalse(plain.write([new Uint8Array(5000).fill(120)], () => {}))
+      assert.isFalse(plain.offer(bytes("two")), "others wait")
+      let received = ""
+      while (received.length < 5003) received += yield* readText(server)
+      assert.isTrue(plain.offer(bytes("three")))
+      assert.strictEqual(yield* readText(server), "three")
+      assert.strictEqual(received, `one${"x".repeat(5000)}`)
+      yield* client.closeWrite
+      assert.isFalse(plain.offer(bytes("four")))
+      yield* server.abort
+      yield* Effect.sleep(1)
+      assert.isFalse(plain.offer(bytes("five")))
+    }))
+  )
+
+  it(
     "gives up writes that wait when the connection is reset",
     virtually(Effect.gen(function*() {
       const { client, server } = yield* connected(yield* pair(), { client: { sendBuffer: 1000 } })

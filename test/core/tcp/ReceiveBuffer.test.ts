@@ -15,6 +15,7 @@ const write = (buffer: ReceiveBuffer, offset: number, bytes: Uint8Array) => buff
 const Step = Schema.Union([
   Schema.TaggedStruct("arrive", { offset: natural(12_000), length: natural(6000) }),
   Schema.TaggedStruct("next", { length: natural(3000) }),
+  Schema.TaggedStruct("short", { offset: natural(3), length: natural(100) }),
   Schema.TaggedStruct("take", {})
 ])
 
@@ -27,8 +28,13 @@ describe("ReceiveBuffer", () => {
     const arrived = new Set<number>()
     let next = 0
     let taken = 0
+    const slab = new Uint8Array(6100)
+    const given: Array<readonly [Uint8Array, number]> = []
     const arrive = (offset: number, length: number) => {
-      const kept = write(buffer, offset, octets(length, next + offset))
+      slab.set(octets(length, next + offset), 50)
+      const kept = buffer.write(offset, slab, 50, 50 + length)
+      // Who drives a device uses its memory again.
+      slab.fill(255)
       expect(kept).toBe(Math.max(0, Math.min(length, capacity - (next - taken) - offset)))
       for (let at = next + offset; at < next + offset + kept; at++) arrived.add(at)
       let count = 0
@@ -37,18 +43,22 @@ describe("ReceiveBuffer", () => {
       next += count
     }
     for (const step of steps) {
-      if (step._tag === "arrive") arrive(step.offset, step.length)
+      if (step._tag === "arrive" || step._tag === "short") arrive(step.offset, step.length)
       else if (step._tag === "next") arrive(0, step.length)
       else {
         const chunks = buffer.take()
         expect(joined(chunks)).toEqual(octets(next - taken, taken))
         if (next === taken) expect(chunks).toBeUndefined()
-        taken = next
+        for (const chunk of chunks ?? []) {
+          given.push([chunk, taken])
+          taken += chunk.length
+        }
       }
       expect(buffer.readable).toBe(next - taken)
       expect(buffer.memory).toBeLessThanOrEqual(capacity)
     }
     expect(joined(buffer.take())).toEqual(octets(next - taken, taken))
+    for (const [chunk, at] of given) expect(chunk).toEqual(octets(chunk.length, at))
   }, { arbitrary: { runs: 300 } })
 
   it("gives the reader memory that nobody else has", () => {
@@ -66,6 +76,36 @@ describe("ReceiveBuffer", () => {
     write(buffer, 0, octets(500, 2000))
     buffer.advance(1000)
     expect(joined(buffer.take())).toEqual(octets(1000, 2000))
+  })
+
+  it.each([10, 64, 65, 9000])("gives %i octets that arrived in a Buffer as a copy of their own", (length) => {
+    const buffer = new ReceiveBuffer(100_000)
+    const slab = Buffer.from(octets(length + 5))
+    buffer.write(0, slab, 5, 5 + length)
+    slab.fill(255)
+    buffer.advance(length)
+    expect(buffer.take()).toEqual([octets(length, 5)])
+  })
+
+  it("gives what is in order of a text that is not all so yet", () => {
+    const buffer = new ReceiveBuffer(100_000)
+    write(buffer, 0, octets(100))
+    buffer.advance(40)
+    expect(buffer.take()).toEqual([octets(40)])
+    write(buffer, 60, octets(10, 100))
+    buffer.advance(70)
+    expect(joined(buffer.take())).toEqual(octets(70, 40))
+  })
+
+  it("forgets a single text, too", () => {
+    const buffer = new ReceiveBuffer(100_000)
+    write(buffer, 0, octets(10))
+    buffer.advance(10)
+    buffer.clear()
+    expect([buffer.readable, buffer.memory]).toEqual([0, 0])
+    write(buffer, 0, octets(10, 10))
+    buffer.advance(10)
+    expect(buffer.take()).toEqual([octets(10, 10)])
   })
 
   it("joins what arrives in order into pages that grow", () => {

@@ -16,6 +16,7 @@ const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum
 const Step = Schema.Union([
   Schema.TaggedStruct("write", { length: natural(200_000) }),
   Schema.TaggedStruct("writeLittle", { length: natural(3000), times: natural(40) }),
+  Schema.TaggedStruct("writePart", { before: natural(200), length: natural(5000), behind: natural(200) }),
   Schema.TaggedStruct("release", { share: natural(100) }),
   Schema.TaggedStruct("lay", { from: natural(100), length: natural(65_000) })
 ])
@@ -36,6 +37,12 @@ describe("SendBuffer", () => {
       expect(count).toBe(Math.min(length, capacity - (written - released)))
       written += count
     }
+    const writePart = (before: number, length: number, behind: number) => {
+      const count = buffer.write(octets(before + length + behind, written - before + 251), before, length)
+      if (!copies) longest = Math.max(longest, before + length + behind)
+      expect(count).toBe(Math.min(length, capacity - (written - released)))
+      written += count
+    }
     const holds = (offset: number, count: number) => {
       const text = laid(buffer, offset, count)
       expect(Buffer.compare(text, octets(count, released + offset))).toBe(0)
@@ -44,6 +51,7 @@ describe("SendBuffer", () => {
       const length = written - released
       if (step._tag === "write") write(step.length)
       else if (step._tag === "writeLittle") { for (let time = 0; time < step.times; time++) write(step.length) }
+      else if (step._tag === "writePart") writePart(step.before, step.length, step.behind)
       else if (step._tag === "release") {
         const count = Math.floor(length * step.share / 100)
         buffer.release(count)

@@ -154,9 +154,11 @@ export class LiveConnection implements Linked<LiveConnection> {
     return chunks
   }
 
-  /** Whether a write of that many octets need not wait for anything. */
-  fits(octets: number): boolean {
-    return this.writes.fits(octets, this.tcb)
+  /** Copies `bytes` into the send buffer where all of it fits at once; otherwise nothing of it, and false. */
+  offer(bytes: Uint8Array): boolean {
+    if (!this.writes.offer(bytes, this.tcb)) return false
+    this.outputLater()
+    return true
   }
 
   /** Copies `bytes` into the send buffer, after all that waits already. True when all of it fitted at once. */

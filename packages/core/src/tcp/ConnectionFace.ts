@@ -11,7 +11,7 @@ import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
 import { own } from "./Ownership.ts"
-import { makePlain, type PlainConnection } from "./PlainConnection.ts"
+import { makePlain, offer, type PlainConnection, type Taken } from "./PlainConnection.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import type { TcpError } from "./TcpError.ts"
 import { infoOf } from "./TcpInfo.ts"
@@ -38,6 +38,13 @@ class Reading {
   readonly read: Connection["read"]
   private plain: PlainConnection | undefined
   private end: Connection["read"] | undefined = undefined
+  /** What `give` is to tell, until it has. */
+  private taken: Taken | undefined = undefined
+  private readonly give: Effect.Effect<Taken> = Effect.sync(() => {
+    const { taken } = this
+    this.taken = undefined
+    return taken!
+  })
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
     this.plain = makePlain(connection, turn)
@@ -50,12 +57,19 @@ class Reading {
     const { plain } = this
     if (plain === undefined) return this.end
     const taken = plain.take()
-    if (taken !== undefined) return Effect.succeed(taken)
+    if (taken !== undefined) return this.tell(taken)
     const behind = plain.behind()
     if (behind === "more") return undefined
     this.end = behind === "end" ? Cause.done() : Effect.fail(plain.failure())
     this.plain = undefined
     return this.end
+  }
+
+  /** The Effect that tells it: always the same, unless a fiber yields before it runs what it was given last. */
+  private tell(taken: Taken): Effect.Effect<Taken> {
+    if (this.taken !== undefined) return Effect.succeed(taken)
+    this.taken = taken
+    return this.give
   }
 }
 
@@ -187,10 +201,7 @@ class Face implements Connection {
     const { connection, turn } = this
     const error = this.unwritable
     if (error !== undefined) return Effect.fail(error)
-    if (connection.fits(bytes.length)) {
-      turn.run(() => connection.write({ bytes, at: 0, settle: nothing }))
-      return Effect.void
-    }
+    if (offer(connection, turn, bytes)) return Effect.void
     return Effect.callback<void, TcpError>((resume) => {
       const pending: PendingWrite = {
         bytes,
@@ -204,7 +215,5 @@ class Face implements Connection {
     })
   }
 }
-
-const nothing = (): void => {}
 
 export const makeFace = (connection: LiveConnection, turn: Turn["Service"]): Connection => new Face(connection, turn)

@@ -28,6 +28,8 @@ export interface PlainConnection {
    * later, with the reason when some of them never will be; or at once where nothing can be written any more.
    */
   readonly write: (chunks: ReadonlyArray<Uint8Array>, settle: (error: TcpError | undefined) => void) => boolean
+  /** `Connection.write` where all of `bytes` is taken at once; false where nothing is, since that has to wait or fails. */
+  readonly offer: (bytes: Uint8Array) => boolean
   /** Why nothing more can be written, if so. */
   readonly unwritable: () => TcpError | undefined
   /** Why a connection that is CLOSED is so. */
@@ -46,7 +48,6 @@ export const makePlain = (connection: LiveConnection, turn: Turn["Service"]): Pl
 class Plain implements PlainConnection {
   private readonly connection: LiveConnection
   private readonly turn: Turn["Service"]
-  private taken: Taken | undefined = undefined
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
     this.connection = connection
@@ -63,11 +64,7 @@ class Plain implements PlainConnection {
   }
 
   take(): Taken | undefined {
-    if (this.connection.receiving.readable === 0) return undefined
-    this.turn.run(this.takeAll)
-    const { taken } = this
-    this.taken = undefined
-    return taken
+    return takeAll(this.connection, this.turn)
   }
 
   behind(): "more" | "end" | "failure" {
@@ -93,11 +90,17 @@ class Plain implements PlainConnection {
     this.turn.run(() => {
       for (let index = 0; index <= last; index++) {
         const bytes = chunks[index]!
+        done = connection.offer(bytes)
+        if (done) continue
         const write: PendingWrite = { bytes, at: 0, settle: index === last ? () => finish(write) : nothing }
         done = connection.write(write)
       }
     })
     return done
+  }
+
+  offer(bytes: Uint8Array): boolean {
+    return offer(this.connection, this.turn, bytes)
   }
 
   unwritable(): TcpError | undefined {
@@ -125,10 +128,28 @@ class Plain implements PlainConnection {
   abort(): void {
     this.turn.run(() => this.connection.abort())
   }
+}
 
-  private readonly takeAll = (): void => {
-    this.taken = this.connection.take()
-  }
+/** `PlainConnection.take`. Who is woken is in a turn already, which needs no function then. */
+const takeAll = (connection: LiveConnection, turn: Turn["Service"]): Taken | undefined => {
+  if (connection.receiving.readable === 0) return undefined
+  if (turn.running()) return connection.take()
+  let taken: Taken | undefined
+  turn.run(() => {
+    taken = connection.take()
+  })
+  return taken
+}
+
+/** `PlainConnection.offer`, and the same of turns. */
+export const offer = (connection: LiveConnection, turn: Turn["Service"], bytes: Uint8Array): boolean => {
+  if (connection.closing || connection.state === "CLOSED") return false
+  if (turn.running()) return connection.offer(bytes)
+  let taken = false
+  turn.run(() => {
+    taken = connection.offer(bytes)
+  })
+  return taken
 }
 
 const nothing = (): void => {}

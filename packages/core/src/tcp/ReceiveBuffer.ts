@@ -10,7 +10,11 @@
  * Large text, such as that of several segments that came together, has a page of
  * exactly its own size: a typed array made from another one is not filled with
  * zeros first, which takes longer than the copy.
+ *
+ * What most connections get is one text in order that is read before the next
+ * one comes. That is kept as it is, and becomes the first page when more comes.
  */
+import { copyOf } from "../wire/Octets.ts"
 
 const SMALLEST_PAGE = 2 * 1024
 const LARGEST_PAGE = 64 * 1024
@@ -32,6 +36,8 @@ const NO_PAGES: Array<Page> = Object.freeze([]) as ReadonlyArray<Page> as Array<
 export class ReceiveBuffer {
   /** The most octets it holds. */
   readonly capacity: number
+  /** All there is, from offset 0 on, and there are no pages then. */
+  private lone: Uint8Array | undefined = undefined
   private pages: Array<Page> = NO_PAGES
   private inOrder = 0
   /** The size of the next page; 0 makes the first one as long as its text. */
@@ -50,7 +56,7 @@ export class ReceiveBuffer {
 
   /** Octets of memory held. */
   get memory(): number {
-    return this.pages.reduce((sum, page) => sum + (page.bytes?.length ?? 0), 0)
+    return this.pages.reduce((sum, page) => sum + (page.bytes?.length ?? 0), this.lone?.length ?? 0)
   }
 
   /**
@@ -61,6 +67,11 @@ export class ReceiveBuffer {
     const from = this.inOrder + offset
     const count = Math.min(end - start, this.capacity - from)
     if (count <= 0) return 0
+    if (from === 0 && this.isEmpty && (count >= this.pageSize || count >= LARGE_TEXT)) {
+      this.lone = copyOf(source, start, start + count)
+      return count
+    }
+    this.spread()
     const span = this.span()
     if (from + count > span) this.extend(span, from, count)
     this.copy(from, source, start, count)
@@ -74,8 +85,15 @@ export class ReceiveBuffer {
 
   /** Everything in order, in one or more chunks that nobody else holds; undefined when there is nothing. */
   take(): [Uint8Array, ...Array<Uint8Array>] | undefined {
-    if (this.inOrder === 0) return undefined
-    const taken = this.inOrder
+    const { inOrder: taken, lone } = this
+    if (taken === 0) return undefined
+    if (lone?.length === taken) {
+      this.lone = undefined
+      this.inOrder = 0
+      this.shrink(taken)
+      return [lone]
+    }
+    this.spread()
     const chunks: Array<Uint8Array> = []
     let gone = 0
     for (let page = this.pages[0]; page !== undefined && page.base < taken; page = this.pages[gone]) {
@@ -94,16 +112,38 @@ export class ReceiveBuffer {
     for (const page of this.pages) page.base -= taken
     this.inOrder = 0
     this.current = 0
-    // What is read tells what the next page will hold: one for the largest burst ever would be memory for nothing.
-    while (this.pageSize >= 2 * taken) this.pageSize = this.pageSize > SMALLEST_PAGE ? this.pageSize / 2 : 0
+    this.shrink(taken)
     return chunks as [Uint8Array, ...Array<Uint8Array>]
   }
 
   clear(): void {
+    this.lone = undefined
     this.pages = NO_PAGES
     this.inOrder = 0
     this.current = 0
     this.pageSize = 0
+  }
+
+  private get isEmpty(): boolean {
+    return this.lone === undefined && this.pages === NO_PAGES
+  }
+
+  /** Makes a page of the lone text, since there is more than that. */
+  private spread(): void {
+    const { lone } = this
+    if (lone === undefined) return
+    this.lone = undefined
+    this.pages = [{ base: 0, size: lone.length, bytes: lone, written: lone.length }]
+    if (lone.length < LARGE_TEXT) this.grow()
+  }
+
+  private grow(): void {
+    this.pageSize = Math.min(LARGEST_PAGE, Math.max(SMALLEST_PAGE, this.pageSize * 2))
+  }
+
+  /** What is read tells what the next page will hold: one for the largest burst ever would be memory for nothing. */
+  private shrink(taken: number): void {
+    while (this.pageSize >= 2 * taken) this.pageSize = this.pageSize > SMALLEST_PAGE ? this.pageSize / 2 : 0
   }
 
   private span(): number {
@@ -120,7 +160,7 @@ export class ReceiveBuffer {
       const rest = Math.min(LARGEST_PAGE, from + count - base)
       const isLarge = rest >= LARGE_TEXT
       this.addPage(base, isLarge ? rest : Math.min(Math.max(this.pageSize, rest), this.capacity - base))
-      if (!isLarge) this.pageSize = Math.min(LARGEST_PAGE, Math.max(SMALLEST_PAGE, this.pageSize * 2))
+      if (!isLarge) this.grow()
     }
   }
 

@@ -8,6 +8,7 @@
  * size. An empty buffer holds no memory.
  */
 import type { Packet } from "../device/Packet.ts"
+import { copyOf } from "../wire/Octets.ts"
 
 const SMALLEST_PAGE = 2 * 1024
 const LARGEST_PAGE = 64 * 1024
@@ -17,22 +18,33 @@ export const REFERRED = 4 * 1024
 /** Pages that are kept to be used again. */
 export const SPARES = 64
 
-interface Piece {
+/** A list, since most buffers hold one piece or none: an array of one would be another object or two for each write. */
+class Piece {
+  next: Piece | undefined = undefined
   readonly bytes: Uint8Array
   /** Octets before this one are acknowledged. */
   start: number
   end: number
   /** Memory of the buffer's own, to which more may be added. */
   readonly isOwn: boolean
-}
 
-/** What all empty buffers have: an array of one's own, once it has grown, would be more than the rest of an idle connection's buffers. */
-const NO_PIECES: Array<Piece> = Object.freeze([]) as ReadonlyArray<Piece> as Array<Piece>
+  constructor(bytes: Uint8Array, start: number, end: number, isOwn: boolean) {
+    this.bytes = bytes
+    this.start = start
+    this.end = end
+    this.isOwn = isOwn
+  }
+
+  get length(): number {
+    return this.end - this.start
+  }
+}
 
 export class SendBuffer {
   /** The most octets it holds; larger now and then, never smaller. */
   capacity: number
-  private pieces: Array<Piece> = NO_PIECES
+  private first: Piece | undefined = undefined
+  private last: Piece | undefined = undefined
   private length = 0
   private pageSize = SMALLEST_PAGE
   /**
@@ -42,7 +54,7 @@ export class SendBuffer {
    */
   private spares: Array<Uint8Array> | undefined = undefined
   /** The piece that the last `lay` began in, and the offset from SND.UNA's octet at which that piece begins. */
-  private cursorPiece = 0
+  private cursor: Piece | undefined = undefined
   private cursorBase = 0
 
   /** Whether all octets are copied. */
@@ -68,7 +80,9 @@ export class SendBuffer {
    * themselves need.
    */
   get memory(): number {
-    return this.pieces.reduce((sum, piece) => sum + piece.bytes.length, (this.spares?.length ?? 0) * LARGEST_PAGE)
+    let sum = (this.spares?.length ?? 0) * LARGEST_PAGE
+    for (let piece = this.first; piece !== undefined; piece = piece.next) sum += piece.bytes.length
+    return sum
   }
 
   /** Takes as much of `bytes` from `from` on as fits, at most `limit` octets, and returns how many that were. */
@@ -79,8 +93,8 @@ export class SendBuffer {
     if (!this.copies && bytes.length >= REFERRED) this.refer(bytes, from, end)
     else if (this.length === 0 && count < LARGEST_PAGE) {
       // A typed array made from another one is not filled with zeros first. A part of a small one costs more than the copy.
-      const text = count === bytes.length ? bytes : bytes.subarray(from, end)
-      this.add({ bytes: new Uint8Array(text), start: 0, end: count, isOwn: true })
+      const text = count === bytes.length ? new Uint8Array(bytes) : copyOf(bytes, from, end)
+      this.add(new Piece(text, 0, count, true))
     } else {
       for (let at = from; at < end;) at += this.append(bytes, at, end)
     }
@@ -94,73 +108,76 @@ export class SendBuffer {
     this.length -= released
     if (this.length === 0) return this.clear()
     let rest = released
-    let gone = 0
-    for (let piece = this.pieces[0]!; rest > 0; piece = this.pieces[gone]!) {
-      const held = piece.end - piece.start
-      if (rest < held) {
-        piece.start += rest
-        break
-      }
-      rest -= held
-      gone++
+    let piece = this.first!
+    while (rest >= piece.length) {
+      rest -= piece.length
+      this.keep(piece)
+      if (piece === this.cursor) this.cursor = undefined
+      const { next } = piece
+      // One that is in V8's old generation would keep all that follow.
+      piece.next = undefined
+      piece = next!
     }
-    if (gone > 0) {
-      for (let index = 0; index < gone; index++) this.keep(this.pieces[index]!)
-      this.pieces.splice(0, gone)
-    }
-    this.cursorPiece = Math.max(0, this.cursorPiece - gone)
-    this.cursorBase = this.cursorPiece === 0 ? 0 : this.cursorBase - released
+    piece.start += rest
+    this.first = piece
+    if (this.cursor === undefined || this.cursor === piece) this.rewind()
+    else this.cursorBase -= released
   }
 
   clear(): void {
-    this.pieces = NO_PIECES
+    this.first = undefined
+    this.last = undefined
     this.spares = undefined
     this.length = 0
     this.pageSize = SMALLEST_PAGE
-    this.cursorPiece = 0
-    this.cursorBase = 0
+    this.rewind()
   }
 
   /** Attaches `[offset, offset + count)` to an empty packet, in as many pieces as it stands in. The octets must be there. */
   lay(packet: Packet, offset: number, count: number): void {
     if (count === 0) return
-    if (offset < this.cursorBase) {
-      this.cursorPiece = 0
-      this.cursorBase = 0
+    if (this.cursor === undefined || offset < this.cursorBase) this.rewind()
+    let piece = this.cursor!
+    while (offset >= this.cursorBase + piece.length) {
+      this.cursorBase += piece.length
+      piece = piece.next!
     }
-    let piece = this.pieces[this.cursorPiece]!
-    while (offset >= this.cursorBase + piece.end - piece.start) {
-      this.cursorBase += piece.end - piece.start
-      piece = this.pieces[++this.cursorPiece]!
-    }
+    this.cursor = piece
     let at = piece.start + offset - this.cursorBase
-    let rest = count
-    for (let index = this.cursorPiece; rest > 0; index++) {
-      const { bytes, end, start } = this.pieces[index]!
-      if (index > this.cursorPiece) at = start
-      const part = Math.min(rest, end - at)
-      packet.attach(bytes, at, at + part)
+    for (let rest = count;;) {
+      const part = Math.min(rest, piece.end - at)
+      packet.attach(piece.bytes, at, at + part)
       rest -= part
+      if (rest === 0) return
+      piece = piece.next!
+      at = piece.start
     }
   }
 
+  /** What is laid next is looked for from the beginning. */
+  private rewind(): void {
+    this.cursor = this.first
+    this.cursorBase = 0
+  }
+
   private add(piece: Piece): void {
-    if (this.pieces === NO_PIECES) this.pieces = [piece]
-    else this.pieces.push(piece)
+    if (this.last === undefined) this.first = piece
+    else this.last.next = piece
+    this.last = piece
   }
 
   /** Adds `bytes[from, end)` as it stands; the rest of a chunk of which a part is here goes on where that ends. */
   private refer(bytes: Uint8Array, from: number, end: number): void {
-    const last = this.pieces[this.pieces.length - 1]
+    const { last } = this
     if (last?.bytes === bytes && last.end === from) last.end = end
-    else this.add({ bytes, start: from, end, isOwn: false })
+    else this.add(new Piece(bytes, from, end, false))
   }
 
   /** Copies what fits of `bytes[at, end)` into the last page, a new one when that is full, and returns how much it was. */
   private append(bytes: Uint8Array, at: number, end: number): number {
-    let page = this.pieces[this.pieces.length - 1]
+    let page = this.last
     if (page === undefined || !page.isOwn || page.end === page.bytes.length) {
-      page = { bytes: this.takePage(end - at), start: 0, end: 0, isOwn: true }
+      page = new Piece(this.takePage(end - at), 0, 0, true)
       this.add(page)
     }
     const count = Math.min(end - at, page.bytes.length - page.end)

@@ -34,9 +34,11 @@ export class WriteQueue {
     return this.waiting.length === 0
   }
 
-  /** Whether `add` would take that many octets at once. */
-  fits(octets: number, tcb: ControlBlock): boolean {
-    return this.isEmpty && octets <= this.room(tcb)
+  /** Copies `bytes` where all of it fits and nothing waits; otherwise nothing of it, and false. */
+  offer(bytes: Uint8Array, tcb: ControlBlock): boolean {
+    if (!this.isEmpty || bytes.length > this.room(tcb)) return false
+    this.sending.write(bytes)
+    return true
   }
 
   /** Copies what fits, unless others wait. True when all of it did; otherwise the rest waits. */

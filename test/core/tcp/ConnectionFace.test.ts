@@ -1,0 +1,71 @@
+/**
+ * Fibers that read the same connection, whatever a scheduler does between what they find and what they are given.
+ */
+import { expect, it } from "@effect/vitest"
+import { makeFace } from "@strata/core/tcp/ConnectionFace"
+import { Waiters } from "@strata/core/tcp/Waiters"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { MaxOpsBeforeYield } from "effect/References"
+
+/** A connection of which there is only what is read. */
+const makeConnection = () => {
+  let arrived: Array<number> = []
+  const readers = new Waiters()
+  const connection = {
+    readers,
+    finished: false,
+    ended: false,
+    receiving: {
+      get readable() {
+        return arrived.length
+      }
+    },
+    take: () => {
+      const taken = Uint8Array.from(arrived)
+      arrived = []
+      return [taken]
+    }
+  }
+  const turn = { now: () => 0, running: () => true, run: (work: () => void) => work(), defer: () => {} }
+  const { read } = makeFace(connection as never, turn)
+  const arrive = (octet: number): void => {
+    arrived.push(octet)
+    readers.wakeOne()
+  }
+  return { arrive, read, readable: () => arrived.length }
+}
+
+/** A fiber that yields behind the second thing it does, and has looked then, but was given nothing yet. */
+const readSlowly = (read: ReturnType<typeof makeConnection>["read"]) =>
+  Effect.runForkWith(Context.make(MaxOpsBeforeYield, 3))(Effect.flatMap(read, ([chunk]) => Effect.succeed([...chunk])))
+
+it.effect("a fiber that yields before it is given what it found loses it to nobody", () =>
+  Effect.gen(function*() {
+    const { arrive, read, readable } = makeConnection()
+    arrive(1)
+    const slow = readSlowly(read)
+    expect([slow.pollUnsafe(), readable()]).toEqual([undefined, 0])
+    arrive(2)
+    expect(yield* read).toEqual([Uint8Array.of(2)])
+    const waiting = yield* Effect.forkChild(read, { startImmediately: true })
+    arrive(3)
+    expect(yield* Fiber.join(waiting)).toEqual([Uint8Array.of(3)])
+    expect(yield* Fiber.join(slow)).toEqual([1])
+    arrive(4)
+    expect(yield* read).toEqual([Uint8Array.of(4)])
+  }))
+
+it.effect("one that is interrupted just then leaves nothing to the next one", () =>
+  Effect.gen(function*() {
+    const { arrive, read, readable } = makeConnection()
+    arrive(1)
+    const slow = readSlowly(read)
+    expect([slow.pollUnsafe(), readable()]).toEqual([undefined, 0])
+    yield* Fiber.interrupt(slow)
+    for (const octet of [2, 3]) {
+      arrive(octet)
+      expect(yield* read).toEqual([Uint8Array.of(octet)])
+    }
+  }))

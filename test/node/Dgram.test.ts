@@ -1,52 +1,37 @@
 /**
  * What the table of behaviours does not show of strata's datagram sockets: what is theirs alone, and their bounds.
  */
-import { assert, describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it, vi } from "@effect/vitest"
 import { Statistics, Udp } from "@strata/core"
-import * as Checksum from "@strata/core/wire/Checksum"
-import { Protocol } from "@strata/core/wire/Ipv4Header"
-import { UdpHeader } from "@strata/core/wire/UdpHeader"
 import { makeDgram } from "@strata/sockets/node/Dgram"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { execFile } from "node:child_process"
 import { once } from "node:events"
-import { layer, Network, raw } from "../support/fakeIpv4.ts"
-
-const HOST = "192.0.2.2"
-const PEER = "192.0.2.1"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { layer, Network } from "../support/fakeIpv4.ts"
+import { arriving, HOST, PEER } from "../support/udpDatagram.ts"
+import { uncaught } from "./behaviours/world.ts"
 
 const stack = Layer.fresh(Udp.layer).pipe(Layer.provideMerge(layer([HOST], ["192.0.2.255"])))
 const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Statistics | Scope.Scope>) =>
   it.live(name, () => body().pipe(Effect.provide(stack)))
 
-/** A datagram of the peer's. */
-const datagram = (port: number, payload: Uint8Array): Uint8Array => {
-  const length = UdpHeader.size + payload.length
-  const octets = new Uint8Array(length)
-  const view = new DataView(octets.buffer)
-  UdpHeader.write(view, 0, { sourcePort: 53, destinationPort: port, length, checksum: 0 })
-  octets.set(payload, UdpHeader.size)
-  const sum = Checksum.add(Checksum.pseudoHeader(raw(PEER), raw(HOST), Protocol.udp, length), octets, 0, length)
-  UdpHeader.set.checksum(view, 0, Checksum.finish(sum) || 0xffff)
-  return octets
-}
-
 const bound = Effect.gen(function*() {
-  const network = yield* Network
   const socket = (yield* makeDgram).createSocket("udp4")
   const { port } = socket.bindSync()
-  return {
-    socket,
-    port,
-    arrive: (payload: Uint8Array) =>
-      network.receive(Protocol.udp, datagram(port, payload), {
-        source: raw(PEER),
-        destination: raw(HOST),
-        kind: "local"
-      })
-  }
+  return { socket, port, arrive: yield* arriving(port) }
+})
+
+/** As datagram sockets see it: it stands still but for what the program adds. */
+const stillClock = Effect.gen(function*() {
+  const clock = { now: 0 }
+  const spy = vi.spyOn(performance, "now").mockImplementation(() => clock.now)
+  yield* Effect.addFinalizer(() => Effect.sync(() => spy.mockRestore()))
+  return clock
 })
 
 const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -105,6 +90,125 @@ describe("a datagram socket", () => {
       yield* tick
       messages[0]!.fill(9)
       assert.deepStrictEqual(messages.map((message) => [...message]), [[9], [2]])
+    }))
+
+  test("answers what arrived at once together, sixteen at a time, whenever its listeners get to it", () =>
+    Effect.gen(function*() {
+      yield* stillClock
+      const network = yield* Network
+      const { arrive, socket } = yield* bound
+      socket.on("message", (message, { address, port }) => socket.send(message, port, address))
+      for (let index = 0; index < 20; index++) arrive(Uint8Array.of(index))
+      yield* tick
+      assert.deepStrictEqual(network.sent.map(({ bytes }) => bytes.at(-1)), Array.from({ length: 20 }, (_, at) => at))
+      assert.deepStrictEqual(network.flushed.splice(0), [16, 4])
+      socket.removeAllListeners("message")
+      socket.on("message", async (message, { address, port }) => {
+        await Promise.resolve()
+        socket.send(message, port, address)
+      })
+      for (let index = 0; index < 5; index++) arrive(Uint8Array.of(index))
+      yield* tick
+      // Nobody knows that the last listener is not done when it returns.
+      assert.deepStrictEqual(network.flushed, [4, 1])
+    }))
+
+  test("sends together what a program sends in a row, before the first callback", () =>
+    Effect.gen(function*() {
+      yield* stillClock
+      const network = yield* Network
+      const { socket } = yield* bound
+      const seen: Array<unknown> = []
+      const sent = (error: Error | null, octets: number) => seen.push(error ?? octets, [...network.flushed])
+      for (const text of ["a", "bb", "ccc"]) socket.send(text, 9, PEER, sent)
+      yield* tick
+      assert.deepStrictEqual(seen, [1, [3], 2, [3], 3, [3]])
+      socket.send("alone", 9, PEER)
+      yield* tick
+      assert.deepStrictEqual(network.flushed, [3, 1])
+    }))
+
+  test("keeps what it was given until it has left: the memory is the program's in the next tick", () =>
+    Effect.gen(function*() {
+      yield* stillClock
+      const network = yield* Network
+      const { arrive, socket } = yield* bound
+      const scratch = new Uint8Array(1)
+      socket.on("message", (message) => {
+        scratch.set(message)
+        socket.send(scratch, 9, PEER)
+      })
+      for (const octet of [1, 2, 3]) arrive(Uint8Array.of(octet))
+      yield* tick
+      assert.deepStrictEqual(network.sent.map(({ bytes }) => bytes.at(-1)), [1, 2, 3])
+      assert.deepStrictEqual(network.flushed, [3])
+    }))
+
+  test("does not let answers wait for a listener that takes long", () =>
+    Effect.gen(function*() {
+      const clock = yield* stillClock
+      const network = yield* Network
+      const { arrive, socket } = yield* bound
+      const before: Array<number> = []
+      socket.on("message", () => {
+        before.push(network.flushed.length)
+        socket.send("x", 9, PEER)
+        clock.now += 3
+      })
+      for (let index = 0; index < 4; index++) arrive(Uint8Array.of(index))
+      yield* tick
+      // Each waits for one other listener at the most.
+      assert.deepStrictEqual(before, [0, 0, 1, 1])
+      assert.deepStrictEqual(network.flushed, [2, 2])
+    }))
+
+  test("sends what was answered before a listener throws", () =>
+    Effect.gen(function*() {
+      yield* stillClock
+      const network = yield* Network
+      const { arrive, socket } = yield* bound
+      const caught = uncaught()
+      socket.on("message", (message) => {
+        if (message[0] === 2) throw new Error("from a listener")
+        socket.send(message, 9, PEER)
+      })
+      for (const octet of [1, 2, 3]) arrive(Uint8Array.of(octet))
+      assert.strictEqual((yield* Effect.promise(() => caught)).message, "from a listener")
+      yield* tick
+      assert.deepStrictEqual(network.sent.map(({ bytes }) => bytes.at(-1)), [1, 3])
+      assert.strictEqual(network.flushed.reduce((sum, count) => sum + count, 0), 2)
+    }))
+
+  test("sends what was answered before a listener ends the process", () =>
+    Effect.gen(function*() {
+      const program = fileURLToPath(new URL("programs/exits.ts", import.meta.url))
+      const { stdout } = yield* Effect.promise(() => promisify(execFile)(process.execPath, [program]))
+      const flushed = JSON.parse(stdout) as ReadonlyArray<number>
+      assert.strictEqual(flushed.reduce((sum, count) => sum + count, 0), 2)
+    }))
+
+  test("keeps nothing back while too many listen for the end of the process", () =>
+    Effect.gen(function*() {
+      const network = yield* Network
+      const { socket } = yield* bound
+      const listeners = Array.from({ length: process.getMaxListeners() }, () => () => {})
+      for (const listener of listeners) process.on("exit", listener)
+      for (let index = 0; index < 3; index++) socket.send("x", 9, PEER)
+      yield* tick
+      for (const listener of listeners) process.removeListener("exit", listener)
+      assert.deepStrictEqual(network.flushed, [1, 1, 1])
+      assert.strictEqual(process.listenerCount("exit", listeners[0]), 0)
+    }))
+
+  test("drops what arrives for a port that it has joined a group with, but not bound, under a name of its own", () =>
+    Effect.gen(function*() {
+      const socket = (yield* makeDgram).createSocket("udp4")
+      socket.addMembership("239.1.1.1")
+      const arrive = yield* arriving(socket.address().port)
+      arrive(Uint8Array.of(1))
+      const counters = yield* Effect.flatMap(Statistics, ({ snapshot }) => snapshot)
+      assert.strictEqual(counters["udp.dropped.notReading"], 1)
+      assert.strictEqual(yield* dropped, 0)
     }))
 
   test("sends with what it was told: its times to live, and whether a group on this host hears it", () =>

@@ -10,9 +10,12 @@ import { StrataDatagramSocket } from "@strata/sockets"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { DatagramSocketError, DatagramSocketErrorReason } from "effect/socket/DatagramSocket"
+import * as Fake from "../support/fakeIpv4.ts"
+import { HOST, PEER } from "../support/udpDatagram.ts"
 
 type Program = (hosts: { readonly client: Host; readonly server: Host }) => Effect.Effect<void, unknown, Scope.Scope>
 
@@ -179,4 +182,18 @@ describe("StrataDatagramSocket", () => {
       })
     )
   )
+
+  it.effect("hands all that is written at once to the wire together, up to what cannot be sent", () =>
+    Effect.gen(function*() {
+      const { flushed } = yield* Fake.Network
+      const socket = yield* StrataDatagramSocket.make({ peer: { address: PEER, port: 9 } })
+      yield* socket.reader
+      const { writeAll } = yield* socket.writer
+      yield* writeAll([{ payload: "a" }, { payload: "b" }, { payload: "c" }])
+      assert.deepStrictEqual(flushed.splice(0), [3])
+      const tooLarge = new Uint8Array(65_508)
+      const failed = yield* Effect.flip(writeAll([{ payload: "a" }, { payload: tooLarge }, { payload: "b" }]))
+      assert.strictEqual(words(failed.reason), "DatagramSocketWriteError MessageTooLarge")
+      assert.deepStrictEqual(flushed, [1])
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Layer.fresh(Udp.layer), Fake.layer([HOST])))))
 })

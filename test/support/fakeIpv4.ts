@@ -42,6 +42,8 @@ export interface Reported {
 /** The network side of the transport under test. */
 export class Network extends Context.Service<Network, {
   readonly sent: Array<Sent>
+  /** How many of them left together, each time. */
+  readonly flushed: Array<number>
   readonly reported: Array<Reported>
   /** What becomes of packets; "sent" at first. */
   result: OutputResult
@@ -74,6 +76,7 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
     const inputs = new Map<number, { readonly input: TransportInput; readonly error: ErrorInput | undefined }>()
     const network: Network["Service"] = {
       sent: [],
+      flushed: [],
       reported: [],
       result: "sent",
       handles: (protocol) => inputs.has(protocol),
@@ -87,6 +90,11 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
       },
       reportError: (protocol, error, quoted) => turn.run(() => inputs.get(protocol)?.error?.(error, new Packet(quoted)))
     }
+    let waiting = 0
+    const flush = () => {
+      network.flushed.push(waiting)
+      waiting = 0
+    }
     const ipv4 = {
       sourceFor: (destination: number) => sourceOf(own, destination),
       output: (packet: Packet): OutputResult => {
@@ -94,6 +102,7 @@ export const layer = (local: ReadonlyArray<string>, broadcasts: ReadonlyArray<st
           packet.completeChecksum()
           const { destination, protocol, source } = packet
           const { looped, timeToLive } = packet
+          if (waiting++ === 0) turn.defer("flush", flush)
           network.sent.push({ source, destination, protocol, timeToLive, looped, bytes: packet.toBytes() })
         }
         return network.result

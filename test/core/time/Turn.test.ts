@@ -65,6 +65,40 @@ layer(Turn.layer)("a turn", (it) => {
       assert.deepStrictEqual(done, ["output", "flush"])
     }))
 
+  it.effect("that is corked keeps what is for the wire until it is uncorked as often; the rest goes on", () =>
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const done: Array<string> = []
+      const send = (name: string) =>
+        turn.run(() => {
+          turn.defer("output", () => done.push(`output ${name}`))
+          turn.defer("flush", () => done.push(`flush ${name}`))
+        })
+      turn.cork()
+      turn.cork()
+      send("1")
+      turn.uncork()
+      send("2")
+      assert.deepStrictEqual(done.splice(0), ["output 1", "output 2"])
+      turn.uncork()
+      assert.deepStrictEqual(done.splice(0), ["flush 1", "flush 2"])
+      send("3")
+      assert.deepStrictEqual(done.splice(0), ["output 3", "flush 3"])
+    }))
+
+  it.effect("that is uncorked while it runs hands to the wire at its end", () =>
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const done: Array<string> = []
+      turn.cork()
+      turn.run(() => {
+        turn.defer("flush", () => done.push("flush"))
+        turn.uncork()
+        done.push("work")
+      })
+      assert.deepStrictEqual(done, ["work", "flush"])
+    }))
+
   it.effect("stands still in time", () =>
     Effect.gen(function*() {
       const turn = yield* Turn

@@ -10,6 +10,10 @@
  * Programs that are woken run within the turn, for as long as they like. So the
  * clock is read once more behind them: what is sent then is sent then, and not
  * when the turn began, and its deadlines count from there.
+ *
+ * Programs that must not run within a turn, since each call of theirs is a tick
+ * of its own, cork it instead: then what several turns have for the wire is
+ * handed over when the last of them is done.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -24,6 +28,10 @@ class Tasks {
   private pending: Array<() => void> = []
   private spare: Array<() => void> = []
   private count = 0
+
+  get isEmpty(): boolean {
+    return this.count === 0
+  }
 
   push(task: () => void): void {
     this.pending[this.count++] = task
@@ -65,6 +73,12 @@ export class Turn extends Context.Service<Turn, {
   readonly run: (work: () => void) => void
   /** Asks for `task` to be run once in `phase` at the end of this turn; outside of one, in a turn of its own. */
   readonly defer: (phase: Phase, task: () => void) => void
+  /**
+   * Keeps the "flush" phase of all turns back until `uncork` has been called as often, so that what several turns send leaves
+   * together. Whoever corks uncorks before the event loop goes on.
+   */
+  readonly cork: () => void
+  readonly uncork: () => void
 }>()("@strata/core/Turn") {
   static readonly layer: Layer.Layer<Turn> = Layer.effect(
     Turn,
@@ -77,6 +91,7 @@ export class Turn extends Context.Service<Turn, {
       const failures: Array<unknown> = []
       const failed = (error: unknown): void => void failures.push(error)
       let running = false
+      let corks = 0
       let started = 0
 
       const tasksOf = (phase: Phase): Tasks => phase === "wake" ? wake : phase === "output" ? output : flush
@@ -91,7 +106,7 @@ export class Turn extends Context.Service<Turn, {
         }
         for (;;) {
           if (wake.perform(failed)) started = read()
-          else if (!output.perform(failed) && !flush.perform(failed)) break
+          else if (!output.perform(failed) && (corks > 0 || !flush.perform(failed))) break
         }
         running = false
         if (failures.length > 0) throw failures.splice(0)[0]
@@ -103,6 +118,12 @@ export class Turn extends Context.Service<Turn, {
         defer: (phase, task) => {
           tasksOf(phase).push(task)
           if (!running) run(nothing)
+        },
+        cork: () => {
+          corks++
+        },
+        uncork: () => {
+          if (--corks === 0 && !running && !flush.isEmpty) run(nothing)
         }
       })
     })

@@ -27,10 +27,16 @@ export interface Outgoing {
 }
 
 /**
- * What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. False
- * when there is no room for the datagram: it is dropped as `queueFull`, and the packet must be as it was.
+ * What plain code that listens on a port is called with; `packet.start` is at the payload, valid during the call only. Whether
+ * it has taken the datagram. Else the packet must be as it was, and is dropped: as `queueFull` for want of room (false), or as
+ * `notReading` by who has a port but does not read yet.
  */
-export type DatagramInput = (packet: Packet, source: number, sourcePort: number, destination: number) => boolean
+export type DatagramInput = (
+  packet: Packet,
+  source: number,
+  sourcePort: number,
+  destination: number
+) => boolean | "notReading"
 
 /** How datagrams leave. */
 export interface Sending {

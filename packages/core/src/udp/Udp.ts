@@ -153,6 +153,12 @@ export class Udp extends Context.Service<Udp, {
     input: DatagramInput,
     failed?: (error: UdpError) => void
   ) => Effect.Effect<UdpPort, UdpError, Scope.Scope>
+  /**
+   * For plain code that sends from ticks of its own: between them datagrams are taken, but only handed to the wire when `uncork`
+   * has been called as often. See `Turn.cork`.
+   */
+  readonly cork: () => void
+  readonly uncork: () => void
 }>()("@strata/core/Udp") {
   static readonly layer: Layer.Layer<
     Udp,
@@ -325,7 +331,14 @@ export class Udp extends Context.Service<Udp, {
 
       yield* ipv4.handle(Protocol.udp, input, error)
       yield* Effect.addFinalizer(() => Effect.sync(() => ports.all().forEach(close)))
-      return Udp.of({ input, error, bind: (options = {}) => bind(options), bindWith: bind })
+      return Udp.of({
+        input,
+        error,
+        bind: (options = {}) => bind(options),
+        bindWith: bind,
+        cork: turn.cork,
+        uncork: turn.uncork
+      })
     })
   )
 }

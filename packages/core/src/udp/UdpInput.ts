@@ -16,7 +16,7 @@ import { IcmpType, UnreachableCode } from "../wire/IcmpHeader.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
 import { UdpHeader } from "../wire/UdpHeader.ts"
 import type { PortTable } from "./PortTable.ts"
-import type { Datagram, Socket } from "./Socket.ts"
+import type { Datagram, DatagramInput, Socket } from "./Socket.ts"
 import { Refused, UdpError, Unreachable } from "./UdpError.ts"
 
 const header = UdpHeader.get
@@ -45,7 +45,9 @@ export const makeInput = Effect.fnUntraced(function*(ports: PortTable<Socket>): 
   }
 
   const deliverOne = (socket: Socket, packet: Packet, sourcePort: number) => {
-    if (isTaken(socket, packet, sourcePort)) return
+    const taken = take(socket, packet, sourcePort)
+    if (taken === true) return
+    if (taken !== false) return drop(taken, packet)
     socket.mailbox.dropped++
     drop("queueFull", packet)
   }
@@ -130,8 +132,8 @@ export const makeError = (ports: PortTable<Socket>): ErrorInput => (error, quote
   return error.kind !== "fragmentationNeeded"
 }
 
-/** Whether the socket had room for a datagram. */
-const isTaken = (socket: Socket, packet: Packet, sourcePort: number): boolean => {
+/** As `DatagramInput`. */
+const take = (socket: Socket, packet: Packet, sourcePort: number): ReturnType<DatagramInput> => {
   const { input, mailbox } = socket
   if (input !== undefined) return input(packet, packet.source, sourcePort, packet.destination)
   if (!mailbox.hasRoom) return false

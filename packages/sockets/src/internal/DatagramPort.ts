@@ -50,12 +50,13 @@ export const openPort = Effect.fnUntraced(function*(
     joinMulticast: (group) => join(port, group),
     // Closing a port takes no time.
     close: () => Effect.runSync(Scope.close(own, Exit.void)),
-    ...sending(port, remote)
+    ...sending(udp, port, remote)
   }
 })
 
 /** Sends at once; `done` is called before it returns. */
 const sending = (
+  udp: Udp["Service"],
   port: UdpPort,
   remote: NetAddress.InetAddressV4 | undefined
 ): Pick<BackingSocket, "send" | "sendMany"> => {
@@ -76,14 +77,25 @@ const sending = (
       : port.sendUnsafe(payload, address, to.port)
     return reason === undefined ? undefined : Errors.writeError(reason)
   }
+  /** They leave together; behind one that cannot be sent none is. */
+  const sendAll = (payloads: ReadonlyArray<Uint8Array>, destinations: ReadonlyArray<BackingAddress | undefined>) => {
+    udp.cork()
+    try {
+      for (let index = 0; index < payloads.length; index++) {
+        const error = send(payloads[index]!, destinations[index])
+        if (error !== undefined) return { error, index }
+      }
+      return undefined
+    } finally {
+      udp.uncork()
+    }
+  }
   return {
     send: (payload, destination, done) => done(send(payload, destination)),
     sendMany: (payloads, destinations, done) => {
-      for (let index = 0; index < payloads.length; index++) {
-        const error = send(payloads[index]!, destinations[index])
-        if (error !== undefined) return done(error, index)
-      }
-      done()
+      const failed = sendAll(payloads, destinations)
+      if (failed === undefined) done()
+      else done(failed.error, failed.index)
     }
   }
 }

@@ -19,6 +19,7 @@ import type { SocketOptions, SocketType } from "node:dgram"
 import * as HostAddress from "../internal/HostAddress.ts"
 import { Hold } from "../internal/NodeHost.ts"
 import * as RealTime from "../internal/RealTime.ts"
+import { Departure } from "./DgramDeparture.ts"
 import { type DgramHost, DgramSocket, type MessageListener } from "./DgramSocket.ts"
 import * as NodeErrors from "./NodeErrors.ts"
 
@@ -32,8 +33,10 @@ export interface StrataDgram {
 export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = Effect.gen(function*() {
   yield* RealTime.needed
   const context = yield* Effect.context<Udp>()
+  const udp = yield* Udp
   const host: DgramHost = {
-    udp: yield* Udp,
+    udp,
+    departure: new Departure(udp),
     open: new Set(),
     hold: new Hold(),
     lookup: (hostname, done) =>

@@ -64,8 +64,9 @@ const chunksOf = (message: unknown): ReadonlyArray<NodeJS.ArrayBufferView> => {
   })
 }
 
-const bytesOf = ({ buffer, byteLength, byteOffset }: NodeJS.ArrayBufferView): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
+/** To ask a small array for its buffer is to have one made, outside of the heap. */
+const bytesOf = (view: NodeJS.ArrayBufferView): Uint8Array =>
+  view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
 const slice = (message: unknown, offset: unknown, length: unknown): Uint8Array => {
   const bytes = typeof message === "string" ? Buffer.from(message) : isView(message) ? bytesOf(message) : undefined

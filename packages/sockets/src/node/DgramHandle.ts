@@ -2,11 +2,11 @@
  * A UDP port as `node:dgram`'s sockets use it: calls that return the code of an error, as system calls do, or undefined.
  *
  * What arrives is copied once, into the buffer that a program gets, and waits for the end of the turn: programs run in ticks of
- * their own, between which all that they have promised goes on, as in Node. A datagram costs no fiber and no promise.
+ * their own, between which all that they have promised goes on, as in Node. A datagram costs no fiber, and what is sent
+ * between the first and the last of several that arrived at once leaves together (`DgramDeparture`).
  */
 import type { Udp, UdpPort } from "@strata/core"
-import type { Packet } from "@strata/core/device/Packet"
-import type { SendingOptions } from "@strata/core/udp/Udp"
+import type { DatagramInput, SendingOptions } from "@strata/core/udp/Udp"
 import { formatIpv4, fromIpv4, toIpv4 } from "@strata/core/wire/Address"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +14,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { RemoteInfo } from "node:dgram"
+import type { Departure } from "./DgramDeparture.ts"
 import * as Errors from "./DgramErrors.ts"
 
 export interface Endpoint {
@@ -39,6 +40,8 @@ const SEND_BUFFER = 212_992
 /** So many that have been handed over are forgotten at once. */
 const COMPACT = 1024
 
+const settled = Promise.resolve()
+
 interface Message {
   readonly payload: NonSharedBuffer
   readonly from: RemoteInfo
@@ -55,6 +58,7 @@ export class DgramHandle {
   sendBuffer = SEND_BUFFER
 
   readonly #udp: Udp["Service"]
+  readonly #departure: Departure
   readonly #events: HandleEvents
   readonly #scope = Scope.makeUnsafe()
   readonly #memberships = new Map<string, Scope.Closeable>()
@@ -73,8 +77,9 @@ export class DgramHandle {
   #destination = -1
   #destinationText = ""
 
-  constructor(udp: Udp["Service"], events: HandleEvents) {
+  constructor(udp: Udp["Service"], departure: Departure, events: HandleEvents) {
     this.#udp = udp
+    this.#departure = departure
     this.#events = events
   }
 
@@ -84,7 +89,7 @@ export class DgramHandle {
     return this.#open({ address: own === 0 ? undefined : toIpv4(own), port: port & 0xffff, shared })
   }
 
-  /** From now on what arrives is handed over. */
+  /** From now on what arrives is handed over. Until then, with a port that was taken to join a group, it is dropped. */
   listen(): void {
     this.#listening = true
   }
@@ -176,18 +181,18 @@ export class DgramHandle {
     return undefined
   }
 
-  readonly #input = (packet: Packet, source: number, sourcePort: number): boolean => {
+  readonly #input: DatagramInput = (packet, source, sourcePort) => {
     const { length } = packet
-    if (!this.#listening || this.#closed || (this.#octets > 0 && this.#octets + length > this.receiveBuffer)) {
-      return false
-    }
-    const { buffer, byteOffset } = packet.toBytes()
-    const payload = Buffer.from(buffer as ArrayBuffer, byteOffset, length)
+    if (!this.#listening) return "notReading"
+    if (this.#octets > 0 && this.#octets + length > this.receiveBuffer) return false
+    const payload = Buffer.allocUnsafeSlow(length)
+    packet.copyTo(payload, 0)
     const from: RemoteInfo = { address: this.#textOf(source), family: "IPv4", port: sourcePort, size: length }
     this.#octets += length
     this.#waiting.push({ payload, from })
     if (this.#isHandingOver) return true
     this.#isHandingOver = true
+    this.#departure.expect()
     this.#handOverSoon()
     return true
   }
@@ -195,20 +200,30 @@ export class DgramHandle {
   readonly #handOverSoon = (): void => process.nextTick(this.#handOver)
 
   readonly #handOver = (): void => {
-    const { from, payload } = this.#waiting[this.#next++]!
-    this.#octets -= payload.length
+    const departure = this.#departure
+    departure.begin()
+    departure.pause()
+    const { from, payload } = this.#takeNext()
+    const isMoreToCome = this.#isHandingOver
+    if (isMoreToCome) departure.expect()
+    try {
+      if (!this.#closed) this.#events.onMessage(payload, from)
+    } finally {
+      departure.end()
+      // Behind the promises that the program settles now, and what those lead to.
+      if (isMoreToCome) void settled.then(this.#handOverSoon)
+    }
+  }
+
+  #takeNext(): Message {
+    const message = this.#waiting[this.#next++]!
+    this.#octets -= message.payload.length
     this.#isHandingOver = this.#next < this.#waiting.length
-    // Behind the promises that the program is going to settle now.
-    if (this.#next === COMPACT) {
-      this.#waiting = this.#waiting.slice(COMPACT)
+    if (!this.#isHandingOver || this.#next === COMPACT) {
+      this.#waiting = this.#waiting.slice(this.#next)
       this.#next = 0
     }
-    if (this.#isHandingOver) queueMicrotask(this.#handOverSoon)
-    else {
-      this.#waiting = []
-      this.#next = 0
-    }
-    if (!this.#closed) this.#events.onMessage(payload, from)
+    return message
   }
 
   readonly #failed = ({ reason }: { readonly reason: Parameters<typeof Errors.codeOf>[0] }): void =>

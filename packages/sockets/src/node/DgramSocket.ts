@@ -24,6 +24,7 @@ import {
   toAnybody,
   toPeer
 } from "./DgramArguments.ts"
+import type { Departure } from "./DgramDeparture.ts"
 import * as Errors from "./DgramErrors.ts"
 import { DgramHandle, parse } from "./DgramHandle.ts"
 import * as NodeErrors from "./NodeErrors.ts"
@@ -38,6 +39,7 @@ export type Lookup = (
 /** What the sockets of one `StrataDgram` have in common. */
 export interface DgramHost {
   readonly udp: Udp["Service"]
+  readonly departure: Departure
   /** Names, for sockets without a `lookup` of their own. */
   readonly lookup: (hostname: string, done: (error: NodeJS.ErrnoException | null, address: string) => void) => void
   /** What is open. */
@@ -69,6 +71,8 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
   #handle: DgramHandle | undefined
   #binding: "unbound" | "binding" | "bound" = "unbound"
   #connection: "disconnected" | "connecting" | "connected" = "disconnected"
+  /** The address that was sent to last. */
+  #numeric = ""
   /** What is to be done once there is a port. */
   #queue: Array<() => void> | undefined
   #refed = true
@@ -92,7 +96,7 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
     this.#lookup = options.lookup as Lookup | undefined
     this.#shared = options.reuseAddr === true || options.reusePort === true
     this.#sizes = options
-    this.#handle = new DgramHandle(host.udp, {
+    this.#handle = new DgramHandle(host.udp, host.departure, {
       onMessage: (message, from) => this.emit("message", message, from),
       onError: (code) => this.emit("error", NodeErrors.systemError("recvmsg", code))
     })
@@ -204,10 +208,8 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
     const outgoing = isConnected ? toPeer(given) : toAnybody(given)
     this.#running()
     if (this.#binding === "unbound") this.bind({ port: 0, exclusive: true })
-    this.#whenBound(() => {
-      if (this.#connection === "connected") return this.#transmit(null, undefined, outgoing)
-      this.#resolve(outgoing.address ?? "", (error, ip) => this.#transmit(error, ip, outgoing))
-    })
+    if (this.#binding === "bound") this.#dispatch(outgoing)
+    else this.#whenBound(() => this.#dispatch(outgoing))
   }
 
   close(callback?: () => void): this {
@@ -392,11 +394,42 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
       return
     }
     if (this.#handle === undefined) return
+    this.#host.departure.keep()
     const payload = joined(chunks)
     const code = this.#handle.send(payload, ip, port)
     if (callback === undefined) return
     if (code === undefined) process.nextTick(callback, null, payload.length)
     else process.nextTick(callback, Errors.endpointError("send", code, address ?? ip, port))
+  }
+
+  /** Sends what there is a port for: to the peer now, to others when their address is known. */
+  #dispatch(outgoing: Outgoing): void {
+    if (this.#connection === "connected") return this.#transmit(null, undefined, outgoing)
+    const address = outgoing.address || this.#loopback
+    if (this.#lookup !== undefined || !this.#isNumeric(address)) {
+      return this.#resolve(address, (error, ip) => this.#transmit(error, ip, outgoing))
+    }
+    this.#host.departure.expect()
+    process.nextTick(this.#depart, address, outgoing)
+  }
+
+  /** The tick of one that is sent to an address. */
+  readonly #depart = (address: string, outgoing: Outgoing): void => {
+    const { departure } = this.#host
+    departure.begin()
+    try {
+      this.#transmit(null, address, outgoing)
+    } finally {
+      departure.end()
+    }
+  }
+
+  /** Whether it is an address and no name; what follows each other often goes to the same one. */
+  #isNumeric(address: string): boolean {
+    if (address === this.#numeric) return true
+    if (isIP(address) === 0) return false
+    this.#numeric = address
+    return true
   }
 
   /** Now, or when the port that is being taken is there. */
@@ -434,10 +467,10 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
   }
 
   #resolve(host: string, done: (error: NodeJS.ErrnoException | null, address: string) => void): void {
-    const [loopback, family] = this.type === "udp4" ? ["127.0.0.1", 4] : ["::1", 6]
-    if (this.#lookup !== undefined) return this.#lookup(host || loopback, family, done)
-    if (host === "" || isIP(host) !== 0) process.nextTick(done, null, host || loopback)
-    else this.#host.lookup(host, done)
+    const name = host || this.#loopback
+    if (this.#lookup !== undefined) return this.#lookup(name, this.type === "udp4" ? 4 : 6, done)
+    if (isIP(name) !== 0) process.nextTick(done, null, name)
+    else this.#host.lookup(name, done)
   }
 
   #configure(syscall: string, options: SendingOptions): void {
@@ -455,6 +488,10 @@ export class DgramSocket extends EventEmitter<Events> implements Socket {
   #running(): DgramHandle {
     if (this.#handle === undefined) throw Errors.notRunning()
     return this.#handle
+  }
+
+  get #loopback(): string {
+    return this.type === "udp4" ? "127.0.0.1" : "::1"
   }
 
   get #any(): string {

@@ -28,7 +28,15 @@ const makeConnection = () => {
       return [taken]
     }
   }
-  const turn = { now: () => 0, running: () => true, run: (work: () => void) => work(), defer: () => {} }
+  const nothing = () => {}
+  const turn = {
+    now: () => 0,
+    running: () => true,
+    run: (work: () => void) => work(),
+    defer: nothing,
+    cork: nothing,
+    uncork: nothing
+  }
   const { read } = makeFace(connection as never, turn)
   const arrive = (octet: number): void => {
     arrived.push(octet)

@@ -11,10 +11,11 @@ import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
 import { own } from "./Ownership.ts"
-import { makePlain, offer, type PlainConnection, type Taken } from "./PlainConnection.ts"
+import { behind, makePlain, offer, type PlainConnection, take, type Taken } from "./PlainConnection.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import type { TcpError } from "./TcpError.ts"
 import { infoOf } from "./TcpInfo.ts"
+import { Wait } from "./Waiters.ts"
 import type { PendingWrite } from "./WriteQueue.ts"
 
 export const statusOf = (connection: LiveConnection): ConnectionStatus => {
@@ -34,9 +35,10 @@ export const statusOf = (connection: LiveConnection): ConnectionStatus => {
  * What `read` does. Once it has told the end it lets go of the connection: a Stream outlives its run by up to a full garbage
  * collection, since V8 takes closures that are assigned to a property for long-lived, as those of `Channel` are.
  */
-class Reading {
-  readonly read: Connection["read"]
-  private plain: PlainConnection | undefined
+class Reading extends Wait<Taken, TcpError | Cause.Done> {
+  readonly read: Connection["read"] = Effect.callback(this.register)
+  private connection: LiveConnection | undefined
+  private readonly turn: Turn["Service"]
   private end: Connection["read"] | undefined = undefined
   /** What `give` is to tell, until it has. */
   private taken: Taken | undefined = undefined
@@ -47,21 +49,20 @@ class Reading {
   })
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
-    this.plain = makePlain(connection, turn)
-    const look = () => this.look()
-    const wait = connection.readers.waitFor(look)
-    this.read = Effect.suspend(() => this.look() ?? wait)
+    super(connection.readers)
+    this.connection = connection
+    this.turn = turn
   }
 
-  private look(): Connection["read"] | undefined {
-    const { plain } = this
-    if (plain === undefined) return this.end
-    const taken = plain.take()
+  protected look(): Connection["read"] | undefined {
+    const { connection } = this
+    if (connection === undefined) return this.end
+    const taken = take(connection, this.turn)
     if (taken !== undefined) return this.tell(taken)
-    const behind = plain.behind()
-    if (behind === "more") return undefined
-    this.end = behind === "end" ? Cause.done() : Effect.fail(plain.failure())
-    this.plain = undefined
+    const rest = behind(connection)
+    if (rest === "more") return undefined
+    this.end = rest === "end" ? Cause.done() : Effect.fail(failureOf(connection.tcb))
+    this.connection = undefined
     return this.end
   }
 

@@ -58,22 +58,21 @@ class Plain implements PlainConnection {
     const { connection } = this
     const look = (): void => {
       if (connection.established || connection.state === "CLOSED") listener()
-      else connection.watchers.wait(look)
+      else connection.watchers.listen(look)
     }
     look()
   }
 
   take(): Taken | undefined {
-    return takeAll(this.connection, this.turn)
+    return take(this.connection, this.turn)
   }
 
   behind(): "more" | "end" | "failure" {
-    const { ended, finished } = this.connection
-    return finished ? "end" : ended ? "failure" : "more"
+    return behind(this.connection)
   }
 
   whenReadable(listener: () => void): void {
-    this.connection.readers.wait(listener)
+    this.connection.readers.listen(listener)
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, settle: (error: TcpError | undefined) => void): boolean {
@@ -131,7 +130,7 @@ class Plain implements PlainConnection {
 }
 
 /** `PlainConnection.take`. Who is woken is in a turn already, which needs no function then. */
-const takeAll = (connection: LiveConnection, turn: Turn["Service"]): Taken | undefined => {
+export const take = (connection: LiveConnection, turn: Turn["Service"]): Taken | undefined => {
   if (connection.receiving.readable === 0) return undefined
   if (turn.running()) return connection.take()
   let taken: Taken | undefined
@@ -140,6 +139,10 @@ const takeAll = (connection: LiveConnection, turn: Turn["Service"]): Taken | und
   })
   return taken
 }
+
+/** `PlainConnection.behind`. */
+export const behind = ({ ended, finished }: LiveConnection): "more" | "end" | "failure" =>
+  finished ? "end" : ended ? "failure" : "more"
 
 /** `PlainConnection.offer`, and the same of turns. */
 export const offer = (connection: LiveConnection, turn: Turn["Service"], bytes: Uint8Array): boolean => {

@@ -6,10 +6,15 @@
  */
 import * as Effect from "effect/Effect"
 
+/** Who waits is woken once. One that waits again and again is always the same object. */
+export interface Waiter {
+  readonly wake: () => void
+}
+
 export class Waiters {
   // One field for the one that there usually is, and nothing for none: there may be very many connections.
-  private first: (() => void) | undefined = undefined
-  private others: Array<() => void> | undefined = undefined
+  private first: Waiter | undefined = undefined
+  private others: Array<Waiter> | undefined = undefined
 
   get size(): number {
     return this.first === undefined ? 0 : 1 + (this.others?.length ?? 0)
@@ -35,22 +40,27 @@ export class Waiters {
    * run again and again makes next to nothing anew for each time that it waits.
    */
   waitFor<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
-    return Effect.callback(new Wait(this, look).register)
+    return Effect.callback(new Looking(this, look).register)
   }
 
-  /** Has `wake` called when it is its turn, once; for plain code. */
-  wait(wake: () => void): void {
-    if (this.first === undefined) this.first = wake
-    else if (this.others === undefined) this.others = [wake]
-    else this.others.push(wake)
+  /** Has `listener` called when it is its turn, once; for plain code. */
+  listen(listener: () => void): void {
+    this.wait(new Listening(listener))
   }
 
-  /** Wakes the fiber that waits longest; it runs before this returns. */
+  /** Has `waiter` woken when it is its turn, once. */
+  wait(waiter: Waiter): void {
+    if (this.first === undefined) this.first = waiter
+    else if (this.others === undefined) this.others = [waiter]
+    else this.others.push(waiter)
+  }
+
+  /** Wakes the one that waits longest; a fiber runs before this returns. */
   wakeOne(): void {
     const { first } = this
     if (first === undefined) return
     this.moveUp()
-    first()
+    first.wake()
   }
 
   /** Wakes everybody who waits now. */
@@ -59,14 +69,14 @@ export class Waiters {
     if (first === undefined) return
     this.first = undefined
     this.others = undefined
-    first()
-    others?.forEach((wake) => wake())
+    first.wake()
+    others?.forEach((waiter) => waiter.wake())
   }
 
   /** Forgets one who waits. */
-  remove(wake: () => void): void {
-    if (this.first === wake) return this.moveUp()
-    const index = this.others?.indexOf(wake) ?? -1
+  remove(waiter: Waiter): void {
+    if (this.first === waiter) return this.moveUp()
+    const index = this.others?.indexOf(waiter) ?? -1
     if (index >= 0) this.others!.splice(index, 1)
   }
 
@@ -77,36 +87,57 @@ export class Waiters {
   }
 }
 
-/** A fiber at a time waits here; another one that runs the same Effect meanwhile has a place of its own. */
-class Wait<A, E> {
+/**
+ * The place of a fiber that waits until `look` finds something, which is looked for as soon as it is woken. A fiber at a time waits here;
+ * another one that runs the same Effect meanwhile has a place of its own.
+ */
+export abstract class Wait<A, E> implements Waiter {
   private readonly waiters: Waiters
-  private readonly look: () => Effect.Effect<A, E> | undefined
   private resume: ((found: Effect.Effect<A, E>) => void) | undefined = undefined
   private readonly forget: Effect.Effect<void>
 
-  constructor(waiters: Waiters, look: () => Effect.Effect<A, E> | undefined) {
+  constructor(waiters: Waiters) {
     this.waiters = waiters
-    this.look = look
     this.forget = Effect.sync(() => {
       this.resume = undefined
-      waiters.remove(this.wake)
+      waiters.remove(this)
     })
   }
 
+  protected abstract look(): Effect.Effect<A, E> | undefined
+
+  /** What `Effect.callback` makes the Effect of. */
   readonly register = (resume: (found: Effect.Effect<A, E>) => void): Effect.Effect<void> | void => {
     const found = this.look()
     if (found !== undefined) return resume(found)
-    if (this.resume !== undefined) return new Wait(this.waiters, this.look).register(resume)
+    if (this.resume !== undefined) return new Looking(this.waiters, () => this.look()).register(resume)
     this.resume = resume
-    this.waiters.wait(this.wake)
+    this.waiters.wait(this)
     return this.forget
   }
 
-  private readonly wake = (): void => {
+  wake(): void {
     const found = this.look()
-    if (found === undefined) return this.waiters.wait(this.wake)
+    if (found === undefined) return this.waiters.wait(this)
     const { resume } = this
     this.resume = undefined
     resume?.(found)
+  }
+}
+
+class Looking<A, E> extends Wait<A, E> {
+  protected readonly look: () => Effect.Effect<A, E> | undefined
+
+  constructor(waiters: Waiters, look: () => Effect.Effect<A, E> | undefined) {
+    super(waiters)
+    this.look = look
+  }
+}
+
+class Listening implements Waiter {
+  readonly wake: () => void
+
+  constructor(listener: () => void) {
+    this.wake = listener
   }
 }

@@ -17,12 +17,15 @@ export interface PendingWrite {
   readonly settle: () => void
 }
 
+/** What all have where nothing waits: an array of one's own would be something more to look at, for each segment. */
+const NOTHING: Array<PendingWrite> = Object.freeze([]) as ReadonlyArray<PendingWrite> as Array<PendingWrite>
+
 export class WriteQueue {
   readonly sending: SendBuffer
   /** Octets up to which the buffer grows. */
   private readonly maximum: number
-  private waiting: Array<PendingWrite> = []
-  private settled: Array<PendingWrite> = []
+  private waiting = NOTHING
+  private settled = NOTHING
 
   constructor({ initial, maximum }: BufferBounds, copies: boolean) {
     this.sending = new SendBuffer(initial, copies)
@@ -47,7 +50,8 @@ export class WriteQueue {
       write.at += this.sending.write(write.bytes, write.at, this.room(tcb))
       if (write.at === write.bytes.length) return true
     }
-    this.waiting.push(write)
+    if (this.waiting === NOTHING) this.waiting = [write]
+    else this.waiting.push(write)
     return false
   }
 
@@ -71,22 +75,23 @@ export class WriteQueue {
       moved = true
       if (write.at < write.bytes.length) break
       this.waiting.shift()
-      this.settled.push(write)
+      if (this.settled === NOTHING) this.settled = [write]
+      else this.settled.push(write)
     }
     return moved
   }
 
   /** Lets go of all writes that wait. */
   abandon(): void {
-    this.settled.push(...this.waiting)
-    this.waiting = []
+    this.settled = [...this.settled, ...this.waiting]
+    this.waiting = NOTHING
   }
 
   /** Calls those whose writes are over. */
   settle(): void {
     const { settled } = this
     if (settled.length === 0) return
-    this.settled = []
+    this.settled = NOTHING
     for (const write of settled) write.settle()
   }
 

@@ -4,12 +4,14 @@
  * are checked, and every octet that is delivered is compared with what was written.
  */
 import type { ControlBlock } from "@strata/core/tcp/ControlBlock"
+import { Cubic } from "@strata/core/tcp/Cubic"
 import { Reno } from "@strata/core/tcp/Reno"
 import { type Segment, type SegmentOptions, TcpFlag } from "@strata/core/tcp/Segment"
 import * as Sequence from "@strata/core/tcp/Sequence"
 import { type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { defaultSettings } from "@strata/core/tcp/TcpSettings"
 import { AssertionError } from "node:assert"
+import { machine } from "./shadow.ts"
 
 /** Checked after every step, so without the assertion library's ceremony. */
 const must: (condition: boolean, what: string) => asserts condition = (condition, what) => {
@@ -117,12 +119,12 @@ class Host {
     }
     this.buffer.copyWithin(0, count)
     this.delivered += count
-    this.become(rfc9293.consumed(this.tcb, count, now))
+    this.become(machine.consumed(this.tcb, count, now))
   }
 
   arrives({ segment, text }: Carried, now: number): Emission | undefined {
     const before = this.tcb
-    const outcome = rfc9293.arrives(before, segment, now)
+    const outcome = machine.arrives(before, segment, now)
     this.keep(before, outcome, text)
     this.apply(outcome)
     return outcome.reply
@@ -144,7 +146,7 @@ class Host {
   }
 
   output(now: number): Carried | undefined {
-    const next = rfc9293.output(this.tcb, this.queued, now)
+    const next = machine.output(this.tcb, this.queued, now)
     if (next === undefined) return undefined
     this.become(next.tcb)
     const { segment } = next
@@ -213,7 +215,7 @@ export const converse = (seed: number, options: ChannelOptions): { readonly a: H
     iss: random.one([0, 0xffff_ffff, 0xffff_f000, 0x7fff_fff0, random.below(0x1_0000_0000)]),
     receiveMaximumSegmentSize: random.one([100, 536, 1460]),
     receiveCapacity: random.one([1, 100, 1000, 5000, 65_535, 200_000]),
-    congestion: Reno,
+    congestion: random.one([Reno, Cubic]),
     settings: {
       ...defaultSettings,
       retransmissions: 60,
@@ -283,7 +285,7 @@ export const converse = (seed: number, options: ChannelOptions): { readonly a: H
       now = Math.max(now, timer)
       for (const host of [a, b]) {
         if (rfc9293.deadline(host.tcb) > now) continue
-        host.become(rfc9293.elapse(host.tcb, host.queued, now))
+        host.become(machine.elapse(host.tcb, host.queued, now))
         flush(host)
       }
     }

@@ -3,7 +3,17 @@
  *
  * A program written with `virtually` reads as if it ran in real time; seconds and minutes of it take no time at all.
  */
-import { Entropy, Icmp, NetworkStack, Statistics, Tcp, type TcpDefaultOptions, TcpDefaults } from "@strata/core"
+import {
+  CongestionControl,
+  Entropy,
+  Icmp,
+  NetworkStack,
+  Statistics,
+  Tcp,
+  type TcpDefaultOptions,
+  TcpDefaults,
+  TcpMachine
+} from "@strata/core"
 import type { Connection } from "@strata/core/tcp/Tcp"
 import * as Address from "@strata/core/wire/Address"
 import { Wire } from "@strata/drivers"
@@ -45,6 +55,8 @@ export interface PairOptions {
   readonly capacity?: number
   readonly left?: Impairment.Options
   readonly right?: Impairment.Options
+  /** The machine of both. */
+  readonly machine?: Layer.Layer<TcpMachine>
   readonly leftDefaults?: TcpDefaultOptions
   readonly rightDefaults?: TcpDefaultOptions
 }
@@ -68,7 +80,8 @@ const makeHost = Effect.fnUntraced(
     const memo = yield* Layer.makeMemoMap
     const context = yield* Layer.buildWithMemoMap(device.pipe(Layer.provideMerge(below(seed))), memo, scope)
     const tcpScope = yield* Scope.fork(scope)
-    const tcp = yield* Layer.buildWithScope(Layer.fresh(NetworkStack.tcp), tcpScope).pipe(
+    const parts = Layer.mergeAll(options.machine ?? TcpMachine.layer, CongestionControl.layer)
+    const tcp = yield* Layer.buildWithScope(Layer.fresh(Tcp.layer.pipe(Layer.provide(parts))), tcpScope).pipe(
       Effect.provideService(TcpDefaults, defaults),
       Effect.provideContext(context)
     )

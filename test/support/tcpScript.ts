@@ -17,6 +17,7 @@ import { Reno } from "@strata/core/tcp/Reno"
 import { NO_OPTIONS, type Segment, type SegmentOptions, TcpFlag } from "@strata/core/tcp/Segment"
 import { type Emission, type OpenParameters, type Outcome, rfc9293 } from "@strata/core/tcp/TcpMachine"
 import { defaultSettings, type TcpSettings } from "@strata/core/tcp/TcpSettings"
+import { machine } from "./shadow.ts"
 
 export interface ScriptOptions {
   readonly iss?: number
@@ -164,7 +165,7 @@ export class TcpScript {
   receives(...texts: ReadonlyArray<string>): this {
     for (const text of texts) {
       this.begin(`receives ${text}`)
-      this.apply(rfc9293.arrives(this.tcb, segment(text), this.now))
+      this.apply(machine.arrives(this.tcb, segment(text), this.now))
     }
     return this
   }
@@ -221,7 +222,7 @@ export class TcpScript {
   /** The program reads; all that is there by default. */
   reads(octets: number = this.tcb.rcv.unread): this {
     this.begin(`reads ${octets}`)
-    this.tcb = rfc9293.consumed(this.tcb, octets, this.now)
+    this.tcb = machine.consumed(this.tcb, octets, this.now)
     return this.output()
   }
 
@@ -258,7 +259,7 @@ export class TcpScript {
     const until = this.now + milliseconds
     for (let due = rfc9293.deadline(this.tcb); due <= until; due = rfc9293.deadline(this.tcb)) {
       this.now = Math.max(due, this.now)
-      this.tcb = rfc9293.elapse(this.tcb, this.queued, this.now)
+      this.tcb = machine.elapse(this.tcb, this.queued, this.now)
       this.output()
     }
     this.now = until
@@ -288,7 +289,7 @@ export class TcpScript {
 
   private output(): this {
     for (let turn = 0; turn < 1000; turn++) {
-      const next = rfc9293.output(this.tcb, this.queued, this.now, this.limit)
+      const next = machine.output(this.tcb, this.queued, this.now, this.limit)
       if (next === undefined) return this
       this.tcb = next.tcb
       this.sent.push(next.segment)

@@ -9,7 +9,7 @@ const QUEUED = 100_000
 /** A window of a hundred segments, and `rate` octets per millisecond. */
 const paced = (rate: number): CongestionAlgorithm => {
   const state = { window: 146_000, slowStartThreshold: Infinity, pacingRate: rate }
-  return { ...Reno, initial: () => state, onAck: () => state }
+  return { ...Reno, keep: undefined, initial: () => state, onAck: () => state }
 }
 
 const writing = (rate: number): TcpScript => established({ congestion: paced(rate) }).writes(QUEUED)
@@ -60,7 +60,9 @@ describe("pacing", () => {
   })
 
   it("knows no rate where the algorithm names none", () => {
-    established({ congestion: { ...Reno, initial: () => ({ window: 29_200, slowStartThreshold: Infinity }) } })
+    established({
+      congestion: { ...Reno, keep: undefined, initial: () => ({ window: 29_200, slowStartThreshold: Infinity }) }
+    })
       .writes(100_000).sendsMany(20)
   })
 })

@@ -15,7 +15,7 @@ const LIMIT = 65_495
 
 const window = (octets: number, pacingRate?: number): CongestionAlgorithm => {
   const state = { window: octets, slowStartThreshold: octets, pacingRate }
-  return { ...Reno, initial: () => state, onAck: (before) => before }
+  return { ...Reno, keep: undefined, initial: () => state, onAck: (before) => before }
 }
 
 /** A device that cuts, and a congestion window of a hundred segments. */

@@ -52,10 +52,10 @@ const isRepetition = (snd: SendSpace, segment: Segment): boolean =>
   scaled(snd, segment) === snd.wnd
 
 /** SEG.WND in octets (RFC 7323 §2.3). */
-const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd << snd.scale
+export const scaled = (snd: SendSpace, segment: Segment): number => segment.wnd << snd.scale
 
 /** Whether the segment is newer than the one the window was taken from. */
-const isWindowUpdate = (snd: SendSpace, segment: Segment): boolean =>
+export const isWindowUpdate = (snd: SendSpace, segment: Segment): boolean =>
   Sequence.lessThan(snd.wl1, segment.seq) ||
   (snd.wl1 === segment.seq && Sequence.lessOrEqual(snd.wl2, segment.ack))
 
@@ -86,7 +86,7 @@ const tailAnswered = (tcb: ControlBlock, segment: Segment): ControlBlock => {
 }
 
 /** When the segment left that the peer answers (RFC 7323 §3), in milliseconds. */
-const echoed = ({ options, timestamps }: ControlBlock, segment: Segment, now: number): number | undefined => {
+export const echoed = ({ options, timestamps }: ControlBlock, segment: Segment, now: number): number | undefined => {
   const stamps = options.timestamps ? segment.options.timestamps : undefined
   if (stamps === undefined) return undefined
   const time = Timestamps.timeOf(timestamps, stamps.echoReply, now)
@@ -154,7 +154,7 @@ const acknowledgedSend = (snd: SendSpace, segment: Segment, octets: number): Sen
 }
 
 /** A measurement by what was sent once only, or else by the timestamps of what moved SND.UNA (RFC 7323 §4.1). */
-const roundTrip = (
+export const roundTrip = (
   { ambiguous, timedAt }: News.News,
   echo: number | undefined,
   now: number

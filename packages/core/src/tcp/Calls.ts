@@ -2,7 +2,15 @@
  * The user's calls (RFC 9293 §3.10), the timers, and what ICMP tells.
  */
 import { unanswered } from "./Arrival.ts"
-import { close as closed, type ControlBlock, draft, draftReceive, isOpening } from "./ControlBlock.ts"
+import {
+  close as closed,
+  type ControlBlock,
+  draft,
+  draftReceive,
+  isOpening,
+  type ReceiveDraft,
+  type Writable
+} from "./ControlBlock.ts"
 import { count } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as KeepAlive from "./KeepAlive.ts"
@@ -42,19 +50,28 @@ const isReceiving = (tcb: ControlBlock): boolean =>
 
 /** RECEIVE (§3.10.3): the program took `octets` out of the receive buffer. */
 export const consumed = (tcb: ControlBlock, octets: number, now: number): ControlBlock => {
-  const rcv = draftReceive(tcb.rcv)
-  rcv.unread -= octets
   const next = draft(tcb)
+  const rcv = draftReceive(tcb.rcv)
+  const tuning = { ...tcb.tuning }
   next.rcv = rcv
-  const tuned = ReceiveTuning.consumed(tcb, rcv, now)
-  if (tuned !== undefined) {
-    rcv.capacity = tuned.capacity
-    next.tuning = tuned.tuning
-  }
+  next.tuning = tuning
+  consume(next, rcv, tuning, octets, now)
+  return next
+}
+
+/** What `consumed` does, to a control block with a receive space and a state of tuning that nobody else holds. */
+export const consume = (
+  tcb: ControlBlock,
+  rcv: ReceiveDraft,
+  tuning: Writable<ReceiveTuning.TuningState>,
+  octets: number,
+  now: number
+): void => {
+  rcv.unread -= octets
+  if (ReceiveTuning.isRoundOver(tcb, now)) ReceiveTuning.nextRound(tuning, rcv, now)
   const isDue = rcv.acknowledge !== "now" && isReceiving(tcb) &&
     DelayedAcknowledgement.isDueAfterRead(rcv, ReceiveWindow.announced(rcv))
   if (isDue) rcv.acknowledge = "now"
-  return next
 }
 
 /** ABORT (§3.10.5) */

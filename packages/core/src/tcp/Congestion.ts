@@ -78,6 +78,16 @@ export interface Delivery {
   readonly congestionEcho: boolean
 }
 
+/**
+ * `CongestionAlgorithm.onAck` without anything made anew, for the acknowledgements by which nothing is lost or repaired: nearly all of them.
+ */
+export interface InPlace {
+  /** That of the algorithm. In one that has another, `acknowledge` is not what it does, and is not called. */
+  readonly onAck: CongestionAlgorithm["onAck"]
+  /** Makes `mine`, which `keep` has made, what `onAck` would return. `delivery` and `view` are the caller's, and used again. */
+  readonly acknowledge: (mine: CongestionState, delivery: Delivery, view: CongestionView) => void
+}
+
 /** A congestion control: what it is told, and what it answers, as pure functions over a record of its own. */
 export interface CongestionAlgorithm {
   readonly name: string
@@ -108,6 +118,7 @@ export interface CongestionAlgorithm {
    * record has a `keep` of its own, or none: the other one's knows nothing of what is more.
    */
   readonly keep?: ((mine: CongestionState | undefined, state: CongestionState) => CongestionState) | undefined
+  readonly inPlace?: InPlace | undefined
   /** Nothing was sent for `idle` milliseconds, longer than the retransmission timeout. By default RFC 5681 §4.1 applies. */
   readonly onIdle?: ((state: CongestionState, idle: number, view: CongestionView) => CongestionState) | undefined
 }

@@ -16,12 +16,13 @@ import { type Adjustable, configured } from "./Configure.ts"
 import type { ConnectionHost } from "./ConnectionHost.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import * as Options from "./Options.ts"
-import { own, takeOver } from "./Ownership.ts"
+import { own, type Owned, takeOver } from "./Ownership.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import * as ReceiveWindow from "./ReceiveWindow.ts"
 import { type Segment, TcpFlag } from "./Segment.ts"
 import { textStart } from "./SegmentReader.ts"
 import type { SendBuffer } from "./SendBuffer.ts"
+import { isSteady, type Taken } from "./steady/SteadyPath.ts"
 import type { BufferBounds } from "./Tcp.ts"
 import type { Emission, Outcome } from "./TcpMachine.ts"
 import { Traffic } from "./Traffic.ts"
@@ -45,8 +46,7 @@ export class LiveConnection implements Linked<LiveConnection> {
   list: LinkedList<LiveConnection> | undefined = undefined
   before: LiveConnection | undefined = undefined
   behind: LiveConnection | undefined = undefined
-  /** Changes with everything that happens; `own` makes a copy that does not. */
-  readonly tcb: ControlBlock
+  private readonly mine: Owned
   /** Another one whenever the control block has changed. */
   revision = 0
   readonly sending: SendBuffer
@@ -91,13 +91,18 @@ export class LiveConnection implements Linked<LiveConnection> {
   constructor(host: ConnectionHost, tcb: ControlBlock, sendBuffer: BufferBounds, linger?: number, copyWrites = false) {
     this.host = host
     this.traffic = new Traffic(host.counters)
-    this.tcb = own(tcb)
+    this.mine = own(tcb)
     this.linger = linger
     this.writes = new WriteQueue(sendBuffer, copyWrites)
     this.sending = this.writes.sending
     // The window on the wire is rounded up to its scale (RFC 7323 §2.3).
     this.receiving = new ReceiveBuffer(tcb.rcv.maximum + ReceiveWindow.slack(tcb.rcv.scale))
     this.timer = host.timers.make(this.elapse)
+  }
+
+  /** Changes with everything that happens; `own` makes a copy that does not. */
+  get tcb(): ControlBlock {
+    return this.mine
   }
 
   get endpoints(): Endpoints {
@@ -111,9 +116,11 @@ export class LiveConnection implements Linked<LiveConnection> {
   /** A segment for this connection; its text is copied. */
   arrives(packet: Packet, segment: Segment): void {
     const before = this.tcb
-    const { counters, machine, mayReply, opens, reopen, turn } = this.host
+    const { counters, machine, mayReply, opens, reopen, steady, turn } = this.host
     const now = turn.now()
     this.traffic.received(segment, now)
+    const taken = steady?.arrives(this.mine, segment, now)
+    if (taken !== undefined) return this.arrived(packet, taken)
     if (this.gate !== undefined && before.state === "SYN-RECEIVED" && this.gate(this, packet, segment)) return
     if ((segment.flags & TcpFlag.syn) !== 0) opens(this, segment)
     const outcome = machine.arrives(before, segment, now)
@@ -121,23 +128,48 @@ export class LiveConnection implements Linked<LiveConnection> {
     if (outcome.textLength > 0) {
       const text = textStart(packet) + outcome.textSkip
       this.receiving.write(outcome.textOffset, packet.bytes, text, text + outcome.textLength)
+      if (outcome.textOffset > 0) counters.outOfOrder.value++
     }
     const received = outcome.tcb.rcv.unread - before.rcv.unread
+    this.took(received, outcome.acknowledged)
+    this.apply(mayReply(before, outcome) ? outcome : { ...outcome, reply: undefined })
+    this.follow(received, outcome.acknowledged)
+  }
+
+  /** A segment that was expected. */
+  private arrived(packet: Packet, { acknowledged, received, reply }: Taken): void {
+    const { predictedAcknowledgements, predictedText } = this.host.counters
+    this.revision++
+    if (received > 0) {
+      const text = textStart(packet)
+      this.receiving.write(0, packet.bytes, text, text + received)
+      predictedText.value++
+    } else predictedAcknowledgements.value++
+    this.took(received, acknowledged)
+    if (reply !== undefined) this.emit(this.tcb.endpoints, reply, false)
+    this.follow(received, acknowledged)
+  }
+
+  /** Of the receive buffer, so many octets more can be read; of the send buffer, so many were acknowledged. */
+  private took(received: number, acknowledged: number): void {
     if (received > 0) {
       this.receiving.advance(received)
       this.wakeLater()
     }
-    if (outcome.acknowledged > 0) this.sending.release(outcome.acknowledged)
-    this.traffic.took(outcome, received)
-    this.apply(mayReply(before, outcome) ? outcome : { ...outcome, reply: undefined })
-    if (outcome.acknowledged > 0) {
+    if (acknowledged > 0) this.sending.release(acknowledged)
+    this.traffic.took(received, acknowledged)
+  }
+
+  /** What follows from that. */
+  private follow(received: number, acknowledged: number): void {
+    if (acknowledged > 0) {
       this.touch()
-      this.writes.grow(outcome.tcb)
+      this.writes.grow(this.tcb)
       if (!this.writes.isEmpty) this.pump()
     }
     // RFC 1122 §4.2.2.13: nobody will ever read this, and the peer shall know.
     if (received > 0 && this.orphan) {
-      counters.heardAfterClose.value++
+      this.host.counters.heardAfterClose.value++
       return this.abort()
     }
     this.outputLater()
@@ -148,7 +180,12 @@ export class LiveConnection implements Linked<LiveConnection> {
     const count = this.receiving.readable
     const chunks = this.receiving.take()
     if (chunks !== undefined && this.tcb.state !== "CLOSED") {
-      this.become(this.host.machine.consumed(this.tcb, count, this.host.turn.now()))
+      const { machine, steady, turn } = this.host
+      if (steady === undefined) this.become(machine.consumed(this.tcb, count, turn.now()))
+      else {
+        steady.consumed(this.mine, count, turn.now())
+        this.revision++
+      }
       this.outputLater()
     }
     return chunks
@@ -282,7 +319,7 @@ export class LiveConnection implements Linked<LiveConnection> {
   private become(tcb: ControlBlock): void {
     if (tcb === this.tcb) return
     const { counts, state } = this.tcb
-    takeOver(this.tcb, tcb)
+    takeOver(this.mine, tcb)
     this.revision++
     // A passive OPEN that lost its peer has a control block that has counted nothing.
     if (tcb.counts !== counts && tcb.state !== "LISTEN") this.host.counters.add(counts, tcb.counts)
@@ -370,22 +407,20 @@ export class LiveConnection implements Linked<LiveConnection> {
   private readonly output = (): void => {
     this.outputDue = false
     this.retryAt = Infinity
-    const { machine, turn } = this.host
-    const now = turn.now()
+    const { endpoints } = this.tcb
+    const now = this.host.turn.now()
     let limit = this.textLimit()
     for (let burst = 0; this.tcb.state !== "CLOSED"; burst++) {
       if (burst === BURST) return this.outputLater()
-      const next = machine.output(this.tcb, this.sending.queued, now, limit)
-      if (next === undefined) break
-      this.become(next.tcb)
-      const { segment } = next
-      const result = this.emit(next.tcb.endpoints, segment, this.mayFragment)
+      const segment = this.nextSegment(now, limit)
+      if (segment === undefined) break
+      const result = this.emit(endpoints, segment, this.mayFragment)
       if (result === "tooBig") {
-        this.pathMtu(segment.seq, this.host.mtuFor(next.tcb.endpoints.remoteAddress))
+        this.pathMtu(segment.seq, this.host.mtuFor(endpoints.remoteAddress))
         limit = this.textLimit()
         // Of several segments in one packet, each goes again by itself.
         if (this.mayFragment && segment.segmentSize === 0) {
-          this.host.writeSegment(next.tcb.endpoints, segment, this.sending, true)
+          this.host.writeSegment(endpoints, segment, this.sending, true)
         }
       } else if (result === "unreachable") {
         this.unreachable(segment.seq, true)
@@ -398,6 +433,21 @@ export class LiveConnection implements Linked<LiveConnection> {
     this.chronograph.note(limitOf(this.tcb, this.sending.queued, !this.writes.isEmpty), now)
     for (const look of this.onlookers) look()
     if (!this.writes.isEmpty) this.pump()
+  }
+
+  /** What is to be sent next, and counts as sent then. */
+  private nextSegment(now: number, limit: number): Emission | undefined {
+    const { machine, steady } = this.host
+    const { queued } = this.sending
+    if (steady !== undefined && isSteady(this.tcb, now)) {
+      const segment = steady.output(this.mine, queued, now, limit)
+      if (segment !== undefined) this.revision++
+      return segment
+    }
+    const next = machine.output(this.tcb, queued, now, limit)
+    if (next === undefined) return undefined
+    this.become(next.tcb)
+    return next.segment
   }
 
   /** Octets of text that the device cuts into segments, options taken off; 0 where it does not. */

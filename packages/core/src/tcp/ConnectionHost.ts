@@ -5,6 +5,7 @@ import type { LiveConnection } from "./Connection.ts"
 import type { ControlBlock, Endpoints, State } from "./ControlBlock.ts"
 import type { Segment } from "./Segment.ts"
 import type { WriteSegment } from "./SegmentWriter.ts"
+import type { SteadyPath } from "./steady/SteadyPath.ts"
 import type { TcpCounters } from "./TcpCounters.ts"
 import type { Outcome, TcpMachine } from "./TcpMachine.ts"
 
@@ -13,6 +14,8 @@ export interface ConnectionHost {
   readonly turn: Turn["Service"]
   readonly timers: Timers["Service"]
   readonly machine: TcpMachine["Service"]
+  /** Where the machine is that of RFC 9293: what it does with most segments, in place. */
+  readonly steady: SteadyPath | undefined
   readonly writeSegment: WriteSegment
   /** Octets of the path's MTU. */
   readonly mtuFor: (remoteAddress: number) => number

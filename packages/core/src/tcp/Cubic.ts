@@ -7,7 +7,7 @@
  * `elapsed` for the RFC's t. Time in which the window did not limit what was sent is no part of it (§5.8). The
  * first slow start is HyStart++ (RFC 9406).
  */
-import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery } from "./Congestion.ts"
+import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery, InPlace } from "./Congestion.ts"
 import type { Writable } from "./ControlBlock.ts"
 import * as HyStart from "./HyStart.ts"
 import { initialWindow, LARGEST_WINDOW, mayGrow, restart, slowStart } from "./Reno.ts"
@@ -73,16 +73,12 @@ const draft = (cubic: CubicState): Writable<CubicState> => ({
 })
 
 /** The beginning of a stage of congestion avoidance. Without a W_max it is flat first (§4.8, §4.10). */
-const begun = (cubic: CubicState, view: CongestionView): CubicState => {
-  const maximum = Math.max(cubic.maximum, cubic.window)
-  return {
-    ...cubic,
-    maximum,
-    k: timeToMaximum(cubic.window, maximum, view.mss),
-    elapsed: 0,
-    counted: view.now,
-    estimate: cubic.window
-  }
+const begin = (cubic: Writable<CubicState>, view: CongestionView): void => {
+  cubic.maximum = Math.max(cubic.maximum, cubic.window)
+  cubic.k = timeToMaximum(cubic.window, cubic.maximum, view.mss)
+  cubic.elapsed = 0
+  cubic.counted = view.now
+  cubic.estimate = cubic.window
 }
 
 /** Time passes; what a program was idle meanwhile does not count: a full window is answered every round trip. */
@@ -92,8 +88,8 @@ const elapsed = (cubic: CubicState, view: CongestionView): number => {
 }
 
 /** §4.2 to 4.5 */
-const avoidCongestion = (before: CubicState, delivery: Delivery, view: CongestionView): CubicState => {
-  const cubic = before.counted === undefined ? begun(before, view) : before
+const avoidCongestion = (cubic: Writable<CubicState>, delivery: Delivery, view: CongestionView): void => {
+  if (cubic.counted === undefined) begin(cubic, view)
   const { window } = cubic
   const t = elapsed(cubic, view)
   const share = Math.min(delivery.acknowledged / window, 1)
@@ -103,51 +99,53 @@ const avoidCongestion = (before: CubicState, delivery: Delivery, view: Congestio
   const next = windowAt(cubic, t, view.mss) < estimate
     ? Math.max(window, estimate)
     : window + (target - window) * share
-  const grown = draft(cubic)
-  grown.window = Math.min(next, LARGEST_WINDOW)
-  grown.elapsed = t
-  grown.counted = view.now
-  grown.estimate = estimate
-  return grown
+  cubic.window = Math.min(next, LARGEST_WINDOW)
+  cubic.elapsed = t
+  cubic.counted = view.now
+  cubic.estimate = estimate
 }
 
 /** The first slow start; when HyStart++ says that it is over, without a loss (§4.10). */
 const startCarefully = (
-  cubic: CubicState,
-  hyStart: HyStart.HyStart,
+  cubic: Writable<CubicState>,
+  hyStart: Writable<HyStart.HyStart>,
   delivery: Delivery,
   mss: number
-): CubicState => {
-  const next = draft(cubic)
-  const measured = HyStart.acknowledged(hyStart, delivery.rtt, delivery.una, delivery.nxt)
+): void => {
+  const { cssRounds } = hyStart
+  const increase = HyStart.increase(hyStart, delivery.acknowledged, mss)
+  HyStart.acknowledge(hyStart, delivery.rtt, delivery.una, delivery.nxt)
   // Round trips can be measured all the same, but what a small flight proves is no end of slow start.
   if (!mayGrow(delivery)) {
-    next.hyStart = measured.cssRounds === hyStart.cssRounds ? measured : { ...measured, cssRounds: hyStart.cssRounds }
-    return next
+    hyStart.cssRounds = cssRounds
+    return
   }
-  next.window = Math.min(cubic.window + HyStart.increase(hyStart, delivery.acknowledged, mss), LARGEST_WINDOW)
-  if (HyStart.isOver(measured)) {
-    next.slowStartThreshold = next.window
-    next.prior = next.window
-    next.hyStart = undefined
-  } else next.hyStart = measured
-  return next
+  cubic.window = Math.min(cubic.window + increase, LARGEST_WINDOW)
+  if (HyStart.isOver(hyStart)) {
+    cubic.slowStartThreshold = cubic.window
+    cubic.prior = cubic.window
+    cubic.hyStart = undefined
+  }
 }
 
-/** Time does not count while the window is not what limits. */
-const paused = (cubic: CubicState, now: number): CubicState => {
-  if (cubic.counted === undefined) return cubic
+/** To a record that nobody else holds, nor what is in it. */
+const acknowledge: InPlace["acknowledge"] = (mine, delivery, view) => {
+  const cubic: Writable<CubicState> = of(mine)
+  if (cubic.hyStart !== undefined) startCarefully(cubic, cubic.hyStart, delivery, view.mss)
+  else if (!mayGrow(delivery)) {
+    // Time does not count while the window is not what limits.
+    if (cubic.counted !== undefined) cubic.counted = view.now
+  } else if (cubic.window < cubic.slowStartThreshold) cubic.window = slowStart(cubic, delivery, view.mss)
+  else avoidCongestion(cubic, delivery, view)
+}
+
+const onAck: CongestionAlgorithm["onAck"] = (state, delivery, view) => {
+  const cubic = of(state)
+  if (cubic.hyStart === undefined && cubic.counted === undefined && !mayGrow(delivery)) return cubic
   const next = draft(cubic)
-  next.counted = now
+  if (cubic.hyStart !== undefined) next.hyStart = HyStart.draft(cubic.hyStart)
+  acknowledge(next, delivery, view)
   return next
-}
-
-const onAck = (cubic: CubicState, delivery: Delivery, view: CongestionView): CubicState => {
-  if (cubic.hyStart !== undefined) return startCarefully(cubic, cubic.hyStart, delivery, view.mss)
-  if (!mayGrow(delivery)) return paused(cubic, view.now)
-  return cubic.window < cubic.slowStartThreshold
-    ? { ...cubic, window: slowStart(cubic, delivery, view.mss) }
-    : avoidCongestion(cubic, delivery, view)
 }
 
 /** §4.6. The window is what was in flight, since it grows only when it is filled. */
@@ -232,7 +230,8 @@ export const make = (options: CubicOptions = {}): CongestionAlgorithm => {
       estimate: 0,
       hyStart: hyStart ? HyStart.initial : undefined
     }),
-    onAck: (state, delivery, view) => onAck(of(state), delivery, view),
+    onAck,
+    inPlace: { onAck, acknowledge },
     onCongestion: (state, cause, view) => onCongestion(of(state), cause, view, fastConvergence),
     // RFC 9937 §4: wherever recovery has left the window, it is the threshold now.
     onRecovered: (state): CubicState => ({

@@ -76,8 +76,11 @@ export const warned = (rcv: ReceiveSpace): ReceiveSpace =>
  * that it is not for one acknowledgement to tell.
  */
 export const isUrgent = (before: ReceiveSpace, after: ReceiveSpace): boolean =>
-  after.acknowledge === "now" && after.nxt !== before.nxt &&
-  (after.unacknowledged >= (after.cautious > 0 ? PAIR : BATCH) * after.fullSize || before.ranges.length > 0)
+  after.acknowledge === "now" && after.nxt !== before.nxt && (isMuch(after) || before.ranges.length > 0)
+
+/** Whether more has come since the last acknowledgement than one should tell. */
+export const isMuch = ({ cautious, fullSize, unacknowledged }: ReceiveSpace): boolean =>
+  unacknowledged >= (cautious > 0 ? PAIR : BATCH) * fullSize
 
 /** The peer repeats itself, maybe after a timeout: it starts slowly again. */
 export const restarted = (rcv: ReceiveSpace, quick: number): ReceiveSpace =>
@@ -87,7 +90,11 @@ export const restarted = (rcv: ReceiveSpace, quick: number): ReceiveSpace =>
 
 /** `length` octets of ours leave: an answer, when they follow text of the peer within the delay. */
 export const answered = (rcv: ReceiveSpace, length: number, delay: number, now: number): ReceiveSpace =>
-  rcv.interactive || length === 0 || now - rcv.textAt >= delay ? rcv : { ...rcv, interactive: true }
+  !rcv.interactive && isAnswer(rcv, length, delay, now) ? { ...rcv, interactive: true } : rcv
+
+/** Whether they are one. */
+export const isAnswer = ({ textAt }: ReceiveSpace, length: number, delay: number, now: number): boolean =>
+  length > 0 && now - textAt < delay
 
 /** The delay is over, and nobody has answered. */
 export const elapsed = (rcv: ReceiveSpace): ReceiveSpace => ({

@@ -32,10 +32,11 @@ import { ReplyBudget } from "./ReplyBudget.ts"
 import { type Segment, TcpFlag, wireSegments } from "./Segment.ts"
 import { makeReader } from "./SegmentReader.ts"
 import { makeWriter } from "./SegmentWriter.ts"
+import { SteadyPath } from "./steady/SteadyPath.ts"
 import type { ConnectionOptions } from "./Tcp.ts"
 import { makeTcpCounters } from "./TcpCounters.ts"
 import * as TcpDefaults from "./TcpDefaults.ts"
-import { type OpenParameters, type Outcome, TcpMachine } from "./TcpMachine.ts"
+import { type OpenParameters, type Outcome, rfc9293, TcpMachine } from "./TcpMachine.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
 import * as TimeWait from "./TimeWait.ts"
 
@@ -286,6 +287,8 @@ export const makeHost = Effect.gen(function*() {
     turn,
     timers,
     machine,
+    // A machine that is another one in anything shall do all of it itself.
+    steady: machine === rfc9293 ? new SteadyPath() : undefined,
     defaults,
     entropy,
     ipv4,

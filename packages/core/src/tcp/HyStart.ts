@@ -68,7 +68,7 @@ export const threshold = (lastRoundMinRtt: number): number =>
   Math.max(MIN_RTT_THRESH, Math.min(lastRoundMinRtt / MIN_RTT_DIVISOR, MAX_RTT_THRESH))
 
 /** A copy to be changed before it is given away. */
-const draft = (state: HyStart): Writable<HyStart> => ({
+export const draft = (state: HyStart): Writable<HyStart> => ({
   windowEnd: state.windowEnd,
   lastRoundMinRtt: state.lastRoundMinRtt,
   currentRoundMinRtt: state.currentRoundMinRtt,
@@ -103,12 +103,17 @@ const beginRound = (next: Writable<HyStart>, nxt: number): void => {
 /** An acknowledgement up to `una`, with a round-trip time if one was measured; `nxt` is SND.NXT. */
 export const acknowledged = (state: HyStart, rtt: number | undefined, una: number, nxt: number): HyStart => {
   const next = draft(state)
-  if (rtt !== undefined) {
-    next.currentRoundMinRtt = Math.min(next.currentRoundMinRtt, rtt)
-    next.samples++
-    judge(next)
-  }
-  if (next.windowEnd === undefined) next.windowEnd = nxt
-  else if (Sequence.greaterOrEqual(una, next.windowEnd)) beginRound(next, nxt)
+  acknowledge(next, rtt, una, nxt)
   return next
+}
+
+/** What `acknowledged` does, to a record that nobody else holds. */
+export const acknowledge = (state: Writable<HyStart>, rtt: number | undefined, una: number, nxt: number): void => {
+  if (rtt !== undefined) {
+    state.currentRoundMinRtt = Math.min(state.currentRoundMinRtt, rtt)
+    state.samples++
+    judge(state)
+  }
+  if (state.windowEnd === undefined) state.windowEnd = nxt
+  else if (Sequence.greaterOrEqual(una, state.windowEnd)) beginRound(state, nxt)
 }

@@ -47,6 +47,8 @@ export const LINUX_COUNTERS: ReadonlyArray<LinuxCounter> = [
   counter("TcpExt", "DelayedACKs", "tcp.delayedAcknowledgements"),
   counter("TcpExt", "ListenOverflows", "tcp.dropped.acceptQueueFull"),
   counter("TcpExt", "ListenDrops", ["tcp.dropped.acceptQueueFull", "tcp.dropped.synQueueFull"]),
+  counter("TcpExt", "TCPHPHits", "tcp.predictedText"),
+  counter("TcpExt", "TCPHPAcks", "tcp.predictedAcknowledgements"),
   counter("TcpExt", "TCPRenoRecovery", "tcp.renoRecoveries"),
   counter("TcpExt", "TCPSackRecovery", "tcp.sackRecoveries"),
   counter("TcpExt", "TCPSACKReneging", "tcp.renegings"),

@@ -3,6 +3,7 @@
  *
  * Whether a repetition was delivered, or the original after all, is seen by timestamps, and by how soon the answer came.
  */
+import type { Writable } from "./ControlBlock.ts"
 import * as Sequence from "./Sequence.ts"
 import type { Run, Transmissions } from "./Transmissions.ts"
 
@@ -52,6 +53,29 @@ export const none = (
   minimumRtt,
   echo
 })
+
+/** Makes `news` what `none` makes. */
+export const clear = (
+  news: Writable<News>,
+  { highest }: Transmissions,
+  until: number,
+  now: number,
+  minimumRtt: number,
+  echo: number | undefined
+): void => {
+  news.delivered = 0
+  news.newest = undefined
+  news.newestEnd = 0
+  news.timedAt = undefined
+  news.ambiguous = false
+  news.original = false
+  news.reordered = false
+  news.until = until
+  news.highest = highest
+  news.now = now
+  news.minimumRtt = minimumRtt
+  news.echo = echo
+}
 
 /** Whether what was sent at `a` and ends at `aEnd` left after the other (RFC 8985 §6.2, RACK_sent_after). */
 export const isLater = (a: number, aEnd: number, b: number, bEnd: number): boolean =>

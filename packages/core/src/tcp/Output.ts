@@ -9,7 +9,15 @@
  */
 import { TcpFlag } from "../wire/TcpHeader.ts"
 import type { CongestionState } from "./Congestion.ts"
-import { type ControlBlock, type Deadlines, type Draft, draft, draftDeadlines, draftSend } from "./ControlBlock.ts"
+import {
+  type ControlBlock,
+  type Deadlines,
+  type Draft,
+  draft,
+  draftDeadlines,
+  draftSend,
+  type Writable
+} from "./ControlBlock.ts"
 import { count, type Counts } from "./Counts.ts"
 import * as DelayedAcknowledgement from "./DelayedAcknowledgement.ts"
 import * as Ecn from "./Ecn.ts"
@@ -220,30 +228,33 @@ const probing = (next: Draft, probes: number, now: number): void => {
   next.deadlines = { ...Reply.carried(next.deadlines), persist: now + SendWindow.probeInterval(next, probes) }
 }
 
-/** RFC 6298 §5.1: the timer runs while anything is unacknowledged; RFC 8985 §7.2: a probe comes before it. */
+/** The deadlines once text or a FIN has left. */
 const transmitted = (tcb: ControlBlock, now: number): Deadlines => {
-  const { deadlines, rtt, snd } = tcb
+  const next = draftDeadlines(tcb.deadlines)
+  transmit(tcb, next, now)
+  return next
+}
+
+/**
+ * RFC 6298 §5.1: the timer runs while anything is unacknowledged; RFC 8985 §7.2: a probe comes before it. Changes `deadlines`, which nobody
+ * else holds, and which are equal to those of `tcb`.
+ */
+export const transmit = (tcb: ControlBlock, deadlines: Writable<Deadlines>, now: number): void => {
+  const { rtt, snd } = tcb
   const retransmit = deadlines.persist === Infinity && deadlines.retransmit !== Infinity
     ? deadlines.retransmit
     : Math.min(deadlines.retransmit, now + rtt.timeout)
   const due = TailLoss.deadline(tcb, retransmit, now)
   // That it is later now is seen when its time comes: each segment would need other deadlines.
-  const tail = due === Infinity ? due : Math.min(due, deadlines.tail)
-  const pace = snd.paceAt > now ? snd.paceAt : Infinity
-  const { acknowledge, persist } = deadlines
-  const isSame = retransmit === deadlines.retransmit && tail === deadlines.tail && pace === deadlines.pace
-  if (isSame && persist === Infinity && acknowledge === Infinity) return deadlines
-  const next = draftDeadlines(deadlines)
-  next.retransmit = retransmit
-  next.tail = tail
-  next.pace = pace
-  next.persist = Infinity
-  next.acknowledge = Infinity
-  return next
+  deadlines.tail = due === Infinity ? due : Math.min(due, deadlines.tail)
+  deadlines.retransmit = retransmit
+  deadlines.pace = snd.paceAt > now ? snd.paceAt : Infinity
+  deadlines.persist = Infinity
+  deadlines.acknowledge = Infinity
 }
 
 /** How many of `unsent` octets the next segment carries; `limit` is at least the MSS, and all of them but a tail are whole segments. */
-const textLength = (tcb: ControlBlock, unsent: number, limit: number): number => {
+export const textLength = (tcb: ControlBlock, unsent: number, limit: number): number => {
   const { snd } = tcb
   const usable = SendWindow.usable(tcb)
   const ready = Math.min(unsent, usable, limit)

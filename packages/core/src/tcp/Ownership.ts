@@ -26,14 +26,30 @@ import type {
 import type { RackState } from "./Rack.ts"
 import type { DeliveryState } from "./RateSampling.ts"
 import type { TuningState } from "./ReceiveTuning.ts"
-import type { Transmissions } from "./Transmissions.ts"
+import * as Transmissions from "./Transmissions.ts"
+
+/** The records that change with every segment. */
+interface Records {
+  readonly snd: Writable<SendSpace>
+  readonly rcv: Writable<ReceiveSpace>
+  readonly transmissions: Writable<Transmissions.Transmissions>
+  readonly rtt: Writable<RttState>
+  readonly rack: Writable<RackState>
+  readonly delivery: Writable<DeliveryState>
+  readonly deadlines: Writable<Deadlines>
+  readonly timestamps: Writable<TimestampState>
+  readonly tuning: Writable<TuningState>
+}
+
+/** A control block that nobody else holds, nor those records of it. */
+export type Owned = Records & Writable<Omit<ControlBlock, keyof Records>>
 
 /** A control block of its own, equal to `tcb`. */
-export const own = (tcb: ControlBlock): ControlBlock => ({
+export const own = (tcb: ControlBlock): Owned => ({
   ...tcb,
   snd: { ...tcb.snd },
   rcv: { ...tcb.rcv },
-  transmissions: { ...tcb.transmissions },
+  transmissions: Transmissions.own(tcb.transmissions),
   rtt: { ...tcb.rtt },
   rack: { ...tcb.rack },
   delivery: { ...tcb.delivery },
@@ -44,8 +60,7 @@ export const own = (tcb: ControlBlock): ControlBlock => ({
 })
 
 /** Makes `mine`, which `own` has made, equal to `tcb`. */
-export const takeOver = (mine: ControlBlock, tcb: ControlBlock): void => {
-  const to = mine as Writable<ControlBlock>
+export const takeOver = (to: Owned, tcb: ControlBlock): void => {
   if (to.snd !== tcb.snd) takeSnd(to.snd, tcb.snd)
   if (to.rcv !== tcb.rcv) takeRcv(to.rcv, tcb.rcv)
   if (to.transmissions !== tcb.transmissions) takeTransmissions(to.transmissions, tcb.transmissions)
@@ -122,7 +137,10 @@ const takeRcv = (to: Writable<ReceiveSpace>, from: ReceiveSpace): void => {
   to.duplicate = from.duplicate
 }
 
-const takeTransmissions = (to: Writable<Transmissions>, from: Transmissions): void => {
+const takeTransmissions = (
+  to: Writable<Transmissions.Transmissions>,
+  from: Transmissions.Transmissions
+): void => {
   to.una = from.una
   to.nxt = from.nxt
   to.board = from.board

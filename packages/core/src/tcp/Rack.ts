@@ -4,7 +4,7 @@
  * Something that was sent well before something else that was delivered is lost. How long "well before" is, adapts to the reordering that
  * is seen: none at first, once three segments have overtaken; a quarter of the round-trip time and more where segments change places.
  */
-import type { ControlBlock } from "./ControlBlock.ts"
+import type { ControlBlock, Writable } from "./ControlBlock.ts"
 import * as News from "./News.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Transmissions from "./Transmissions.ts"
@@ -48,20 +48,37 @@ export const initial: RackState = {
 
 /** Steps 1 to 3 of §6.2: takes notice of what was delivered. */
 export const delivered = (rack: RackState, news: News.News): RackState => {
-  const { newest, newestEnd, now, reordered } = news
-  if (newest === undefined) return rack
-  const isNew = News.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)
-  return {
-    sentAt: isNew ? newest.sentAt : rack.sentAt,
-    end: isNew ? newestEnd : rack.end,
-    again: isNew ? newest.sends > 1 : rack.again,
-    rtt: now - newest.sentAt,
-    reordering: rack.reordering || reordered,
-    multiplier: rack.multiplier,
-    persist: rack.persist,
-    round: rack.round
-  }
+  if (news.newest === undefined) return rack
+  const next = draft(rack)
+  deliver(next, news)
+  return next
 }
+
+/** What `delivered` does, to a record that nobody else holds. */
+export const deliver = (
+  rack: Writable<RackState>,
+  { newest, newestEnd, now, reordered }: News.News
+): void => {
+  if (newest === undefined) return
+  if (News.isLater(newest.sentAt, newestEnd, rack.sentAt, rack.end)) {
+    rack.sentAt = newest.sentAt
+    rack.end = newestEnd
+    rack.again = newest.sends > 1
+  }
+  rack.rtt = now - newest.sentAt
+  if (reordered) rack.reordering = true
+}
+
+const draft = (rack: RackState): Writable<RackState> => ({
+  sentAt: rack.sentAt,
+  end: rack.end,
+  again: rack.again,
+  rtt: rack.rtt,
+  reordering: rack.reordering,
+  multiplier: rack.multiplier,
+  persist: rack.persist,
+  round: rack.round
+})
 
 /** Segments change places on the path. */
 export const reordered = (rack: RackState): RackState => rack.reordering ? rack : { ...rack, reordering: true }
@@ -89,9 +106,12 @@ export const reorderWindow = ({ rack, recovery, rtt, snd, transmissions }: Contr
 /** Whether anything that left once only left before the newest delivered segment: then it may be lost. */
 export const isBehind = (rack: RackState, transmissions: Transmissions.Transmissions): boolean => {
   if (Transmissions.size(transmissions) === 0) return false
-  const { right, sentAt } = Transmissions.at(transmissions, 0)
-  return News.isLater(rack.sentAt, rack.end, sentAt, right)
+  return isAfter(rack, Transmissions.at(transmissions, 0))
 }
+
+/** Whether the newest delivered segment left after `run`. */
+export const isAfter = ({ end, sentAt }: RackState, run: Transmissions.Run): boolean =>
+  News.isLater(sentAt, end, run.sentAt, run.right)
 
 export interface Detected {
   readonly transmissions: Transmissions.Transmissions

@@ -6,6 +6,7 @@
  * acknowledgements nor one of segments makes the path look faster than it is.
  */
 import type { RateSample } from "./Congestion.ts"
+import type { Writable } from "./ControlBlock.ts"
 import type { News } from "./News.ts"
 import type { Run } from "./Transmissions.ts"
 
@@ -56,29 +57,50 @@ export const markOf = ({ delivered, deliveredAt, firstSentAt, limitedUntil, lost
   isLimited: limitedUntil > 0
 })
 
+/** Writes `markOf(state)` into a mark that nobody else holds. */
+export const remark = (mark: Writable<Mark>, state: DeliveryState): void => {
+  mark.delivered = state.delivered
+  mark.deliveredAt = state.deliveredAt
+  mark.firstSentAt = state.firstSentAt
+  mark.lost = state.lost
+  mark.isLimited = state.limitedUntil > 0
+}
+
 /** Before a segment leaves, with `inFlight` octets under way: after a pause, time starts anew. */
-export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState =>
-  inFlight > 0 || (state.firstSentAt === now && state.deliveredAt === now)
-    ? state
-    : changed(state, now, now, state.limitedUntil)
+export const sending = (state: DeliveryState, inFlight: number, now: number): DeliveryState => {
+  if (inFlight > 0 || (state.firstSentAt === now && state.deliveredAt === now)) return state
+  const next = draft(state)
+  send(next, inFlight, now)
+  return next
+}
+
+/** What `sending` does, to a record that nobody else holds. */
+export const send = (state: Writable<DeliveryState>, inFlight: number, now: number): void => {
+  if (inFlight > 0) return
+  state.firstSentAt = now
+  state.deliveredAt = now
+}
 
 /** The program has nothing more to send, though `inFlight` octets leave room. */
-export const limited = (state: DeliveryState, inFlight: number): DeliveryState =>
-  changed(state, state.firstSentAt, state.deliveredAt, Math.max(1, state.delivered + inFlight))
+export const limited = (state: DeliveryState, inFlight: number): DeliveryState => {
+  const next = draft(state)
+  limit(next, inFlight)
+  return next
+}
 
-/** A copy, written out: there are one or two for each segment. */
-const changed = (
-  state: DeliveryState,
-  firstSentAt: number,
-  deliveredAt: number,
-  limitedUntil: number
-): DeliveryState => ({
+/** What `limited` does, to a record that nobody else holds. */
+export const limit = (state: Writable<DeliveryState>, inFlight: number): void => {
+  state.limitedUntil = Math.max(1, state.delivered + inFlight)
+}
+
+/** A copy to be changed before it is given away; written out, since a spread of it takes longer. */
+const draft = (state: DeliveryState): Writable<DeliveryState> => ({
   delivered: state.delivered,
-  deliveredAt,
-  firstSentAt,
+  deliveredAt: state.deliveredAt,
+  firstSentAt: state.firstSentAt,
   lost: state.lost,
   lostRanges: state.lostRanges,
-  limitedUntil,
+  limitedUntil: state.limitedUntil,
   rate: state.rate,
   isRateLimited: state.isRateLimited
 })
@@ -98,47 +120,64 @@ const intervalOf = ({ mark, sentAt }: Run, minimumRtt: number, now: number): num
 }
 
 /** `minimumRtt` with the measurement of the same acknowledgement. */
-export const delivered = (
-  state: DeliveryState,
+export const delivered = (state: DeliveryState, news: News, minimumRtt: number, now: number): DeliveryState => {
+  if (news.delivered === 0) return state
+  const next = draft(state)
+  deliver(next, news, minimumRtt, now)
+  return next
+}
+
+/** What `delivered` does, to a record that nobody else holds. */
+export const deliver = (
+  state: Writable<DeliveryState>,
   { delivered: octets, newest }: News,
   minimumRtt: number,
   now: number
-): DeliveryState => {
-  if (octets === 0) return state
+): void => {
+  if (octets === 0) return
   const total = state.delivered + octets
-  const interval = newest === undefined ? 0 : intervalOf(newest, minimumRtt, now)
-  const isLimited = newest !== undefined && newest.mark.isLimited
-  const rate = interval > 0 ? (total - newest!.mark.delivered) / interval : 0
-  const isTaken = rate > 0 && (!isLimited || rate >= state.rate)
-  return {
-    delivered: total,
-    deliveredAt: now,
-    firstSentAt: newest === undefined ? state.firstSentAt : newest.sentAt,
-    lost: state.lost,
-    lostRanges: state.lostRanges,
-    limitedUntil: total > state.limitedUntil ? 0 : state.limitedUntil,
-    rate: isTaken ? rate : state.rate,
-    isRateLimited: isTaken ? isLimited : state.isRateLimited
-  }
+  state.delivered = total
+  state.deliveredAt = now
+  if (total > state.limitedUntil) state.limitedUntil = 0
+  if (newest === undefined) return
+  const { mark } = newest
+  state.firstSentAt = newest.sentAt
+  const interval = intervalOf(newest, minimumRtt, now)
+  const rate = interval > 0 ? (total - mark.delivered) / interval : 0
+  if (rate === 0 || (mark.isLimited && rate < state.rate)) return
+  state.rate = rate
+  state.isRateLimited = mark.isLimited
 }
 
-/** The sample that the newest delivered segment gives; undefined when it cannot be trusted. `state` is as `delivered` has returned it. */
+/**
+ * The sample that the newest delivered segment gives, in `into` where that is given; undefined when it cannot be trusted. `state` is as
+ * `delivered` has returned it.
+ */
 export const sample = (
   state: DeliveryState,
   { newest }: News,
   minimumRtt: number,
-  now: number
+  now: number,
+  into: Writable<RateSample> = nothingSampled()
 ): RateSample | undefined => {
   if (newest === undefined) return undefined
   const { mark } = newest
   const interval = intervalOf(newest, minimumRtt, now)
   if (interval <= 0) return undefined
-  return {
-    delivered: state.delivered - mark.delivered,
-    priorDelivered: mark.delivered,
-    interval,
-    inFlightAtSend: newest.inFlight,
-    lost: state.lost - mark.lost,
-    applicationLimited: mark.isLimited
-  }
+  into.delivered = state.delivered - mark.delivered
+  into.priorDelivered = mark.delivered
+  into.interval = interval
+  into.inFlightAtSend = newest.inFlight
+  into.lost = state.lost - mark.lost
+  into.applicationLimited = mark.isLimited
+  return into
 }
+
+export const nothingSampled = (): Writable<RateSample> => ({
+  delivered: 0,
+  priorDelivered: 0,
+  interval: 0,
+  inFlightAtSend: 0,
+  lost: 0,
+  applicationLimited: false
+})

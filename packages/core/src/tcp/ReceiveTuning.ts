@@ -5,7 +5,7 @@
  * ever before, the sender doubles its rate with each round trip, and the window has to be ahead of the round trip in which it learns of it.
  * A program that does not read gets no more buffer, and what was given is not taken back: the right edge never moves left.
  */
-import type { ControlBlock, ReceiveSpace } from "./ControlBlock.ts"
+import type { ControlBlock, ReceiveDraft, ReceiveSpace, Writable } from "./ControlBlock.ts"
 import type { Segment } from "./Segment.ts"
 import * as Sequence from "./Sequence.ts"
 import * as Timestamps from "./Timestamps.ts"
@@ -43,23 +43,44 @@ export const initial = (mss: number): TuningState => ({
 const smoothed = (rtt: number | undefined, sample: number): number =>
   rtt === undefined || sample < rtt ? sample : rtt + (sample - rtt) / 8
 
-/** A segment with text has moved RCV.NXT. */
-export const arrived = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
-  const { options, rcv, timestamps, tuning } = tcb
-  if (rcv.capacity === rcv.maximum) return tcb
-  if (!options.timestamps) return Sequence.lessThan(rcv.nxt, tuning.edge) ? tcb : windowArrived(tcb, now)
+/**
+ * Whether a segment with text, which has moved RCV.NXT, gives a measurement: it echoes a timestamp that was not measured by, or ends a window
+ * of text.
+ */
+export const isMeasured = ({ options, rcv, tuning }: ControlBlock, segment: Segment): boolean => {
+  if (rcv.capacity === rcv.maximum) return false
+  if (!options.timestamps) return Sequence.greaterOrEqual(rcv.nxt, tuning.edge)
   const echo = segment.options.timestamps?.echoReply
-  if (echo === undefined || echo === tuning.echo || segment.length < rcv.fullSize) return tcb
-  const sample = Math.floor(now) - Timestamps.timeOf(timestamps, echo, now)
-  return sample < 0 ? tcb : { ...tcb, tuning: { ...tuning, echo, rtt: smoothed(tuning.rtt, Math.max(1, sample)) } }
+  return echo !== undefined && echo !== tuning.echo && segment.length >= rcv.fullSize
 }
 
-const windowArrived = (tcb: ControlBlock, now: number): ControlBlock => {
-  const { rcv, tuning } = tcb
-  const rtt = tuning.edgeAt === -Infinity
-    ? tuning.rtt
-    : Math.min(tuning.rtt ?? Infinity, Math.max(1, now - tuning.edgeAt))
-  return { ...tcb, tuning: { ...tuning, rtt, edge: rcv.edge, edgeAt: now } }
+/** Takes that measurement, into the record of `tcb`, which nobody else holds. */
+export const measure = (
+  tuning: Writable<TuningState>,
+  { options, rcv, timestamps }: ControlBlock,
+  segment: Segment,
+  now: number
+): void => {
+  if (!options.timestamps) return measureWindow(tuning, rcv, now)
+  const echo = segment.options.timestamps!.echoReply
+  const sample = Math.floor(now) - Timestamps.timeOf(timestamps, echo, now)
+  if (sample < 0) return
+  tuning.echo = echo
+  tuning.rtt = smoothed(tuning.rtt, Math.max(1, sample))
+}
+
+const measureWindow = (tuning: Writable<TuningState>, { edge }: ReceiveSpace, now: number): void => {
+  if (tuning.edgeAt !== -Infinity) tuning.rtt = Math.min(tuning.rtt ?? Infinity, Math.max(1, now - tuning.edgeAt))
+  tuning.edge = edge
+  tuning.edgeAt = now
+}
+
+/** A segment with text has moved RCV.NXT. */
+export const arrived = (tcb: ControlBlock, segment: Segment, now: number): ControlBlock => {
+  if (!isMeasured(tcb, segment)) return tcb
+  const tuning = { ...tcb.tuning }
+  measure(tuning, tcb, segment, now)
+  return { ...tcb, tuning }
 }
 
 /** The octets of text up to RCV.NXT that the program has taken, as a sequence number. */
@@ -68,30 +89,19 @@ const position = ({ nxt, unread }: ReceiveSpace): number => Sequence.add(nxt, -u
 /** Octets of buffer for a program that took `taken` in a round trip, and never more than `most` before. */
 const wanted = (taken: number, most: number): number => 2 * taken * (1 + 2 * (Math.min(taken / most, 2) - 1))
 
-/** The program has read, and `rcv` is the receive space after that; undefined while the round trip is not over. */
-export const consumed = (
-  { rtt: { smoothed: measured }, tuning }: ControlBlock,
-  rcv: ReceiveSpace,
-  now: number
-): { readonly tuning: TuningState; readonly capacity: number } | undefined => {
-  const rtt = tuning.rtt ?? measured
-  if (rcv.capacity === rcv.maximum || rtt === undefined || now - tuning.since < rtt) return undefined
-  const mark = position(rcv)
-  const taken = tuning.since === -Infinity ? 0 : Sequence.difference(tuning.mark, mark)
-  if (taken <= tuning.most) return { tuning: begun(tuning, mark, now, tuning.most), capacity: rcv.capacity }
-  return {
-    tuning: begun(tuning, mark, now, taken),
-    capacity: Math.min(rcv.maximum, Math.max(rcv.capacity, Math.ceil(wanted(taken, tuning.most))))
-  }
+/** Whether a round trip is over, and what the program has taken in it is to be looked at. */
+export const isRoundOver = ({ rcv, rtt, tuning }: ControlBlock, now: number): boolean => {
+  const roundTrip = tuning.rtt ?? rtt.smoothed
+  return rcv.capacity !== rcv.maximum && roundTrip !== undefined && now - tuning.since >= roundTrip
 }
 
-/** Another round trip begins; written out, as it is made for each segment of a program that reads at once. */
-const begun = ({ echo, edge, edgeAt, rtt }: TuningState, mark: number, since: number, most: number): TuningState => ({
-  rtt,
-  echo,
-  edge,
-  edgeAt,
-  mark,
-  since,
-  most
-})
+/** Begins another round trip; the program has just read. Both records are changed, and nobody else holds them. */
+export const nextRound = (tuning: Writable<TuningState>, rcv: ReceiveDraft, now: number): void => {
+  const mark = position(rcv)
+  const taken = tuning.since === -Infinity ? 0 : Sequence.difference(tuning.mark, mark)
+  tuning.mark = mark
+  tuning.since = now
+  if (taken <= tuning.most) return
+  rcv.capacity = Math.min(rcv.maximum, Math.max(rcv.capacity, Math.ceil(wanted(taken, tuning.most))))
+  tuning.most = taken
+}

@@ -4,7 +4,7 @@
  * Its right edge never moves left, and moves right only by steps worth a segment. The window is kept in octets; on the wire it is rounded up to
  * whole units of its scale, so up to one unit less one octet more than was meant may arrive, and is taken (§2.4): RCV.EDGE is how far.
  */
-import { draftReceive, type ReceiveSpace } from "./ControlBlock.ts"
+import { draftReceive, type ReceiveDraft, type ReceiveSpace } from "./ControlBlock.ts"
 import * as Sequence from "./Sequence.ts"
 
 /** What the window field holds. */
@@ -49,19 +49,27 @@ export const unscaled = (rcv: ReceiveSpace): ReceiveSpace => ({
 
 /** The receive space once a segment with the ACK bit has left: nothing is owed, and the window is as announced. */
 export const settled = (rcv: ReceiveSpace): ReceiveSpace => {
-  const wnd = announced(rcv)
-  if (
-    rcv.acknowledge === "none" && wnd === rcv.wnd && rcv.acknowledged === rcv.nxt && rcv.duplicate === undefined
-  ) return rcv
+  if (isSettled(rcv, announced(rcv))) return rcv
   const next = draftReceive(rcv)
-  next.wnd = wnd
-  next.unacknowledged = 0
-  next.acknowledge = "none"
-  next.pushed = false
-  next.acknowledged = rcv.nxt
-  next.edge = edgeOf(rcv, wnd)
-  next.duplicate = undefined
+  settle(next)
   return next
+}
+
+const isSettled = (rcv: ReceiveSpace, wnd: number): boolean =>
+  rcv.acknowledge === "none" && wnd === rcv.wnd && rcv.acknowledged === rcv.nxt && rcv.duplicate === undefined
+
+/** What `settled` does, to a record that nobody else holds; false where there is nothing to change. */
+export const settle = (rcv: ReceiveDraft): boolean => {
+  const wnd = announced(rcv)
+  if (isSettled(rcv, wnd)) return false
+  rcv.wnd = wnd
+  rcv.unacknowledged = 0
+  rcv.acknowledge = "none"
+  rcv.pushed = false
+  rcv.acknowledged = rcv.nxt
+  rcv.edge = edgeOf(rcv, wnd)
+  rcv.duplicate = undefined
+  return true
 }
 
 /** RCV.EDGE once a window of `wnd` octets is announced. */

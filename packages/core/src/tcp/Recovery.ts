@@ -60,12 +60,13 @@ export const isUndisturbed = (
   Transmissions.isClean(transmissions) && arrived.duplicated === undefined && !arrived.congestionEcho &&
   deadlines.reorder === Infinity && (!options.sack || !Rack.isBehind(rack, transmissions))
 
+/** Sequence numbers are compared within half of their space, and a path may lose nothing for longer. */
+export const remembered = (recovery: RecoveryState, una: number): RecoveryState =>
+  Sequence.difference(recovery.until, una) > OLD ? { ...recovery, until: una } : recovery
+
 /** What `acknowledged` comes to for an acknowledgement that is undisturbed. */
 export const grow = (draft: Draft, arrived: Arrived, now: number): void => {
-  // Sequence numbers are compared within half of their space, and a path may lose nothing for longer.
-  if (Sequence.difference(draft.recovery.until, draft.snd.una) > OLD) {
-    draft.recovery = { ...draft.recovery, until: draft.snd.una }
-  }
+  draft.recovery = remembered(draft.recovery, draft.snd.una)
   if (draft.options.sack) draft.rack = Rack.delivered(draft.rack, arrived.news)
   draft.congestion = draft.algorithm.onAck(
     draft.congestion,

@@ -5,7 +5,7 @@
  * The window grows only while it, and not the program or the peer, limits what is sent, and stays between one segment
  * and what a peer can announce.
  */
-import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery } from "./Congestion.ts"
+import type { CongestionAlgorithm, CongestionState, CongestionView, Delivery, InPlace } from "./Congestion.ts"
 import type { Writable } from "./ControlBlock.ts"
 
 interface RenoState extends CongestionState {
@@ -54,18 +54,29 @@ const halved = (view: CongestionView): number => Math.max(Math.floor(view.inFlig
 const of = (state: CongestionState): RenoState => state as RenoState
 
 /** RFC 3465 §2.1 */
-const avoidCongestion = (reno: RenoState, acknowledged: number, mss: number): RenoState => {
-  const credit = reno.credit + acknowledged
-  if (credit < reno.window) return { ...reno, credit }
-  const left = Math.min(credit - reno.window, reno.window)
-  return { ...reno, window: Math.min(reno.window + mss, LARGEST_WINDOW), credit: left }
+const avoidCongestion = (reno: Writable<RenoState>, acknowledged: number, mss: number): void => {
+  const { window } = reno
+  reno.credit += acknowledged
+  if (reno.credit < window) return
+  reno.credit = Math.min(reno.credit - window, window)
+  reno.window = Math.min(window + mss, LARGEST_WINDOW)
 }
 
-const onAck = (reno: RenoState, delivery: Delivery, mss: number): RenoState => {
-  if (!mayGrow(delivery)) return reno
-  return reno.window < reno.slowStartThreshold
-    ? { ...reno, window: slowStart(reno, delivery, mss), credit: 0 }
-    : avoidCongestion(reno, delivery.acknowledged, mss)
+/** To a record that nobody else holds. */
+const acknowledge: InPlace["acknowledge"] = (mine, delivery, { mss }) => {
+  const reno: Writable<RenoState> = of(mine)
+  if (!mayGrow(delivery)) return
+  if (reno.window < reno.slowStartThreshold) {
+    reno.window = slowStart(reno, delivery, mss)
+    reno.credit = 0
+  } else avoidCongestion(reno, delivery.acknowledged, mss)
+}
+
+const onAck: CongestionAlgorithm["onAck"] = (state, delivery, view) => {
+  if (!mayGrow(delivery)) return state
+  const next = { ...state }
+  acknowledge(next, delivery, view)
+  return next
 }
 
 const onCongestion = (reno: RenoState, cause: "loss" | "echo", view: CongestionView): RenoState => {
@@ -91,7 +102,8 @@ export const Reno: CongestionAlgorithm = {
     slowStartThreshold: Infinity,
     credit: 0
   }),
-  onAck: (state, delivery, view) => onAck(of(state), delivery, view.mss),
+  onAck,
+  inPlace: { onAck, acknowledge },
   onCongestion: (state, cause, view) => onCongestion(of(state), cause, view),
   // RFC 9937 §4: wherever recovery has left the window, it is the threshold now.
   keep: (mine, state) => keep(mine && of(mine), of(state)),

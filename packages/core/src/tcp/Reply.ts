@@ -62,7 +62,7 @@ export const emission = (
  * The sequence number of a segment without text: SND.NXT as it was before any timeout, or else the right edge of the
  * peer's window, since beyond it the peer would not look at the acknowledgement.
  */
-const emptySequence = (tcb: ControlBlock): number => {
+export const emptySequence = (tcb: ControlBlock): number => {
   const { max, una, wnd } = tcb.snd
   const right = Sequence.add(una, wnd)
   return isOpening(tcb) || Sequence.lessOrEqual(max, right) ? max : right

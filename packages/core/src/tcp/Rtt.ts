@@ -1,7 +1,7 @@
 /**
  * The round-trip time, and the retransmission timeout that follows from it (RFC 6298).
  */
-import type { RttState } from "./ControlBlock.ts"
+import type { RttState, Writable } from "./ControlBlock.ts"
 import type { TcpSettings } from "./TcpSettings.ts"
 
 /** §2.1 */
@@ -30,23 +30,37 @@ export const initial = (settings: TcpSettings): RttState => ({
  * smoothed time: after many like samples, an acknowledgement that the peer delays must not look lost.
  */
 export const measured = (rtt: RttState, sample: number, now: number, settings: TcpSettings): RttState => {
-  const isLeast = sample <= rtt.minimum || now - rtt.minimumAt > MEMORY
-  const smoothed = rtt.smoothed === undefined ? sample : rtt.smoothed + (sample - rtt.smoothed) / 8
-  const variance = rtt.smoothed === undefined
+  const next = draft(rtt)
+  measure(next, sample, now, settings)
+  return next
+}
+
+/** What `measured` does, to a record that nobody else holds. */
+export const measure = (rtt: Writable<RttState>, sample: number, now: number, settings: TcpSettings): void => {
+  const before = rtt.smoothed
+  const smoothed = before === undefined ? sample : before + (sample - before) / 8
+  const variance = before === undefined
     ? sample / 2
-    : rtt.variance + (Math.abs(rtt.smoothed - sample) - rtt.variance) / 4
-  return {
-    smoothed,
-    variance,
-    timeout: bounded(
-      smoothed + Math.max(GRANULARITY, settings.minimumRetransmissionTimeout, 4 * variance),
-      settings
-    ),
-    latest: sample,
-    minimum: isLeast ? sample : rtt.minimum,
-    minimumAt: isLeast ? now : rtt.minimumAt
+    : rtt.variance + (Math.abs(before - sample) - rtt.variance) / 4
+  const margin = Math.max(GRANULARITY, settings.minimumRetransmissionTimeout, 4 * variance)
+  rtt.smoothed = smoothed
+  rtt.variance = variance
+  rtt.timeout = bounded(smoothed + margin, settings)
+  rtt.latest = sample
+  if (sample <= rtt.minimum || now - rtt.minimumAt > MEMORY) {
+    rtt.minimum = sample
+    rtt.minimumAt = now
   }
 }
+
+const draft = ({ latest, minimum, minimumAt, smoothed, timeout, variance }: RttState): Writable<RttState> => ({
+  smoothed,
+  variance,
+  timeout,
+  latest,
+  minimum,
+  minimumAt
+})
 
 /** §5.5, after the timer expired. The longer timeout stays until the next measurement. */
 export const backedOff = (rtt: RttState, settings: TcpSettings): RttState => ({

@@ -8,6 +8,12 @@ export interface TcpCounters {
   /** `tcp.received`: segments, good and bad. `tcp.coalesced`: those of them that came in one packet with the one before. */
   readonly received: Counter
   readonly coalesced: Counter
+  /**
+   * Packets that were as expected and taken in place (see `SteadyPath`): `tcp.predictedText`, those with text, and
+   * `tcp.predictedAcknowledgements`, those without.
+   */
+  readonly predictedText: Counter
+  readonly predictedAcknowledgements: Counter
   /** Of RFC 4022: `tcp.activeOpens`, `tcp.passiveOpens`, `tcp.failedAttempts`, `tcp.establishedResets`. */
   readonly activeOpens: Counter
   readonly passiveOpens: Counter
@@ -48,6 +54,8 @@ export const makeTcpCounters = (statistics: Statistics["Service"]): TcpCounters 
   return {
     received: counter("received"),
     coalesced: counter("coalesced"),
+    predictedText: counter("predictedText"),
+    predictedAcknowledgements: counter("predictedAcknowledgements"),
     activeOpens: counter("activeOpens"),
     passiveOpens: counter("passiveOpens"),
     failedAttempts: counter("failedAttempts"),

@@ -5,7 +5,6 @@
  */
 import { type Segment, TcpFlag, wireSegments } from "./Segment.ts"
 import type { TcpCounters } from "./TcpCounters.ts"
-import type { Outcome } from "./TcpMachine.ts"
 
 export class Traffic {
   segmentsSent = 0
@@ -38,11 +37,10 @@ export class Traffic {
     this.receivedAt = now
   }
 
-  /** What came of a segment; `octets` can be read now. */
-  took(outcome: Outcome, octets: number): void {
-    this.octetsReceived += octets
-    this.octetsAcknowledged += outcome.acknowledged
-    if (outcome.textOffset > 0) this.counters.outOfOrder.value++
+  /** What came of a segment: octets that can be read now, and that are acknowledged. */
+  took(received: number, acknowledged: number): void {
+    this.octetsReceived += received
+    this.octetsAcknowledged += acknowledged
   }
 
   sent(segment: Segment, now: number): void {

@@ -11,6 +11,7 @@
  * them are on the board: a short array, replaced with each change. The queue's array only ever grows at its end, and values share it: each
  * looks at its own part, so adding a run to the latest value costs nothing like a copy, and the older ones stay as they were.
  */
+import type { Writable } from "./ControlBlock.ts"
 import * as News from "./News.ts"
 import type { Mark } from "./RateSampling.ts"
 import * as Sequence from "./Sequence.ts"
@@ -66,6 +67,17 @@ const value = (
   lost: number,
   highest: number
 ): Transmissions => ({ una, nxt, board, edge, queue, first, end, last, sacked, lost, highest })
+
+/** A copy that shares nothing which a connection changes in place (see `Runs`). */
+export const own = (all: Transmissions): Writable<Transmissions> => ({
+  ...all,
+  queue: all.first === all.end ? NOTHING : all.queue.slice(all.first, all.end).map(copied),
+  first: 0,
+  end: all.end - all.first,
+  last: all.last === undefined ? undefined : copied(all.last)
+})
+
+const copied = (run: Run): Run => ({ ...run, mark: { ...run.mark } })
 
 /** How many runs there are. */
 export const size = ({ board, end, first, last }: Transmissions): number =>

@@ -7,6 +7,7 @@ import * as Checksum from "../wire/Checksum.ts"
 import { Protocol } from "../wire/Ipv4Header.ts"
 import { TcpHeader } from "../wire/TcpHeader.ts"
 import * as TcpOptions from "../wire/TcpOptions.ts"
+import type { Writable } from "./ControlBlock.ts"
 import { Codepoint } from "./Ecn.ts"
 import { NO_OPTIONS, type Segment } from "./Segment.ts"
 
@@ -17,6 +18,7 @@ const CODEPOINT = 3
 /** Why a segment was not read. */
 export type BadSegment = "truncated" | "badDataOffset" | "badChecksum" | "zeroPort" | "badOptions"
 
+/** Reads the segment in a packet, into a record that is used again for the next one: whoever keeps it copies it. */
 export type ReadSegment = (packet: Packet) => Segment | BadSegment
 
 /** Where the text of a segment starts in the packet's bytes. */
@@ -24,6 +26,17 @@ export const textStart = (packet: Packet): number => packet.start + 4 * tcp.head
 
 export const makeReader = (): ReadSegment => {
   const parsed = new TcpOptions.ParsedOptions()
+  const segment: Writable<Segment> = {
+    seq: 0,
+    ack: 0,
+    flags: 0,
+    wnd: 0,
+    up: 0,
+    length: 0,
+    segmentSize: 0,
+    options: NO_OPTIONS,
+    congestionExperienced: false
+  }
 
   return (packet) => {
     const { view, start: at } = packet
@@ -37,17 +50,16 @@ export const makeReader = (): ReadSegment => {
     const hasOptions = headerLength > TcpHeader.size
     if (hasOptions && !TcpOptions.parse(view, at + TcpHeader.size, at + headerLength, parsed)) return "badOptions"
     const length = packet.length - headerLength
-    return {
-      seq: tcp.sequence(view, at),
-      ack: tcp.acknowledgement(view, at),
-      flags: tcp.flags(view, at),
-      wnd: tcp.window(view, at),
-      up: tcp.urgentPointer(view, at),
-      length,
-      segmentSize: packet.segmentSize < length ? packet.segmentSize : 0,
-      options: hasOptions ? parsed : NO_OPTIONS,
-      congestionExperienced: (packet.typeOfService & CODEPOINT) === Codepoint.congestionExperienced
-    }
+    segment.seq = tcp.sequence(view, at)
+    segment.ack = tcp.acknowledgement(view, at)
+    segment.flags = tcp.flags(view, at)
+    segment.wnd = tcp.window(view, at)
+    segment.up = tcp.urgentPointer(view, at)
+    segment.length = length
+    segment.segmentSize = packet.segmentSize < length ? packet.segmentSize : 0
+    segment.options = hasOptions ? parsed : NO_OPTIONS
+    segment.congestionExperienced = (packet.typeOfService & CODEPOINT) === Codepoint.congestionExperienced
+    return segment
   }
 }
 

@@ -76,11 +76,12 @@ class Reading extends Wait<Taken, TcpError | Cause.Done> {
 
 /**
  * There may be very many connections, and each has one: so it holds nothing but the connection, and makes what is asked for
- * when it is asked for.
+ * when it is asked for; and keeps what reads, which a program may ask for before each read.
  */
 class Face implements Connection {
   private readonly connection: LiveConnection
   private readonly turn: Turn["Service"]
+  private reading: Reading | undefined = undefined
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
     this.connection = connection
@@ -116,7 +117,8 @@ class Face implements Connection {
   }
 
   get read(): Connection["read"] {
-    return new Reading(this.connection, this.turn).read
+    this.reading ??= new Reading(this.connection, this.turn)
+    return this.reading.read
   }
 
   get write(): Connection["write"] {

@@ -76,6 +76,7 @@ class Plain implements PlainConnection {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, settle: (error: TcpError | undefined) => void): boolean {
+    if (chunks.length === 1 && this.offer(chunks[0]!)) return true
     const error = this.unwritable()
     if (error !== undefined) {
       settle(error)

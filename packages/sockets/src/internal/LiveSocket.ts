@@ -31,6 +31,8 @@ export class LiveSocket {
   private transport: Transport
   private readonly chunkSize: number
   private readonly allowHalfOpen: boolean
+  /** What `pull` does where nothing is left over. */
+  private reading: Effect.Effect<Chunks, SocketError> | undefined = undefined
   private over: SocketError | undefined = undefined
   /** Chunks beyond those that the last pull could have. */
   private rest: Array<Uint8Array> = []
@@ -47,14 +49,14 @@ export class LiveSocket {
   readonly pull: Effect.Effect<Chunks, SocketError> = Effect.suspend(() => {
     if (this.over !== undefined) return Effect.fail(this.over)
     if (this.rest.length > 0) return Effect.succeed(this.batch(this.rest))
-    return Effect.matchEffect(this.transport.read, {
-      onSuccess: (chunks) => Effect.succeed(chunks.length <= this.chunkSize ? chunks : this.batch([...chunks])),
-      onFailure: (failure) => Effect.andThen(this.ended(failure), Effect.suspend(() => Effect.fail(this.over!)))
-    })
+    return this.reading ??= this.readingOf(this.transport)
   })
 
+  /** Writes at once what fits, and makes an Effect only of what does not: for who is about to run it. */
   write(chunk: Uint8Array | string): Effect.Effect<void, SocketError> {
-    return Effect.mapError(this.transport.write(toBytes(chunk)), Errors.writeFailed)
+    const bytes = toBytes(chunk)
+    if (this.transport.offer?.(bytes) === true) return Effect.void
+    return Effect.mapError(this.transport.write(bytes), Errors.writeFailed)
   }
 
   writeAll(chunks: ReadonlyArray<Uint8Array | string>): Effect.Effect<void, SocketError> {
@@ -103,9 +105,16 @@ export class LiveSocket {
         Effect.onInterrupt(() => this.close(() => Errors.closedWith(Errors.ABNORMAL))),
         Effect.map((transport) => {
           this.transport = transport
+          this.reading = undefined
         })
       )
     })
+  }
+
+  private readingOf({ read }: Transport): Effect.Effect<Chunks, SocketError> {
+    return Effect.map(read, (chunks) => chunks.length <= this.chunkSize ? chunks : this.batch([...chunks])).pipe(
+      Effect.catch((failure) => Effect.andThen(this.ended(failure), Effect.suspend(() => Effect.fail(this.over!))))
+    )
   }
 
   /** The first `chunkSize` of the chunks, of which the others are kept. */

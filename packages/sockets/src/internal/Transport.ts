@@ -14,6 +14,8 @@ export interface Transport {
   readonly read: Effect.Effect<Chunks, unknown>
   /** Fails with a cause for `SocketWriteError`. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, unknown>
+  /** Writes `bytes` where all of them are taken at once, and says whether they were; nothing of them was otherwise. */
+  readonly offer?: ((bytes: Uint8Array) => boolean) | undefined
   /** Nothing more is written; reading goes on. */
   readonly end: Effect.Effect<void>
   /** Nothing more is read or written; what was written still arrives. A read that waits ends. */
@@ -37,12 +39,10 @@ export const TlsUpgrade = Context.Reference<Upgrade | undefined>("@strata/socket
   defaultValue: () => undefined
 })
 
-export const ofConnection = (connection: Connection): Transport => ({
-  read: connection.read,
-  write: connection.write,
-  end: Effect.ignore(connection.closeWrite),
-  close: connection.close
-})
+export const ofConnection = (connection: Connection): Transport => {
+  const { close, closeWrite, plain, read, write } = connection
+  return { read, write, offer: (bytes) => plain.offer(bytes), end: Effect.ignore(closeWrite), close }
+}
 
 /** Whether a read failed only because the peer has written all. */
 export const isEnd = (failure: unknown): boolean => Cause.isDone(failure)

@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { MaxOpsBeforeYield } from "effect/References"
 
+const nothing = (): void => {}
+
 /** A connection of which there is only what is read. */
 const makeConnection = () => {
   let arrived: Array<number> = []
@@ -28,7 +30,6 @@ const makeConnection = () => {
       return [taken]
     }
   }
-  const nothing = () => {}
   const turn = {
     now: () => 0,
     running: () => true,

@@ -50,7 +50,12 @@ export const makeDgram: Effect.Effect<StrataDgram, never, Udp | Scope.Scope> = E
           )
       ))
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => host.open.forEach((socket) => socket.shut())))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      host.open.forEach((socket) => socket.shut())
+      host.departure.close()
+    })
+  )
   class Socket extends DgramSocket {
     constructor(type: SocketType | SocketOptions, listener?: MessageListener) {
       super(host, type, listener)

@@ -37,7 +37,8 @@ export const toAnybody = (given: ReadonlyArray<unknown>): Outgoing => {
   const [, , , fourth, fifth] = given
   const isSlice = Boolean(fifth) || (Boolean(fourth) && typeof fourth !== "function")
   const chunks = chunksOf(isSlice ? slice(given[0], given[1], given[2]) : given[0])
-  const [port, address, last] = given.slice(isSlice ? 3 : 1)
+  const at = isSlice ? 3 : 1
+  const [port, address, last] = [given[at], given[at + 1], given[at + 2]]
   const number = checkPort("Port", port, false)
   if (typeof address === "function") return { chunks, port: number, address: undefined, callback: address as Sent }
   if (address !== undefined && address !== null) checkString("address", address)

@@ -22,6 +22,8 @@ export class Departure {
   /** Datagrams that the stack keeps, and since when. */
   #kept = 0
   #since = 0
+  /** Whether it will be told when the process ends; nothing is kept where it is not. */
+  #isEndNoticed = false
 
   constructor(udp: Udp["Service"]) {
     this.#udp = udp
@@ -51,23 +53,39 @@ export class Departure {
     if (this.#kept > 0 && performance.now() - this.#since > PATIENCE) this.#release()
   }
 
+  /** The end of the adapter. */
+  close(): void {
+    if (this.#kept > 0) this.#release()
+    process.removeListener("exit", this.#leave)
+  }
+
   #hold(): boolean {
-    if (this.#expected === 0 || !isEndNoticed()) return false
+    if (this.#expected === 0 || !this.#noticeEnd()) return false
     this.#since = performance.now()
     this.#udp.cork()
-    process.on("exit", this.#release)
     return true
   }
 
-  readonly #release = (): void => {
+  #release(): void {
     this.#kept = 0
-    process.removeListener("exit", this.#release)
     this.#udp.uncork()
+  }
+
+  #noticeEnd(): boolean {
+    if (!this.#isEndNoticed && isRoomForListener()) {
+      this.#isEndNoticed = true
+      process.on("exit", this.#leave)
+    }
+    return this.#isEndNoticed
+  }
+
+  readonly #leave = (): void => {
+    if (this.#kept > 0) this.#release()
   }
 }
 
-/** Whether one more may listen for the end of the process without a warning. */
-const isEndNoticed = (): boolean => {
+/** Beyond a number of listeners there is a warning; half of them are the program's. */
+const isRoomForListener = (): boolean => {
   const most = process.getMaxListeners()
-  return most === 0 || process.listenerCount("exit") < most
+  return most === 0 || process.listenerCount("exit") * 2 < most
 }

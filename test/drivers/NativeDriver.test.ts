@@ -516,6 +516,27 @@ describe("the driver of native devices", () => {
       assert.strictEqual(readsFor(100), Math.ceil(100 / 16) + 1)
     }).pipe(Effect.provide(BareStack.layer)))
 
+  it.effect("leaves the next batch to a later event where a program waits for a tick", () =>
+    Effect.gen(function*() {
+      const { kernel } = yield* setup
+      const turn = yield* Turn
+      const devices = yield* Devices
+      let isWanted = true
+      let frames = 0
+      yield* devices.handle("ethernet", () => {
+        frames++
+        if (isWanted) turn.requestTick()
+      })
+      for (const mark of range(100)) kernel.incoming.push({ bytes: new Uint8Array(60).fill(mark) })
+      const afterEvent = () => {
+        kernel.event(Readiness.readable)
+        return frames
+      }
+      assert.deepStrictEqual([afterEvent(), afterEvent()], [16, 32])
+      isWanted = false
+      assert.strictEqual(afterEvent(), 100)
+    }).pipe(Effect.provide(BareStack.layer)))
+
   it.effect("uses no larger batches where a thread was refused", () =>
     Effect.gen(function*() {
       const host = yield* setupWith(Native.Capability.thread)

@@ -2,7 +2,7 @@
  * What the table of behaviours does not show of strata's datagram sockets: what is theirs alone, and their bounds.
  */
 import { assert, describe, expect, it, vi } from "@effect/vitest"
-import { Statistics, Udp } from "@strata/core"
+import { Statistics, Turn, Udp } from "@strata/core"
 import { makeDgram } from "@strata/sockets/node/Dgram"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,8 +17,10 @@ import { arriving, HOST, PEER } from "../support/udpDatagram.ts"
 import { uncaught } from "./behaviours/world.ts"
 
 const stack = Layer.fresh(Udp.layer).pipe(Layer.provideMerge(layer([HOST], ["192.0.2.255"])))
-const test = (name: string, body: () => Effect.Effect<unknown, unknown, Udp | Network | Statistics | Scope.Scope>) =>
-  it.live(name, () => body().pipe(Effect.provide(stack)))
+const test = (
+  name: string,
+  body: () => Effect.Effect<unknown, unknown, Udp | Network | Statistics | Turn | Scope.Scope>
+) => it.live(name, () => body().pipe(Effect.provide(stack)))
 
 const bound = Effect.gen(function*() {
   const socket = (yield* makeDgram).createSocket("udp4")
@@ -111,6 +113,21 @@ describe("a datagram socket", () => {
       yield* tick
       // Nobody knows that the last listener is not done when it returns.
       assert.deepStrictEqual(network.flushed, [4, 1])
+    }))
+
+  test("asks for a tick when something arrives, and not again before it has come", () =>
+    Effect.gen(function*() {
+      const turn = yield* Turn
+      const { arrive } = yield* bound
+      const asked: Array<boolean> = []
+      for (let round = 0; round < 2; round++) {
+        for (let index = 0; index < 2; index++) {
+          arrive(Uint8Array.of(index))
+          asked.push(turn.takeTickRequest())
+        }
+        yield* tick
+      }
+      assert.deepStrictEqual(asked, [true, false, true, false])
     }))
 
   test("sends together what a program sends in a row, before the first callback", () =>

@@ -36,7 +36,9 @@ const makeConnection = () => {
     run: (work: () => void) => work(),
     defer: nothing,
     cork: nothing,
-    uncork: nothing
+    uncork: nothing,
+    requestTick: nothing,
+    takeTickRequest: () => false
   }
   const { read } = makeFace(connection as never, turn)
   const arrive = (octet: number): void => {

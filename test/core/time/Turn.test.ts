@@ -99,6 +99,15 @@ layer(Turn.layer)("a turn", (it) => {
       assert.deepStrictEqual(done, ["work", "flush"])
     }))
 
+  it.effect("passes on once that a program waits for a tick", () =>
+    Effect.gen(function*() {
+      const { requestTick, takeTickRequest } = yield* Turn
+      assert.isFalse(takeTickRequest())
+      requestTick()
+      requestTick()
+      assert.deepStrictEqual([takeTickRequest(), takeTickRequest()], [true, false])
+    }))
+
   it.effect("stands still in time", () =>
     Effect.gen(function*() {
       const turn = yield* Turn

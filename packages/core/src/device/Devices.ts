@@ -35,8 +35,11 @@ export interface AttachedDevice extends Device {
 /** What a driver calls. */
 export interface Attachment {
   readonly device: AttachedDevice
-  /** Runs `work`, which calls `input` for each frame of a batch, as one turn of the stack. */
-  readonly batch: (work: () => void) => void
+  /**
+   * Runs `work`, which calls `input` for each frame of a batch, as one turn of the stack. Whether a program now waits for a tick
+   * of the event loop, for which a driver should leave the next batch to a later event (`Turn.requestTick`).
+   */
+  readonly batch: (work: () => void) => boolean
   /** Passes one frame up; its bytes are the driver's again when the call returns. */
   readonly input: (packet: Packet) => void
 }
@@ -140,6 +143,10 @@ export class Devices extends Context.Service<Devices, {
           ? Effect.fail(new DevicesError({ reason: new NoSuchDevice({ name }) }))
           : Effect.succeed(device)
       }
+      const batch = (work: () => void) => {
+        turn.run(work)
+        return turn.takeTickRequest()
+      }
       const input = (device: Mutable, packet: Packet) => {
         device.counters.receivedPackets.value++
         device.counters.receivedOctets.value += packet.length
@@ -227,7 +234,7 @@ export class Devices extends Context.Service<Devices, {
                   })
                 )
             )
-            return { device, batch: turn.run, input: (packet: Packet) => input(device, packet) }
+            return { device, batch, input: (packet: Packet) => input(device, packet) }
           }),
         get,
         list: Effect.sync(() => [...devices]),

@@ -79,6 +79,13 @@ export class Turn extends Context.Service<Turn, {
    */
   readonly cork: () => void
   readonly uncork: () => void
+  /**
+   * Says that a program waits for a tick of the event loop: a driver that has delivered a batch lets it have one before it reads
+   * the next, so that what leaves is worked on elsewhere meanwhile.
+   */
+  readonly requestTick: () => void
+  /** Whether a tick was requested since this was asked for the last time. */
+  readonly takeTickRequest: () => boolean
 }>()("@strata/core/Turn") {
   static readonly layer: Layer.Layer<Turn> = Layer.effect(
     Turn,
@@ -92,6 +99,7 @@ export class Turn extends Context.Service<Turn, {
       const failed = (error: unknown): void => void failures.push(error)
       let running = false
       let corks = 0
+      let isTickRequested = false
       let started = 0
 
       const tasksOf = (phase: Phase): Tasks => phase === "wake" ? wake : phase === "output" ? output : flush
@@ -124,6 +132,14 @@ export class Turn extends Context.Service<Turn, {
         },
         uncork: () => {
           if (--corks === 0 && !running && !flush.isEmpty) run(nothing)
+        },
+        requestTick: () => {
+          isTickRequested = true
+        },
+        takeTickRequest: () => {
+          const isRequested = isTickRequested
+          isTickRequested = false
+          return isRequested
         }
       })
     })

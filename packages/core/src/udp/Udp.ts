@@ -159,6 +159,8 @@ export class Udp extends Context.Service<Udp, {
    */
   readonly cork: () => void
   readonly uncork: () => void
+  /** As `Turn.requestTick`: what was taken is handed to a program in the next tick. */
+  readonly requestTick: () => void
 }>()("@strata/core/Udp") {
   static readonly layer: Layer.Layer<
     Udp,
@@ -331,14 +333,8 @@ export class Udp extends Context.Service<Udp, {
 
       yield* ipv4.handle(Protocol.udp, input, error)
       yield* Effect.addFinalizer(() => Effect.sync(() => ports.all().forEach(close)))
-      return Udp.of({
-        input,
-        error,
-        bind: (options = {}) => bind(options),
-        bindWith: bind,
-        cork: turn.cork,
-        uncork: turn.uncork
-      })
+      const { cork, requestTick, uncork } = turn
+      return Udp.of({ input, error, bind: (options = {}) => bind(options), bindWith: bind, cork, uncork, requestTick })
     })
   )
 }

@@ -8,7 +8,8 @@
  * those who sent them to work on the answers while the next batch is read. While
  * a thread of the kernel's receives, batches are larger, since to wake it costs as
  * much as several frames do. Where several frames came at once more have come
- * since, and it looks once more before it waits.
+ * since, and it looks once more before it waits. Where a program waits for a tick
+ * of the event loop to work on a batch, the next one is left to a later event.
  *
  * Sending: headers and small pieces of payload are laid into a ring of octets,
  * large pieces stay where they are, and the kernel gathers them when the turn
@@ -363,21 +364,23 @@ export class NativeDriver {
       // A call that brought nothing is work, too.
       frames += Math.max(framesRead, 1)
       octets += octetsRead
-      if (this.count > 0) this.turn(framesRead, octetsRead)
+      const isTickAwaited = this.count > 0 && this.turn(framesRead, octetsRead)
       if (errno !== 0) return this.lose(errno)
-      if (drained && this.count < SEVERAL) return
+      if (isTickAwaited || (drained && this.count < SEVERAL)) return
     }
   }
 
-  /** Everything that the frames of a batch lead to. */
-  private turn(framesRead: number, octetsRead: number): void {
+  /** Everything that the frames of a batch lead to; whether a program waits for a tick. */
+  private turn(framesRead: number, octetsRead: number): boolean {
+    let isTickAwaited = false
     this.delivering = true
     try {
-      this.attachment!.batch(this.deliver)
+      isTickAwaited = this.attachment!.batch(this.deliver)
     } finally {
       this.delivering = false
     }
     this.endTurn(framesRead, octetsRead)
+    return isTickAwaited
   }
 
   private readonly deliver = (): void => {

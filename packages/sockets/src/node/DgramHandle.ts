@@ -194,6 +194,7 @@ export class DgramHandle {
     this.#isHandingOver = true
     this.#departure.expect()
     this.#handOverSoon()
+    this.#udp.requestTick()
     return true
   }
 

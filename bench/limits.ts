@@ -42,12 +42,18 @@ const SECONDS = 0.4
 /** Compilers allocate, too: what counts begins when they are done. */
 const WARM_UP = 3
 
-const transfer = (title: string, work: Work, offload: Offload, readings: ReadonlyArray<Reading>): Group => ({
+const transfer = (
+  title: string,
+  work: Work,
+  offload: Offload,
+  readings: ReadonlyArray<Reading>,
+  api = "stream"
+): Group => ({
   title,
   limits: readings.map(([limit]) => limit),
   figures: Effect.fnUntraced(function*(made) {
     const testbed = yield* made
-    const server = yield* testbed.strata({ api: "stream", offload })
+    const server = yield* testbed.strata({ api, offload })
     for (let warm = 0; warm < WARM_UP; warm++) yield* testbed.load(server, work, { seconds: SECONDS })
     const counted = yield* counting(testbed, server, work, SECONDS)
     return readings.map(([, read]) => read(counted))
@@ -178,6 +184,22 @@ export const groups: ReadonlyArray<Group> = [
       allocated(perOperation)
     ]
   ]),
+  transfer(
+    "UDP echo through `node:dgram`",
+    { mode: "udp", size: 64, outstanding: 32 },
+    "kernel",
+    [
+      [
+        { what: "writes for an echo", most: 0.5, why: "what listeners answer in ticks of their own leaves together" },
+        per(perOperation, "device.writes")
+      ],
+      [
+        { what: "octets allocated for an echo", most: 2600, why: "the message, who it is from, and two ticks" },
+        allocated(perOperation)
+      ]
+    ],
+    "net"
+  ),
   machine("receive", "receive", 3200),
   machine("receive in batches", "receive in batches", 1800),
   machine("send", "send", 2700),

@@ -17,7 +17,7 @@ socket.bind(7000, () => console.log("bound"))
 
 describeOffloads("Linux, datagram sockets of Node", [], (offload) => {
   layer(hostWith(offload), { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("talk to Node on the kernel, and hear that nobody listens", () =>
+    it.effect("talk to Node on the kernel, one by one and many at once, and hear that nobody listens", () =>
       Effect.gen(function*() {
         const kernel = yield* Kernel
         const peer = yield* kernel.spawn(process.execPath, "-e", ECHO)
@@ -34,6 +34,17 @@ describeOffloads("Linux, datagram sockets of Node", [], (offload) => {
           answers.push(String(answer))
         }
         expect(answers).toEqual([`hello from ${STACK}`, `${large} from ${STACK}`])
+
+        const texts = Array.from({ length: 100 }, (_, index) => `${index}`.repeat(1 + index % 40))
+        const heard: Array<string> = []
+        const allAreHeard = new Promise<void>((resolve) =>
+          socket.on("message", (text) => {
+            if (heard.push(String(text)) === texts.length) resolve()
+          })
+        )
+        for (const text of texts) socket.send(text, 7000, KERNEL)
+        yield* Effect.promise(() => allAreHeard)
+        expect(heard).toEqual(texts.map((text) => `${text} from ${STACK}`))
 
         const connected = createSocket("udp4")
         connected.connectSync(7001, KERNEL)

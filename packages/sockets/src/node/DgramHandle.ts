@@ -203,16 +203,16 @@ export class DgramHandle {
   readonly #handOver = (): void => {
     const departure = this.#departure
     departure.begin()
-    departure.pause()
     const { from, payload } = this.#takeNext()
     const isMoreToCome = this.#isHandingOver
     if (isMoreToCome) departure.expect()
     try {
+      departure.pause()
       if (!this.#closed) this.#events.onMessage(payload, from)
     } finally {
-      departure.end()
       // Behind the promises that the program settles now, and what those lead to.
       if (isMoreToCome) void settled.then(this.#handOverSoon)
+      departure.end()
     }
   }
 

@@ -43,9 +43,9 @@ const makeConnection = () => {
   const { read } = makeFace(connection as never, turn)
   const arrive = (octet: number): void => {
     arrived.push(octet)
-    readers.wakeOne()
+    while (readers.size > 0 && arrived.length > 0) readers.wakeOne()
   }
-  return { arrive, read, readable: () => arrived.length }
+  return { arrive, read, readable: () => arrived.length, places: () => readers.size }
 }
 
 /** A fiber that yields behind the second thing it does, and has looked then, but was given nothing yet. */
@@ -79,4 +79,35 @@ it.effect("one that is interrupted just then leaves nothing to the next one", ()
       arrive(octet)
       expect(yield* read).toEqual([Uint8Array.of(octet)])
     }
+  }))
+
+it.effect("those that are interrupted while they wait take nothing, and leave one place between them", () =>
+  Effect.gen(function*() {
+    const { arrive, places, read, readable } = makeConnection()
+    for (let time = 0; time < 10; time++) {
+      yield* Fiber.interrupt(yield* Effect.forkChild(read, { startImmediately: true }))
+      expect(places()).toBe(1)
+    }
+    const waiting = yield* Effect.forkChild(read, { startImmediately: true })
+    expect(places()).toBe(2)
+    arrive(1)
+    expect(yield* Fiber.join(waiting)).toEqual([Uint8Array.of(1)])
+    expect(places()).toBe(0)
+    yield* Fiber.interrupt(yield* Effect.forkChild(read, { startImmediately: true }))
+    arrive(2)
+    expect([places(), readable()]).toEqual([0, 1])
+    expect(yield* read).toEqual([Uint8Array.of(2)])
+  }))
+
+it.effect("those that wait at the same time are served in their order", () =>
+  Effect.gen(function*() {
+    const { arrive, places, read } = makeConnection()
+    const fibers = yield* Effect.forEach(
+      [1, 2, 3, 4],
+      () => Effect.forkChild(read, { startImmediately: true })
+    )
+    yield* Fiber.interrupt(fibers[2]!)
+    for (const octet of [1, 2, 4]) arrive(octet)
+    for (const number of [1, 2, 4]) expect(yield* Fiber.join(fibers[number - 1]!)).toEqual([Uint8Array.of(number)])
+    expect(places()).toBe(0)
   }))

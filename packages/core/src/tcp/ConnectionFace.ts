@@ -11,11 +11,11 @@ import { localOf, remoteOf } from "./InetAddress.ts"
 import { infoChanges } from "./InfoChanges.ts"
 import { atMost, isSettled, until } from "./Linger.ts"
 import { own } from "./Ownership.ts"
-import { behind, makePlain, offer, type PlainConnection, take, type Taken } from "./PlainConnection.ts"
+import { behind, makePlain, offer, type PlainConnection, take } from "./PlainConnection.ts"
 import type { Connection, ConnectionStatus } from "./Tcp.ts"
 import type { TcpError } from "./TcpError.ts"
 import { infoOf } from "./TcpInfo.ts"
-import { Wait } from "./Waiters.ts"
+import type { Waiter } from "./Waiters.ts"
 import type { PendingWrite } from "./WriteQueue.ts"
 
 export const statusOf = (connection: LiveConnection): ConnectionStatus => {
@@ -34,43 +34,49 @@ export const statusOf = (connection: LiveConnection): ConnectionStatus => {
 /**
  * What `read` does. Once it has told the end it lets go of the connection: a Stream outlives its run by up to a full garbage
  * collection, since V8 takes closures that are assigned to a property for long-lived, as those of `Channel` are.
+ *
+ * A fiber that is woken looks itself, and only then is anything taken: so one that was interrupted need not say so, which would be more to
+ * make for each read that waits than all the rest. Its place stays until it is woken, in vain, and there is one such place: who reads
+ * meanwhile has another.
  */
-class Reading extends Wait<Taken, TcpError | Cause.Done> {
-  readonly read: Connection["read"] = Effect.callback(this.register)
+class Reading implements Waiter {
+  readonly read: Connection["read"] = Effect.callback((resume) => this.register(resume))
+  private readonly again: Connection["read"] = Effect.suspend(() => this.look() ?? this.read)
   private connection: LiveConnection | undefined
   private readonly turn: Turn["Service"]
+  private resume: ((again: Connection["read"]) => void) | undefined = undefined
   private end: Connection["read"] | undefined = undefined
-  /** What `give` is to tell, until it has. */
-  private taken: Taken | undefined = undefined
-  private readonly give: Effect.Effect<Taken> = Effect.sync(() => {
-    const { taken } = this
-    this.taken = undefined
-    return taken!
-  })
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
-    super(connection.readers)
     this.connection = connection
     this.turn = turn
   }
 
-  protected look(): Connection["read"] | undefined {
+  wake(): void {
+    const { resume } = this
+    this.resume = undefined
+    resume?.(this.again)
+  }
+
+  private register(resume: (found: Connection["read"]) => void): void {
+    const found = this.look()
+    if (found !== undefined) return resume(found)
+    const { readers } = this.connection!
+    if (this.resume !== undefined) return resume(readers.waitFor(() => this.look()))
+    this.resume = resume
+    readers.wait(this)
+  }
+
+  private look(): Connection["read"] | undefined {
     const { connection } = this
     if (connection === undefined) return this.end
     const taken = take(connection, this.turn)
-    if (taken !== undefined) return this.tell(taken)
+    if (taken !== undefined) return Effect.succeed(taken)
     const rest = behind(connection)
     if (rest === "more") return undefined
     this.end = rest === "end" ? Cause.done() : Effect.fail(failureOf(connection.tcb))
     this.connection = undefined
     return this.end
-  }
-
-  /** The Effect that tells it: always the same, unless a fiber yields before it runs what it was given last. */
-  private tell(taken: Taken): Effect.Effect<Taken> {
-    if (this.taken !== undefined) return Effect.succeed(taken)
-    this.taken = taken
-    return this.give
   }
 }
 

@@ -40,7 +40,7 @@ export class Waiters {
    * run again and again makes next to nothing anew for each time that it waits.
    */
   waitFor<A, E>(look: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
-    return Effect.callback(new Looking(this, look).register)
+    return Effect.callback(new Wait(this, look).register)
   }
 
   /** Has `listener` called when it is its turn, once; for plain code. */
@@ -87,30 +87,26 @@ export class Waiters {
   }
 }
 
-/**
- * The place of a fiber that waits until `look` finds something, which is looked for as soon as it is woken. A fiber at a time waits here;
- * another one that runs the same Effect meanwhile has a place of its own.
- */
-export abstract class Wait<A, E> implements Waiter {
+/** A fiber at a time waits here; another one that runs the same Effect meanwhile has a place of its own. */
+class Wait<A, E> implements Waiter {
   private readonly waiters: Waiters
+  private readonly look: () => Effect.Effect<A, E> | undefined
   private resume: ((found: Effect.Effect<A, E>) => void) | undefined = undefined
   private readonly forget: Effect.Effect<void>
 
-  constructor(waiters: Waiters) {
+  constructor(waiters: Waiters, look: () => Effect.Effect<A, E> | undefined) {
     this.waiters = waiters
+    this.look = look
     this.forget = Effect.sync(() => {
       this.resume = undefined
       waiters.remove(this)
     })
   }
 
-  protected abstract look(): Effect.Effect<A, E> | undefined
-
-  /** What `Effect.callback` makes the Effect of. */
   readonly register = (resume: (found: Effect.Effect<A, E>) => void): Effect.Effect<void> | void => {
     const found = this.look()
     if (found !== undefined) return resume(found)
-    if (this.resume !== undefined) return new Looking(this.waiters, () => this.look()).register(resume)
+    if (this.resume !== undefined) return new Wait(this.waiters, this.look).register(resume)
     this.resume = resume
     this.waiters.wait(this)
     return this.forget
@@ -122,15 +118,6 @@ export abstract class Wait<A, E> implements Waiter {
     const { resume } = this
     this.resume = undefined
     resume?.(found)
-  }
-}
-
-class Looking<A, E> extends Wait<A, E> {
-  protected readonly look: () => Effect.Effect<A, E> | undefined
-
-  constructor(waiters: Waiters, look: () => Effect.Effect<A, E> | undefined) {
-    super(waiters)
-    this.look = look
   }
 }
 

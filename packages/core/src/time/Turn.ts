@@ -78,6 +78,7 @@ export class Turn extends Context.Service<Turn, {
    * together. Whoever corks uncorks before the event loop goes on.
    */
   readonly cork: () => void
+  /** The end of one `cork`; that of the last hands over what was kept. */
   readonly uncork: () => void
   /**
    * Says that a program waits for a tick of the event loop: a driver that has delivered a batch lets it have one before it reads

@@ -158,6 +158,7 @@ export class Udp extends Context.Service<Udp, {
    * has been called as often. See `Turn.cork`.
    */
   readonly cork: () => void
+  /** The end of one `cork`; that of the last hands over what was kept. */
   readonly uncork: () => void
   /** As `Turn.requestTick`: what was taken is handed to a program in the next tick. */
   readonly requestTick: () => void

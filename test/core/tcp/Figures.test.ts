@@ -37,6 +37,17 @@ describe("RFC 9293, the figures", () => {
     a.writes(1).sends("<SEQ=101><ACK=301><DATA=1><CTL=ACK>")
   })
 
+  it("figure 7, when both of the peer's segments come before anything has left in between", () => {
+    const b = connecting({ iss: 300 }).sends("<SEQ=300><CTL=SYN>")
+    const heard = rfc9293.arrives(b.tcb, segment("<SEQ=100><CTL=SYN>"), 0).tcb
+    assert.strictEqual(heard.state, "SYN-RECEIVED")
+    const { reply, tcb } = rfc9293.arrives(heard, segment("<SEQ=100><ACK=301><CTL=SYN,ACK>"), 0)
+    assert.strictEqual(tcb.state, "ESTABLISHED")
+    assert.isUndefined(reply)
+    const answer = "<SEQ=301><ACK=101><CTL=ACK>"
+    assert.strictEqual(format(rfc9293.output(tcb, 0, 0)!.segment, answer), answer)
+  })
+
   it("figure 8: recovery from an old duplicate SYN", () => {
     const a = connecting({ iss: 100 })
     const b = listening({ iss: 300 })

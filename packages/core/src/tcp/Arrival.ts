@@ -163,18 +163,21 @@ const otherwise = (tcb: ControlBlock, segment: Segment, now: number): Outcome =>
   // Fifth, the ACK bit
   if (!has(segment, TcpFlag.ack)) return outcome(tcb)
   if (tcb.state === "SYN-RECEIVED") {
-    return acknowledgesSyn(tcb, segment)
-      ? acknowledged(
-        established(Timestamps.kept(tcb, segment, now), segment, segment.wnd << tcb.snd.scale, now),
-        segment,
-        now
-      )
-      : outcome(tcb, 0, Reply.reset(segment.ack))
+    if (!acknowledgesSyn(tcb, segment)) return outcome(tcb, 0, Reply.reset(segment.ack))
+    const heard = Timestamps.kept(answerOwed(tcb), segment, now)
+    return acknowledged(established(heard, segment, segment.wnd << tcb.snd.scale, now), segment, now)
   }
   if (!Acknowledgement.isPlausible(tcb.snd, segment.ack)) return challenge(tcb, now)
   // RFC 7323 §5.3, R3; not before, so that nobody puts TS.Recent wrong who does not know what we sent
   return acknowledged(KeepAlive.heard(Timestamps.kept(tcb, segment, now), now), segment, now)
 }
+
+/**
+ * In a simultaneous open, the peer's SYN and its acknowledgement of ours may come so close together that the SYN,ACK has not left in between. It
+ * never will then, and the peer's SYN is acknowledged otherwise.
+ */
+const answerOwed = (tcb: ControlBlock): ControlBlock =>
+  tcb.snd.nxt === tcb.snd.iss ? { ...tcb, rcv: { ...tcb.rcv, acknowledge: "now" } } : tcb
 
 /** RFC 7323 §5.3, R1: an acknowledgement in return, as for a segment outside of the window. */
 const old = (before: ControlBlock, segment: Segment, now: number): Outcome => {

@@ -86,7 +86,10 @@ const pace = (before: ControlBlock, length: number, now: number): Broken | undef
   const { congestion, snd } = before
   const window = Math.max(congestion.window, snd.mss)
   const inFlight = SendWindow.inFlight(before) + length
-  if (inFlight > window) return broken("congestion", `${inFlight} octets are in flight in a window of ${window}`)
+  // A FIN by itself takes nothing of the window, which a probe may have used up and more (RFC 8985 §7.3).
+  if (length > 0 && inFlight > window) {
+    return broken("congestion", `${inFlight} octets are in flight in a window of ${window}`)
+  }
   if (!Pacing.isEarly(before, now)) return undefined
   return broken("congestion", `a segment left ${(snd.paceAt - now).toFixed(3)} ms before its time`)
 }

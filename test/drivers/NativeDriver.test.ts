@@ -78,6 +78,9 @@ class FakeKernel {
     load: () => ({ openTap: () => this.device, openPacketSocket: () => this.device })
   }
 
+  /** Whether the frames of a batch become one packet. */
+  joins = false
+
   event(events: number): void {
     this.memory![8](events)
   }
@@ -106,7 +109,7 @@ class FakeKernel {
     }
     const drained = this.incoming.length === 0 && index < max
     status.set([drained ? this.readError : 0, drained ? 1 : 0, drained ? index + 1 : index, index, offset, 0])
-    return index
+    return this.joins ? Math.min(index, 1) : index
   }
 
   private write(first: number, count: number): number {
@@ -376,6 +379,8 @@ describe("the driver of native devices", () => {
       // Two frames, two that came meanwhile, and one more for the first of these.
       assert.strictEqual(readsFor(2), 3)
       assert.strictEqual(kernel.incoming.length, 0)
+      kernel.joins = true
+      assert.deepStrictEqual([readsFor(1), readsFor(2), readsFor(10)], [1, 2, 2])
     }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("passes on what the device knows about checksums", () =>

@@ -63,7 +63,7 @@ export interface Counters {
 const EAGAIN = 11
 const ENOBUFS = 105
 
-/** Frames in a batch that make it likely that more have come meanwhile. */
+/** Frames in a batch that make it likely that more have come meanwhile, however few packets the driver has made of them. */
 const SEVERAL = 2
 /** Pieces up to this many octets are copied: to refer to one costs as much as to copy it. */
 const COPIED = 512
@@ -366,7 +366,7 @@ export class NativeDriver {
       octets += octetsRead
       const isTickAwaited = this.count > 0 && this.turn(framesRead, octetsRead)
       if (errno !== 0) return this.lose(errno)
-      if (isTickAwaited || (drained && this.count < SEVERAL)) return
+      if (isTickAwaited || (drained && framesRead < SEVERAL)) return
     }
   }
 

@@ -117,7 +117,7 @@ export const groups: ReadonlyArray<Group> = [
     ],
     copies,
     [
-      { what: "octets allocated for a mebibyte", most: 130_000, why: "16 segments, their chunks and wake-ups" },
+      { what: "octets allocated for a mebibyte", most: 45_000, why: "16 chunks and wake-ups; of the segments nothing" },
       allocated(perMebibyte)
     ],
     sentAgain
@@ -129,7 +129,7 @@ export const groups: ReadonlyArray<Group> = [
     ],
     copies,
     [
-      { what: "octets allocated for a mebibyte", most: 90_000, why: "what was written is sent from where it is" },
+      { what: "octets allocated for a mebibyte", most: 18_000, why: "what was written is sent from where it is" },
       allocated(perMebibyte)
     ],
     sentAgain
@@ -140,7 +140,11 @@ export const groups: ReadonlyArray<Group> = [
       per(perMebibyte, "device.reads")
     ],
     [
-      { what: "octets allocated for a mebibyte", most: 1_900_000, why: "724 segments" },
+      {
+        what: "octets allocated for a mebibyte",
+        most: 400_000,
+        why: "724 views of what is copied, and chunks; of the segments nothing"
+      },
       allocated(perMebibyte)
     ],
     sentAgain
@@ -151,7 +155,11 @@ export const groups: ReadonlyArray<Group> = [
       per(perOperation, "device.reads", "device.writes")
     ],
     [
-      { what: "octets allocated for an exchange", most: 17_000, why: "two transitions, a chunk and a wake-up" },
+      {
+        what: "octets allocated for an exchange",
+        most: 2600,
+        why: "a chunk, its copy and a wake-up; of the segments nothing"
+      },
       allocated(perOperation)
     ],
     sentAgain
@@ -180,7 +188,7 @@ export const groups: ReadonlyArray<Group> = [
       per(perOperation, "device.reads", "device.writes")
     ],
     [
-      { what: "octets allocated for an echo", most: 2400, why: "the datagram and its addresses" },
+      { what: "octets allocated for an echo", most: 1200, why: "the datagram and its addresses" },
       allocated(perOperation)
     ]
   ]),
@@ -222,9 +230,9 @@ export const groups: ReadonlyArray<Group> = [
   connections(
     "echo among 1,000",
     "echo stream 1000",
-    14_000,
+    2600,
     80,
-    "three transitions, a chunk and a wake-up, whatever their number"
+    "a chunk, its copy and a wake-up, whatever their number; of the segments nothing"
   ),
   {
     title: "Idle connections",

@@ -82,12 +82,13 @@ class Reading implements Waiter {
 
 /**
  * There may be very many connections, and each has one: so it holds nothing but the connection, and makes what is asked for
- * when it is asked for; and keeps what reads, which a program may ask for before each read.
+ * when it is asked for; and keeps what reads and writes, which a program may ask for each time that it does.
  */
 class Face implements Connection {
   private readonly connection: LiveConnection
   private readonly turn: Turn["Service"]
   private reading: Reading | undefined = undefined
+  private writing: Connection["write"] | undefined = undefined
 
   constructor(connection: LiveConnection, turn: Turn["Service"]) {
     this.connection = connection
@@ -128,7 +129,7 @@ class Face implements Connection {
   }
 
   get write(): Connection["write"] {
-    return (bytes) => Effect.suspend(() => this.written(bytes))
+    return this.writing ??= (bytes) => Effect.suspend(() => this.written(bytes))
   }
 
   get closeWrite(): Connection["closeWrite"] {

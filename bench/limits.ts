@@ -78,12 +78,20 @@ const copies: Reading = [
   copied
 ]
 
-const machine = (title: string, what: string, most: number): Group => ({
+/** Why anything is allocated where nothing is made. */
+const BOXED = "numbers that V8 keeps outside of their records"
+
+const machine = (
+  title: string,
+  what: string,
+  most: number,
+  why = "the new control block and what the transition tells"
+): Group => ({
   title: `TCP machine, ${title}`,
   limits: [{
     what: "octets allocated for a segment",
     most,
-    why: "the new control block and what the transition tells"
+    why
   }],
   figures: (testbed) =>
     Effect.map(program(title, "machine", what).measure(testbed, 0.1), ({ allocated: octets = NaN }) => [octets])
@@ -212,6 +220,10 @@ export const groups: ReadonlyArray<Group> = [
   machine("receive in batches", "receive in batches", 1800),
   machine("send", "send", 2700),
   machine("request and answer", "exchange", 6400),
+  machine("receive in place", "receive in place", 160, BOXED),
+  machine("receive in batches in place", "receive in batches in place", 20, BOXED),
+  machine("send in place", "send in place", 160, BOXED),
+  machine("request and answer in place", "exchange in place", 160, BOXED),
   connections(
     "opened and closed",
     "connect stream",

@@ -125,7 +125,11 @@ const processes: ReadonlyArray<Measurement> = [
     program("receive, in batches of 32", "machine", "receive in batches"),
     program("receive, read and acknowledged at once", "machine", "receive"),
     program("send", "machine", "send"),
-    program("request and answer", "machine", "exchange")
+    program("request and answer", "machine", "exchange"),
+    program("receive, in batches of 32, in place", "machine", "receive in batches in place"),
+    program("receive, read and acknowledged at once, in place", "machine", "receive in place"),
+    program("send, in place", "machine", "send in place"),
+    program("request and answer, in place", "machine", "exchange in place")
   ]),
   inProcess("connections", "Connections without a network: a whole stack, for each connection or exchange", "ns", [
     program("opened and closed, Streams", "connections", "connect stream"),

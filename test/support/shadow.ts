@@ -91,7 +91,7 @@ export const shadowed = (): Shadowed => {
     },
     output: (tcb, queued, now, limit = tcb.snd.mss) => {
       const shadow = shadowOf(tcb)
-      const isInPlace = isSteady(shadow, now)
+      const isInPlace = isSteady(shadow, queued, now)
       const steadily = isInPlace ? fields(steady.output(shadow, queued, now, limit)) : undefined
       const next = rfc9293.output(tcb, queued, now, limit)
       if (isInPlace) {

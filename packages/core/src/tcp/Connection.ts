@@ -439,7 +439,7 @@ export class LiveConnection implements Linked<LiveConnection> {
   private nextSegment(now: number, limit: number): Emission | undefined {
     const { machine, steady } = this.host
     const { queued } = this.sending
-    if (steady !== undefined && isSteady(this.tcb, now)) {
+    if (steady !== undefined && isSteady(this.tcb, queued, now)) {
       const segment = steady.output(this.mine, queued, now, limit)
       if (segment !== undefined) this.revision++
       return segment

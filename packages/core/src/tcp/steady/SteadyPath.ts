@@ -89,13 +89,13 @@ export const isExpected = (tcb: ControlBlock, segment: Segment, now: number): bo
 
 // Departure
 
-/** Whether what `output` would do is done in place. */
-export const isSteady = (tcb: ControlBlock, now: number): boolean => {
+/** Whether what `output` would do is done in place; `queued` as for `TcpMachine.output`. */
+export const isSteady = (tcb: ControlBlock, queued: number, now: number): boolean => {
   const { ecn, keepAlive, options, path, rtt, snd, state } = tcb
   return state === "ESTABLISHED" && isInOrder(tcb) && isUndisturbed(tcb) &&
     !options.ecn && !ecn.echo && !keepAlive.isDue && now < path.probeAt &&
-    // RFC 5681 §4.1: after a pause, the window is another one.
-    (snd.max !== snd.una || !(now - snd.sentAt > rtt.timeout))
+    // RFC 5681 §4.1: for text after a pause, the window is another one.
+    (queued === 0 || snd.max !== snd.una || !(now - snd.sentAt > rtt.timeout))
 }
 
 export class SteadyPath {

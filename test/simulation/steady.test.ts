@@ -12,7 +12,7 @@ const scenarios = { crashes: true }
 describe("the steady path", () => {
   it.effect("comes to what the machine comes to, in whatever scenario", () =>
     Effect.gen(function*() {
-      const { differences, machine, sent, taken } = shadowed()
+      const { differences, machine, sent, taken } = shadowed(false)
       const hosts = { machine: Layer.succeed(TcpMachine, machine) }
       yield* FaultSearch.check({ seeds: yield* Simulation.seeds(150), scenarios, hosts })
       assert.deepEqual(differences, [])

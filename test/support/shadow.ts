@@ -39,7 +39,8 @@ export interface Shadowed {
   readonly differences: ReadonlyArray<unknown>
 }
 
-export const shadowed = (): Shadowed => {
+/** Connections, unlike values, change their control blocks meanwhile, so that a shadow lasts for one event only. */
+export const shadowed = (isValue: boolean): Shadowed => {
   const steady = new SteadyPath()
   const shadows = new WeakMap<ControlBlock, Owned>()
   const differences: Array<unknown> = []
@@ -55,10 +56,9 @@ export const shadowed = (): Shadowed => {
     same(told(shadow), told(tcb), `${event}: the steady path`)
 
   const shadowOf = (tcb: ControlBlock): Owned => {
-    const shadow = shadows.get(tcb)
+    const shadow = isValue ? shadows.get(tcb) : undefined
     shadows.delete(tcb)
-    // A connection changes its control block meanwhile.
-    return shadow !== undefined && isDeepStrictEqual(told(shadow), told(tcb)) ? shadow : own(tcb)
+    return shadow ?? own(tcb)
   }
   const follow = (shadow: Owned, tcb: ControlBlock): void => {
     takeOver(shadow, own(tcb))
@@ -121,4 +121,4 @@ export const shadowed = (): Shadowed => {
 }
 
 /** One for all, where nobody asks how often. */
-export const { machine } = shadowed()
+export const { machine } = shadowed(true)

@@ -57,7 +57,7 @@ export interface ChannelOptions {
 const octet = (name: string, position: number): number => (position * 31 + (position >>> 8) + name.charCodeAt(0)) & 0xff
 
 interface Carried {
-  readonly segment: Segment
+  readonly segment: Segment & Pick<Emission, "congestionCapable">
   readonly text: Uint8Array
 }
 
@@ -224,6 +224,7 @@ export const converse = (seed: number, options: ChannelOptions): { readonly a: H
       nagle: random.unit() < 0.7,
       windowScaling: random.unit() < 0.7,
       timestamps: random.unit() < 0.7,
+      explicitCongestionNotification: random.one(["off", "passive", "active"] as const),
       selectiveAcknowledgement: random.unit() < 0.7
     },
     timestampOffset: random.below(0x1_0000_0000)
@@ -243,10 +244,12 @@ export const converse = (seed: number, options: ChannelOptions): { readonly a: H
 
   const transmit = (from: Host, carried: Carried) => {
     const copies = random.unit() < options.loss ? 0 : random.unit() < options.duplication ? 2 : 1
+    const isMarked = carried.segment.congestionCapable === true && random.unit() < 0.1
+    const arriving = { ...carried, segment: { ...carried.segment, congestionExperienced: isMarked } }
     for (let copy = 0; copy < copies; copy++) {
       schedule(1 + random.unit() * options.delay, () => {
         const to = other(from)
-        const reply = to.arrives(carried, now)
+        const reply = to.arrives(arriving, now)
         if (reply !== undefined) transmit(to, to.carry(reply))
         flush(to)
       })

@@ -13,6 +13,7 @@ import * as Calls from "../Calls.ts"
 import type { CongestionView, Delivery } from "../Congestion.ts"
 import { type ControlBlock, type SendSpace, type Writable } from "../ControlBlock.ts"
 import * as DelayedAcknowledgement from "../DelayedAcknowledgement.ts"
+import * as Ecn from "../Ecn.ts"
 import * as KeepAlive from "../KeepAlive.ts"
 import * as News from "../News.ts"
 import * as Output from "../Output.ts"
@@ -91,9 +92,9 @@ export const isExpected = (tcb: ControlBlock, segment: Segment, now: number): bo
 
 /** Whether what `output` would do is done in place; `queued` as for `TcpMachine.output`. */
 export const isSteady = (tcb: ControlBlock, queued: number, now: number): boolean => {
-  const { ecn, keepAlive, options, path, rtt, snd, state } = tcb
+  const { keepAlive, options, path, rtt, snd, state } = tcb
   return state === "ESTABLISHED" && isInOrder(tcb) && isUndisturbed(tcb) &&
-    !options.ecn && !ecn.echo && !keepAlive.isDue && now < path.probeAt &&
+    !options.ecn && !keepAlive.isDue && now < path.probeAt &&
     // RFC 5681 §4.1: for text after a pause, the window is another one.
     (queued === 0 || snd.max !== snd.una || !(now - snd.sentAt > rtt.timeout))
 }
@@ -283,7 +284,7 @@ export class SteadyPath {
   }
 
   private emit(
-    { options, rcv, snd, timestamps }: Owned,
+    tcb: Owned,
     seq: number,
     flags: number,
     length: number,
@@ -291,9 +292,10 @@ export class SteadyPath {
     now: number
   ): Emission {
     const { emission, stamps } = this
+    const { options, rcv, snd, timestamps } = tcb
     emission.seq = seq
     emission.ack = rcv.nxt
-    emission.flags = flags
+    emission.flags = flags | Ecn.echo(tcb)
     emission.wnd = ReceiveWindow.field(rcv)
     emission.length = length
     emission.segmentSize = length > snd.mss ? snd.mss : 0

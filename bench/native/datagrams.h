@@ -87,7 +87,12 @@ inline void datagrams(const Options& options) {
       if (count < 0) failWith("sendmmsg", errno);
       sent += static_cast<size_t>(count);
     }
-    const int count = recvmmsg(fd, incoming.messages(), static_cast<unsigned>(outstanding), MSG_WAITFORONE, nullptr);
+    const auto receive = [&] {
+      return recvmmsg(fd, incoming.messages(), static_cast<unsigned>(outstanding), MSG_WAITFORONE, nullptr);
+    };
+    int count = receive();
+    // Where the machine itself stood still, the answers come once it goes on.
+    for (int silences = 1; count < 0 && errno == EAGAIN && silences < kSilences; silences++) count = receive();
     if (count < 0 && errno != EAGAIN) failWith("recvmmsg", errno);
     time = now();
     if (count < 0) {

@@ -99,10 +99,12 @@ inline void ping(const Options& options) {
     if (sendto(fd, request.octets().data(), request.octets().size(), 0, host, sizeof options.host) < 0) {
       failWith("sendto", errno);
     }
-    for (;;) {
+    for (int silences = 0;;) {
       const ssize_t length = recv(fd, answer.data(), answer.size(), 0);
       time = now();
       if (length < 0 && errno != EAGAIN) failWith("recv", errno);
+      // Where the machine itself stood still, the answer comes once it goes on.
+      if (length < 0 && ++silences < kSilences) continue;
       if (length < 0) {
         lost++;
         if (answered == 0 && time - start > kPatience) fail("no answer to %" PRIu64 " pings", number);

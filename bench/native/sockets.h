@@ -21,8 +21,9 @@ constexpr uint16_t kSourcePort = 19;
 constexpr size_t kReadSize = 256 * 1024;
 // Seconds of silence that are an error.
 constexpr double kPatience = 10;
-// After that long without any answer, datagrams that are on their way are lost.
+// After so many times that long without any answer, datagrams that are on their way are lost.
 constexpr timeval kLost{0, 500'000};
+constexpr int kSilences = 2;
 
 inline sockaddr_in at(sockaddr_in host, uint16_t port) {
   host.sin_port = htons(port);

@@ -61,7 +61,7 @@ const drops = Effect.map(
 /** The stack still answers ping and still serves TCP, without a byte lost. */
 const healthy = Effect.gen(function*() {
   const kernel = yield* Kernel
-  const { stdout } = yield* kernel.succeed("ping", "-c", "3", "-i", "0.05", "-W", "5", STACK)
+  const { stdout } = yield* kernel.succeed("ping", "-c", "3", "-i", "0.05", "-w", "10", STACK)
   expect(stdout).toContain("3 received, 0% packet loss")
   yield* Effect.scoped(Effect.gen(function*() {
     const listener = yield* (yield* Tcp).listen({ port: 80 })
@@ -151,7 +151,7 @@ describeOffloads("Linux, hostile frames", ["ping", "nft"], (offload) => {
         yield* inject([fragment(2, 0x1fff, false, 1400), fragment(3, 0x1fff, true, 8), fragment(4, 10, true, 7)])
         yield* healthy
         const kernel = yield* Kernel
-        const large = yield* kernel.succeed("ping", "-c", "2", "-i", "0.05", "-W", "5", "-s", "60000", STACK)
+        const large = yield* kernel.succeed("ping", "-c", "2", "-i", "0.05", "-w", "10", "-s", "60000", STACK)
         expect(large.stdout).toContain("2 received, 0% packet loss")
       }))
 

@@ -63,8 +63,8 @@ class Values implements End {
     this.tcb = tcb
   }
 
-  arrives(segment: Segment, now: number): void {
-    this.tcb = rfc9293.arrives(this.tcb, segment, now).tcb
+  arrives(arrived: Segment, now: number): void {
+    this.tcb = rfc9293.arrives(this.tcb, arrived, now).tcb
   }
 
   consumed(octets: number, now: number): void {
@@ -86,8 +86,8 @@ class InPlace implements End {
     this.tcb = own(tcb)
   }
 
-  arrives(segment: Segment, now: number): void {
-    if (this.steady.arrives(this.tcb, segment, now) === undefined) throw new Error("a segment was not expected")
+  arrives(arrived: Segment, now: number): void {
+    if (this.steady.arrives(this.tcb, arrived, now) === undefined) throw new Error("a segment was not expected")
   }
 
   consumed(octets: number, now: number): void {

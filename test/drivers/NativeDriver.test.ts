@@ -2,12 +2,12 @@
  * The driver over an addon that does what the test says: what a kernel does
  * seldom, or never when asked.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Devices } from "@strata/core/device/Devices"
 import { ChecksumState } from "@strata/core/device/Packet"
 import { Statistics } from "@strata/core/Statistics"
 import { Turn } from "@strata/core/time/Turn"
-import { Native, Pretenuring, Tap, YoungGeneration } from "@strata/drivers"
+import { BusyPolling, Native, Pretenuring, Tap, YoungGeneration } from "@strata/drivers"
 import { OCTETS } from "@strata/drivers/YoungGeneration"
 import { Effect, Exit, Scope } from "effect"
 import * as BareStack from "../support/bareStack.ts"
@@ -78,6 +78,19 @@ class FakeKernel {
     load: () => ({ openTap: () => this.device, openPacketSocket: () => this.device })
   }
 
+  private late: { readonly number: number; readonly frame: Offered } | undefined
+  private last: { readonly number: number; readonly error: Error } | undefined
+
+  /** A frame comes when the device is read for the n-th time. */
+  arrivesAt(number: number, frame: Offered): void {
+    this.late = { number, frame }
+  }
+
+  /** The n-th time throws, which nothing else would do that ends a long look. */
+  lastReads(number: number, error: Error): void {
+    this.last = { number, error }
+  }
+
   /** Whether the frames of a batch become one packet. */
   joins = false
 
@@ -93,6 +106,8 @@ class FakeKernel {
   private read(max: number): number {
     const [slab, words, slotSize, , , , , status] = this.memory!
     this.reads++
+    if (this.reads === this.last?.number) throw this.last.error
+    if (this.reads === this.late?.number) this.incoming.push(this.late.frame)
     let offset = 0
     let index = 0
     for (; index < max && this.incoming.length > 0 && offset + slotSize <= slab.length; index++) {
@@ -143,7 +158,7 @@ class FakeKernel {
   }
 }
 
-const setupWith = Effect.fnUntraced(function*(capabilities: number) {
+const setupWith = Effect.fnUntraced(function*(capabilities: number, busyPolling = 0) {
   const kernel = new FakeKernel()
   kernel.capabilities = capabilities
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -158,6 +173,7 @@ const setupWith = Effect.fnUntraced(function*(capabilities: number) {
     Effect.provideService(Native.OnLost, (error) => Effect.sync(() => void losses.push(error.message))),
     Effect.provideService(YoungGeneration, () => void collections++),
     Effect.provideService(Pretenuring, () => void told++),
+    Effect.provideService(BusyPolling, busyPolling),
     Scope.provide(scope)
   )
   const devices = yield* Devices
@@ -381,6 +397,22 @@ describe("the driver of native devices", () => {
       assert.strictEqual(kernel.incoming.length, 0)
       kernel.joins = true
       assert.deepStrictEqual([readsFor(1), readsFor(2), readsFor(10)], [1, 2, 2])
+    }).pipe(Effect.provide(BareStack.layer)))
+
+  it.effect("looks on for what comes next, which counts as polls and not as reads", () =>
+    Effect.gen(function*() {
+      const arrivals = yield* BareStack.collect
+      const { counter, kernel } = yield* setupWith(0, 50)
+      // Time stands still meanwhile.
+      const clock = vi.spyOn(performance, "now").mockReturnValue(1000)
+      kernel.incoming.push({ bytes: new Uint8Array(60) })
+      kernel.arrivesAt(kernel.reads + 10, { bytes: new Uint8Array(60) })
+      kernel.lastReads(kernel.reads + 20, new Error("enough"))
+      assert.throws(() => kernel.event(Readiness.readable), "enough")
+      clock.mockRestore()
+      assert.strictEqual(arrivals.length, 2)
+      assert.deepStrictEqual([counter("device.tap0.framesRead"), counter("device.tap0.reads")], [2, 4])
+      assert.strictEqual(counter("device.tap0.polls"), 17)
     }).pipe(Effect.provide(BareStack.layer)))
 
   it.effect("passes on what the device knows about checksums", () =>

@@ -3,6 +3,7 @@
  *
  * @module @strata/drivers
  */
+export { BusyPolling } from "./BusyPolling.ts"
 export * as Capture from "./capture/Capture.ts"
 export * as Pcapng from "./capture/Pcapng.ts"
 export { DeviceError } from "./DeviceError.ts"

@@ -24,6 +24,7 @@ import { Capability, Descriptor, type NativeDevice, Piece, Readiness, Status } f
 import { OCTETS } from "../YoungGeneration.ts"
 import { Pressure } from "./Pressure.ts"
 import { Ring } from "./Ring.ts"
+import { Vigil } from "./Vigil.ts"
 
 export interface Sizes {
   /** Octets of the largest frame that can be received, and one more. */
@@ -47,6 +48,8 @@ export interface Sizes {
 /** What the driver has done; `reads` and `writes` are system calls that moved frames, or found that none can be moved. */
 export interface Counters {
   readonly reads: Counter
+  /** Reads that found nothing, while the driver looked for what would come next. */
+  readonly polls: Counter
   /** As the kernel gave them: a frame may stand for several segments. */
   readonly framesRead: Counter
   readonly octetsRead: Counter
@@ -84,6 +87,7 @@ export class NativeDriver {
   private readonly onLost: (errno: number) => void
   /** Frees what readers have let go of. */
   private readonly collect: (() => void) | undefined
+  private readonly vigil: Vigil
 
   private readonly received: Packet
   private readonly receivedDescriptors: Int32Array
@@ -121,7 +125,8 @@ export class NativeDriver {
     counters: Counters,
     drop: Drop,
     onLost: (errno: number) => void,
-    collect: (() => void) | undefined
+    collect: (() => void) | undefined,
+    busyPolling: number
   ) {
     this.native = native
     this.sizes = sizes
@@ -129,6 +134,7 @@ export class NativeDriver {
     this.drop = drop
     this.onLost = onLost
     this.collect = collect
+    this.vigil = new Vigil(busyPolling, () => performance.now())
     this.pressure = (native.capabilities() & Capability.thread) === 0 ? undefined : new Pressure()
     this.received = new Packet(new Uint8Array(sizes.receiveOctets))
     this.receivedDescriptors = new Int32Array(Math.max(sizes.batch, sizes.threadedBatch) * Descriptor.size)
@@ -348,25 +354,32 @@ export class NativeDriver {
   }
 
   private receive(): void {
-    const { counters, status } = this
+    const { counters, status, vigil } = this
     const { batch, budget, budgetOctets, threadedBatch } = this.sizes
+    let isLooking = false
+    vigil.start()
     for (let frames = 0, octets = 0; frames < budget && octets < budgetOctets && !this.closed;) {
       this.count = this.native.readBatch(this.threaded ? threadedBatch : batch)
       const errno = status[Status.errno]!
       const drained = status[Status.drained] !== 0
       const framesRead = status[Status.frames]!
       const octetsRead = status[Status.octets]!
-      counters.reads.value += status[Status.calls]!
+      const isPolled = isLooking && framesRead === 0
+      if (isPolled) counters.polls.value += status[Status.calls]!
+      else counters.reads.value += status[Status.calls]!
       counters.framesRead.value += framesRead
       counters.octetsRead.value += octetsRead
       this.uncollected += octetsRead
       counters.octetsCopied.value += status[Status.copied]!
-      // A call that brought nothing is work, too.
-      frames += Math.max(framesRead, 1)
+      // A call that brought nothing is work, too, unless it is known how long that goes on.
+      frames += isPolled ? 0 : Math.max(framesRead, 1)
       octets += octetsRead
       const isTickAwaited = this.count > 0 && this.turn(framesRead, octetsRead)
       if (errno !== 0) return this.lose(errno)
-      if (isTickAwaited || (drained && framesRead < SEVERAL)) return
+      if (isTickAwaited) return
+      if (!drained) continue
+      isLooking = !this.blocked && (framesRead > 0 ? vigil.begins() : vigil.goesOn())
+      if (!isLooking && framesRead < SEVERAL) return
     }
   }
 

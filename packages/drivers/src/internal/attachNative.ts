@@ -8,6 +8,7 @@ import { Statistics } from "@strata/core/Statistics"
 import { makeDrop, type Trace } from "@strata/core/Trace"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { BusyPolling } from "../BusyPolling.ts"
 import type { DeviceError } from "../DeviceError.ts"
 import { type NativeOptions, parseMac, parseMtu, resolveOffload } from "../DeviceOptions.ts"
 import { lossOf, OnLost, open, type Opener, Wanted } from "../Native.ts"
@@ -45,6 +46,7 @@ export const attachNative: (
   const context = yield* Effect.context()
   const report = yield* OnLost
   const collect = yield* YoungGeneration
+  const busyPolling = yield* BusyPolling
   const switchOffPretenuring = yield* Pretenuring
 
   // A device that is gone stays attached and down, so that its routes lead nowhere.
@@ -68,7 +70,8 @@ export const attachNative: (
         makeCounters(name, statistics),
         drop,
         onLost,
-        collect
+        collect,
+        busyPolling
       )
       made.prepare()
       return made
@@ -103,6 +106,7 @@ const makeCounters = (name: string, statistics: Statistics["Service"]): Counters
   const counter = (what: string) => statistics.counter(`device.${name}.${what}`)
   return {
     reads: counter("reads"),
+    polls: counter("polls"),
     framesRead: counter("framesRead"),
     octetsRead: counter("octetsRead"),
     writes: counter("writes"),

@@ -123,12 +123,12 @@ const processes: ReadonlyArray<Measurement> = [
   ]),
   inProcess("tcp machine", "The TCP machine alone, for a segment", "ns", [
     program("receive, in batches of 32", "machine", "receive in batches"),
-    program("receive, read and acknowledged at once", "machine", "receive"),
-    program("send", "machine", "send"),
+    { ...program("receive, read and acknowledged at once", "machine", "receive"), isLong: true },
+    { ...program("send", "machine", "send"), isLong: true },
     program("request and answer", "machine", "exchange"),
     program("receive, in batches of 32, in place", "machine", "receive in batches in place"),
-    program("receive, read and acknowledged at once, in place", "machine", "receive in place"),
-    program("send, in place", "machine", "send in place"),
+    { ...program("receive, read and acknowledged at once, in place", "machine", "receive in place"), isLong: true },
+    { ...program("send, in place", "machine", "send in place"), isLong: true },
     program("request and answer, in place", "machine", "exchange in place")
   ]),
   inProcess("connections", "Connections without a network: a whole stack, for each connection or exchange", "ns", [
